@@ -1,0 +1,22 @@
+// The verbs of the command line. Each verb's file adds its subcommand, parses with CLI11, calls the
+// library and turns its status into an exit code: 0 done, 1 a gate or bound failed, 2 wrong input.
+#ifndef TIERSCOPE_CLI_VERB_H_
+#define TIERSCOPE_CLI_VERB_H_
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+
+namespace tierscope::cli {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitBoundFailed = 1;
+inline constexpr int kExitWrongInput = 2;
+
+// Prints "tierscope: <message>" as one line to stderr when `status` is bad; returns the exit code.
+int ExitCode(const absl::Status& status);
+
+// Each adds one subcommand whose callback stores the process's exit code in `exit_code`.
+
+}  // namespace tierscope::cli
+
+#endif  // TIERSCOPE_CLI_VERB_H_
