@@ -31,9 +31,11 @@ function(tierscope_proto name proto)
   add_library(tierscope_${name} STATIC)
   add_library(tierscope::${name} ALIAS tierscope_${name})
   set_target_properties(tierscope_${name} PROPERTIES EXPORT_NAME ${name})
-  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated)
+  get_filename_component(dir ${proto} DIRECTORY)
+  # protobuf_generate names its outputs from the calling folder, so the folder goes into the out dir.
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated/${dir})
   protobuf_generate(TARGET tierscope_${name} LANGUAGE cpp
-    IMPORT_DIRS ${PROJECT_SOURCE_DIR} PROTOC_OUT_DIR ${PROJECT_BINARY_DIR}/generated
+    IMPORT_DIRS ${PROJECT_SOURCE_DIR} PROTOC_OUT_DIR ${PROJECT_BINARY_DIR}/generated/${dir}
     PROTOS ${PROJECT_SOURCE_DIR}/${proto})
   target_link_libraries(tierscope_${name} PUBLIC tierscope::flags protobuf::libprotobuf)
   install(TARGETS tierscope_${name} EXPORT tierscope-targets
