@@ -14,7 +14,7 @@
 namespace tierscope {
 namespace {
 
-constexpr double kCountMax = 1e6;                  // requests, layers, heads: far above any machine
+constexpr double kCountMax = 1e6;                  // requests: far above any machine
 constexpr double kTokensMax = 16.0 * 1024 * 1024;  // of one request
 constexpr double kBytesMax = 1e18;
 constexpr double kRateMax = 1e18;  // bytes/s, flop/s
@@ -91,15 +91,15 @@ const std::vector<Range>& FieldRanges() {
   static const std::vector<Range>& ranges = *new std::vector<Range>{
       {"seed", 0, kAnyMax},
 
-      {"model.csa_layers", 1, kCountMax, kClosed, kRequired},
-      {"model.hca_layers", 0, kCountMax, kClosed, kRequired},
-      {"model.swa_layers", 0, kCountMax, kClosed, kRequired},
+      {"model.csa_layers", 1, 10000, kClosed, kRequired},
+      {"model.hca_layers", 0, 10000, kClosed, kRequired},
+      {"model.swa_layers", 0, 10000, kClosed, kRequired},
       {"model.csa_tokens_per_entry", 1, 1024, kClosed, kRequired},
       {"model.hca_tokens_per_entry", 1, 65536, kClosed, kRequired},
-      {"model.page_entries", 1, 65536},
-      {"model.kv_entry_bytes", 1, 1 << 20, kClosed, kRequired},
-      {"model.index_key_bytes", 1, 1 << 20, kClosed, kRequired},
-      {"model.target_layers", 1, kCountMax, kClosed, kRequired},
+      {"model.page_entries", 1, 4096},
+      {"model.kv_entry_bytes", 1, 65536, kClosed, kRequired},
+      {"model.index_key_bytes", 1, 65536, kClosed, kRequired},
+      {"model.target_layers", 1, 10000, kClosed, kRequired},
       {"model.top_k", 1, 1 << 20, kClosed, kRequired},
       {"model.window_tokens", 0, 1 << 20, kClosed, kRequired},
       {"model.query_heads", 1, 65536, kClosed, kRequired},
@@ -160,8 +160,8 @@ const std::vector<Range>& FieldRanges() {
       {"policy.page_kmax", 1, 1 << 24},
       {"policy.recency_entries", 0, 1 << 24},
       {"policy.sink_entries", 0, 1 << 24},
-      {"policy.reserve_entries", 1, 1e12},
-      {"policy.index_key_pool_entries", 0, 1e12},
+      {"policy.reserve_entries", 1, 1e9},
+      {"policy.index_key_pool_entries", 0, 1e9},
 
       {"engine.simulated_s", 0, 1e8},
       {"engine.tensor_parallel", 1, 1024},

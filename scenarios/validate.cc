@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include "scenarios/memory.h"
 #include "scenarios/ranges.h"
-#include "scenarios/weights.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -161,7 +161,7 @@ absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
   const Policy& policy = scenario.policy();
   if (policy.kind() == Policy::FULL) return absl::OkStatus();
   const Model& model = scenario.model();
-  const int64_t reserve_pages = policy.reserve_entries() / model.page_entries();
+  const int64_t reserve_pages = ReservePages(model, policy);
   const int64_t request_pages = policy.page_kmax() + 1 +
                                 PagesForEntries(policy.recency_entries(), model) +
                                 PagesForEntries(policy.sink_entries(), model);
@@ -195,6 +195,24 @@ absl::Status CheckWeights(const Scenario& scenario, const Origins& origins) {
                                     " offers ", Gb(usable_bytes), " (", Gb(hardware.hbm_bytes()),
                                     " x hbm_usable_fraction ", engine.hbm_usable_fraction(),
                                     "): raise engine.tensor_parallel or choose other hardware"));
+}
+
+// What a tiered policy holds besides the weights leaves room for requests.
+absl::Status CheckPools(const Scenario& scenario, const Origins& origins) {
+  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  const Model& model = scenario.model();
+  const int64_t weight_bytes = WeightBytesPerRank(model, scenario.engine().tensor_parallel());
+  const int64_t reserve_bytes = ReserveBytes(model, scenario.policy());
+  const int64_t pool_bytes = model.fixed_hbm_bytes() + IndexKeyPoolBytes(model, scenario.policy());
+  const int64_t usable_bytes = HbmUsableBytes(scenario.hardware(), scenario.engine());
+  if (weight_bytes + pool_bytes + reserve_bytes < usable_bytes) return absl::OkStatus();
+  return origins.Error(
+      "policy.reserve_entries",
+      absl::StrCat(scenario.policy().reserve_entries(), " entries are ", Gb(reserve_bytes),
+                   "; with ", Gb(weight_bytes), " of weights and ", Gb(pool_bytes),
+                   " of fixed pools no request fits the ", Gb(usable_bytes),
+                   " that the engine may use per rank: lower it, raise engine.tensor_parallel or "
+                   "choose other hardware"));
 }
 
 absl::Status CheckPrefill(const Scenario& scenario, const Origins& origins) {
@@ -247,6 +265,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRanks(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckWeights(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPools(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPrefill(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckGraphs(scenario.engine(), origins));
   return CheckEnd(scenario, origins);
