@@ -2,7 +2,6 @@
 #include <cstdio>
 
 #include "CLI/CLI.hpp"
-
 #include "cli/verb.h"
 
 int main(int argc, char** argv) {
@@ -10,6 +9,10 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", TIERSCOPE_VERSION);
   app.require_subcommand(1);
   int exit_code = tierscope::cli::kExitDone;
+  tierscope::cli::AddCacheVerb(app, exit_code);
+  CLI::App* trace = app.add_subcommand("trace", "Generate, import and inspect traces");
+  trace->require_subcommand(1);
+  tierscope::cli::AddTraceImport(*trace, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

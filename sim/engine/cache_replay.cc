@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/check.h"
 #include "sim/policy/eviction.h"
 
@@ -63,8 +64,10 @@ int64_t CountCacheHits(CachePolicy policy, int64_t capacity_blocks,
   // A cache that holds every block never evicts, so larger ones behave alike.
   const auto slot_count = static_cast<int32_t>(std::min(capacity_blocks, block_count));
   switch (policy) {
-    case CachePolicy::kLru: return CountHits<LruEviction>(slot_count, block_ids, block_count);
-    case CachePolicy::kFifo: return CountHits<FifoEviction>(slot_count, block_ids, block_count);
+    case CachePolicy::kLru:
+      return CountHits<LruEviction>(slot_count, block_ids, block_count);
+    case CachePolicy::kFifo:
+      return CountHits<FifoEviction>(slot_count, block_ids, block_count);
   }
   TIERSCOPE_CHECK(false);
 }

@@ -1,7 +1,7 @@
 // Replays a sequence of block ids through an eviction policy: how often a cache of a given capacity
-// would have held the block already. Uses the policies of sim/policy/eviction.h, the same that decide
-// for the page reserve. One access per id in order, every block of unit size, inserted on a miss.
-// Pure functions. Memory O(block_count), time O(accesses).
+// would have held the block already. Uses the policies of sim/policy/eviction.h, the same that
+// decide for the page reserve. One access per id in order, every block of unit size, inserted on a
+// miss. Pure functions. Memory O(block_count), time O(accesses).
 #ifndef TIERSCOPE_SIM_ENGINE_CACHE_REPLAY_H_
 #define TIERSCOPE_SIM_ENGINE_CACHE_REPLAY_H_
 
