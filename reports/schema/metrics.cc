@@ -27,6 +27,8 @@ constexpr MetricDef kDefinitions[] = {
      "Requests whose last token was produced in a counted step."},
     {"requests_unfinished", "requests", "replica",
      "Requests that have arrived and are not done when the run ends."},
+    {"requests_rejected", "requests", "replica",
+     "Requests that arrived and would not fit an empty replica."},
     {"concurrency_mean", "requests", "replica",
      "Requests decoding, weighted by time: sum of (batch size * step duration) / decode_s."},
     // Speed
