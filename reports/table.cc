@@ -189,16 +189,12 @@ void SpeedSection(Runs runs, Grid* grid) {
   }
 }
 
-std::string RunLabel(size_t position, const RunReport& run) {
-  return absl::StrCat("[", position + 1, "] ", OneLine(run.result.scenario()));
-}
-
 // The numbers of at most kRunsPerBlock runs; `first` is the position of the first among all.
 std::string Block(Runs runs, size_t first, TableOptions options) {
   std::vector<std::string> names;
   if (runs.size() > 1) {
     for (size_t i = 0; i < runs.size(); ++i) {
-      names.push_back(Shortened(RunLabel(first + i, runs[i]), kNameColumns));
+      names.push_back(Shortened(NumberedName(first + i, runs[i]), kNameColumns));
     }
   }
   const bool one = runs.size() == 1;
@@ -265,7 +261,7 @@ std::string Remarks(Runs runs, TableOptions options) {
     const std::string text = absl::StrCat(AbsentText(runs[i]), ViolationsText(runs[i], options),
                                           NotesText(runs[i]));
     if (runs.size() > 1 && !text.empty()) {
-      absl::StrAppend(&out, "\n", Shortened(RunLabel(i, runs[i]), kGridColumns), "\n");
+      absl::StrAppend(&out, "\n", Shortened(NumberedName(i, runs[i]), kGridColumns), "\n");
     }
     absl::StrAppend(&out, i > 0 && text == previous && !text.empty() ? "  as above\n" : text);
     previous = text;
@@ -277,7 +273,7 @@ std::string Header(Runs runs) {
   std::string out;
   for (size_t i = 0; i < runs.size(); ++i) {
     const std::string name = runs.size() == 1 ? OneLine(runs[i].result.scenario())
-                                              : RunLabel(i, runs[i]);
+                                              : NumberedName(i, runs[i]);
     const int violations = runs[i].result.violations_size();
     const std::string summary =
         absl::StrCat("  ", violations > 0 ? "VIOLATIONS below; " : "", OneLine(RunSummary(runs[i])));

@@ -7,6 +7,7 @@
 
 #include "reports/format.h"
 #include "reports/schema/metrics.h"
+#include "reports/text.h"
 
 namespace tierscope {
 namespace {
@@ -110,6 +111,10 @@ std::string MetricText(const RunResult& result, absl::string_view name) {
   const Metric* metric = FindMetric(result, name);
   if (metric == nullptr || !HasValue(*metric)) return "-";
   return FormatQuantity(metric->value(), metric->unit());
+}
+
+std::string NumberedName(size_t position, const RunReport& run) {
+  return absl::StrCat("[", position + 1, "] ", OneLine(run.result.scenario()));
 }
 
 std::string RunSummary(const RunReport& run) {

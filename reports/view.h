@@ -2,6 +2,7 @@
 #ifndef TIERSCOPE_REPORTS_VIEW_H_
 #define TIERSCOPE_REPORTS_VIEW_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -48,6 +49,9 @@ std::optional<double> MetricValue(const RunResult& result, absl::string_view nam
 
 // FormatQuantity of the metric, "-" where it has no value.
 std::string MetricText(const RunResult& result, absl::string_view name);
+
+// "[2] h20_full" for the run at position 1, on one line.
+std::string NumberedName(size_t position, const RunReport& run);
 
 // "3,600 s simulated in 4.21 s (855x), warm-up of 1.92 s left out, seed 1"; parts unknown are left out.
 std::string RunSummary(const RunReport& run);
