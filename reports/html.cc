@@ -283,9 +283,10 @@ std::string StallSection(Runs runs) {
       "stall per step</caption>\n<thead><tr><th scope=\"col\">cause</th>",
       StallHeadings(runs), "</tr></thead>\n<tbody>\n");
   for (const CauseRow& row : rows) {
-    absl::StrAppend(&out, "<tr title=\"", row.meaning, "\"><th scope=\"row\">", row.cause);
+    const std::string meaning = Escaped(row.meaning);
+    absl::StrAppend(&out, "<tr title=\"", meaning, "\"><th scope=\"row\">", row.cause);
     if (runs.size() == 1) {
-      absl::StrAppend(&out, " <span class=\"muted meaning\">", row.meaning, "</span>");
+      absl::StrAppend(&out, " <span class=\"muted meaning\">", meaning, "</span>");
     }
     absl::StrAppend(&out, "</th>", CauseCells(row, largest_ms), "</tr>\n");
   }

@@ -80,6 +80,8 @@ TEST(JsonWriterTest, NumbersAreShortestAndReadBackExactly) {
   EXPECT_EQ(Number(0.1), "0.1");
   EXPECT_EQ(Number(3600), "3600");
   EXPECT_EQ(Number(1e300), "1e+300");
+  EXPECT_EQ(Number(77'414'400'000.0), "77414400000");
+  EXPECT_EQ(Number(123456789012345680000.0), "1.2345678901234568e+20") << "not a 67-bit integer";
   Rng rng(7);
   simdjson::dom::parser parser;
   for (int i = 0; i < 20'000; ++i) {
