@@ -137,9 +137,9 @@ std::string Scrolling(absl::string_view label, absl::string_view table) {
 std::string SummaryTable(Runs runs) {
   std::vector<std::vector<Statement>> by_run;
   for (const RunReport& run : runs) by_run.push_back(Statements(run));
-  std::string out = absl::StrCat(
-      "<table><caption>The runs at a glance</caption>\n<thead><tr><td></td>", RunColumns(runs),
-      "</tr></thead>\n<tbody>\n");
+  std::string out =
+      absl::StrCat("<table><caption>The runs at a glance</caption>\n<thead><tr><td></td>",
+                   RunColumns(runs), "</tr></thead>\n<tbody>\n");
   for (size_t row = 0; row < by_run[0].size(); ++row) {
     absl::StrAppend(&out, "<tr><th scope=\"row\">", by_run[0][row].label, "</th>");
     for (const std::vector<Statement>& statements : by_run) {
@@ -160,7 +160,9 @@ std::string ShareText(int64_t bytes, int64_t capacity) {
   return FormatPercent(static_cast<double>(bytes) / static_cast<double>(capacity));
 }
 
-std::string BytesText(const std::optional<int64_t>& bytes) { return bytes ? FormatGib(*bytes) : "-"; }
+std::string BytesText(const std::optional<int64_t>& bytes) {
+  return bytes ? FormatGib(*bytes) : "-";
+}
 
 std::string PoolTableOfOneRun(const TierView& tier) {
   const int64_t capacity = tier.capacity_bytes[0];
@@ -171,17 +173,15 @@ std::string PoolTableOfOneRun(const TierView& tier) {
       "<th scope=\"col\" class=\"number\">of capacity</th></tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < tier.pools.size(); ++i) {
     const PoolRow& pool = tier.pools[i];
-    absl::StrAppend(&out, "<tr><th scope=\"row\">", Swatch(i), Escaped(pool.pool), "</th>",
-                    NumberCell(BytesText(pool.allocated_bytes[0])),
-                    NumberCell(BytesText(pool.in_use_bytes[0])),
-                    NumberCell(ShareText(pool.allocated_bytes[0].value_or(0), capacity)),
-                    "</tr>\n");
+    absl::StrAppend(
+        &out, "<tr><th scope=\"row\">", Swatch(i), Escaped(pool.pool), "</th>",
+        NumberCell(BytesText(pool.allocated_bytes[0])), NumberCell(BytesText(pool.in_use_bytes[0])),
+        NumberCell(ShareText(pool.allocated_bytes[0].value_or(0), capacity)), "</tr>\n");
   }
-  return absl::StrCat(out, "</tbody><tfoot><tr><th scope=\"row\">all pools</th>",
-                      NumberCell(FormatGib(tier.allocated_bytes[0])),
-                      NumberCell(FormatGib(tier.in_use_bytes[0])),
-                      NumberCell(ShareText(tier.allocated_bytes[0], capacity)),
-                      "</tr></tfoot></table>\n");
+  return absl::StrCat(
+      out, "</tbody><tfoot><tr><th scope=\"row\">all pools</th>",
+      NumberCell(FormatGib(tier.allocated_bytes[0])), NumberCell(FormatGib(tier.in_use_bytes[0])),
+      NumberCell(ShareText(tier.allocated_bytes[0], capacity)), "</tr></tfoot></table>\n");
 }
 
 std::string PoolTableOfRuns(Runs runs, const TierView& tier) {
@@ -190,14 +190,17 @@ std::string PoolTableOfRuns(Runs runs, const TierView& tier) {
                                  "<th scope=\"col\">pool</th>",
                                  RunColumns(runs), "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < tier.pools.size(); ++i) {
-    absl::StrAppend(&out, "<tr><th scope=\"row\">", Swatch(i), Escaped(tier.pools[i].pool), "</th>");
+    absl::StrAppend(&out, "<tr><th scope=\"row\">", Swatch(i), Escaped(tier.pools[i].pool),
+                    "</th>");
     for (const std::optional<int64_t>& bytes : tier.pools[i].allocated_bytes) {
       absl::StrAppend(&out, NumberCell(BytesText(bytes)));
     }
     absl::StrAppend(&out, "</tr>\n");
   }
   absl::StrAppend(&out, "</tbody><tfoot><tr><th scope=\"row\">all pools</th>");
-  for (const int64_t bytes : tier.allocated_bytes) absl::StrAppend(&out, NumberCell(FormatGib(bytes)));
+  for (const int64_t bytes : tier.allocated_bytes) {
+    absl::StrAppend(&out, NumberCell(FormatGib(bytes)));
+  }
   return Scrolling("Memory by pool", absl::StrCat(out, "</tr></tfoot></table>\n"));
 }
 
@@ -256,8 +259,8 @@ std::string CauseCells(const CauseRow& row, double largest_ms) {
   std::string out;
   for (const std::optional<double>& ms : row.ms_per_step) {
     const double share = largest_ms > 0 ? ms.value_or(0) / largest_ms : 0;
-    absl::StrAppend(&out, NumberCell(StallText(ms)), "<td class=\"chart\">",
-                    ShareBar(share), "</td>");
+    absl::StrAppend(&out, NumberCell(StallText(ms)), "<td class=\"chart\">", ShareBar(share),
+                    "</td>");
   }
   return out;
 }
@@ -277,11 +280,11 @@ std::string StallHeadings(Runs runs) {
 std::string StallSection(Runs runs) {
   const std::vector<CauseRow> rows = CauseRows(runs);
   const double largest_ms = LargestMsPerStep(rows);
-  std::string out = absl::StrCat(
-      "<table class=\"", runs.size() == 1 ? "one" : "many",
-      "\"><caption>What a batch step waits for, mean; the causes add up to the "
-      "stall per step</caption>\n<thead><tr><th scope=\"col\">cause</th>",
-      StallHeadings(runs), "</tr></thead>\n<tbody>\n");
+  std::string out =
+      absl::StrCat("<table class=\"", runs.size() == 1 ? "one" : "many",
+                   "\"><caption>What a batch step waits for, mean; the causes add up to the "
+                   "stall per step</caption>\n<thead><tr><th scope=\"col\">cause</th>",
+                   StallHeadings(runs), "</tr></thead>\n<tbody>\n");
   for (const CauseRow& row : rows) {
     const std::string meaning = Escaped(row.meaning);
     absl::StrAppend(&out, "<tr title=\"", meaning, "\"><th scope=\"row\">", row.cause);

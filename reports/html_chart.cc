@@ -12,7 +12,8 @@
 namespace tierscope {
 namespace {
 
-constexpr double kLabelColumnsOfWidth = 125;  // characters that fit into the whole bar, for short labels
+constexpr double kLabelColumnsOfWidth =
+    125;  // characters that fit into the whole bar, for short labels
 constexpr double kLabelPadding = 2;
 
 // A share of the width, e.g. "12.345%".
@@ -44,11 +45,11 @@ std::string Segment(const PoolRow& pool, size_t position, size_t run, double fro
   const int64_t in_use = std::clamp<int64_t>(pool.in_use_bytes[run].value_or(0), 0, allocated);
   const double used = static_cast<double>(in_use) / static_cast<double>(allocated);
   const std::string name = OneLine(pool.pool);
-  std::string out = absl::StrCat(
-      "<svg x=\"", Width(from), "\" width=\"", Width(width), "\" height=\"100%\"><title>",
-      HtmlEscaped(name), ": ", FormatGib(allocated), ", in use ", FormatGib(in_use), "</title>",
-      Rect(0, used, ColorClass(position)),
-      Rect(used, 1 - used, absl::StrCat(ColorClass(position), " spare")));
+  std::string out =
+      absl::StrCat("<svg x=\"", Width(from), "\" width=\"", Width(width),
+                   "\" height=\"100%\"><title>", HtmlEscaped(name), ": ", FormatGib(allocated),
+                   ", in use ", FormatGib(in_use), "</title>", Rect(0, used, ColorClass(position)),
+                   Rect(used, 1 - used, absl::StrCat(ColorClass(position), " spare")));
   if (static_cast<double>(ColumnsOf(name)) + kLabelPadding <= width * kLabelColumnsOfWidth) {
     absl::StrAppend(&out, "<text x=\"8\" y=\"23\"", LabelClass(position), ">", HtmlEscaped(name),
                     "</text>");
@@ -74,8 +75,8 @@ std::string BarLabel(const TierView& tier, size_t run) {
 std::string StackedBar(const TierView& tier, size_t run, int64_t full_bytes) {
   const double full = static_cast<double>(full_bytes);
   const int64_t capacity = tier.capacity_bytes[run];
-  std::string out = absl::StrCat("<svg class=\"bar\" role=\"img\" aria-label=\"",
-                                 BarLabel(tier, run), "\">");
+  std::string out =
+      absl::StrCat("<svg class=\"bar\" role=\"img\" aria-label=\"", BarLabel(tier, run), "\">");
   absl::StrAppend(&out, Rect(0, static_cast<double>(capacity) / full, "track"));
   double from = 0;
   for (size_t i = 0; i < tier.pools.size(); ++i) {

@@ -46,22 +46,24 @@ std::string ProfilesFact(const RunResult& result) {
     requests += profile.requests();
     wraps += profile.wraps();
   }
-  return Fact("Profiles", absl::StrCat(FormatCount(result.profiles_size()), " served ",
-                                       FormatCount(requests), " requests and were wrapped around ",
-                                       FormatCount(wraps), " times"));
+  return Fact("Profiles",
+              absl::StrCat(FormatCount(result.profiles_size()), " served ", FormatCount(requests),
+                           " requests and were wrapped around ", FormatCount(wraps), " times"));
 }
 
 std::string HostFacts(const HostResult& host) {
   std::string out;
-  if (!host.cpu.empty()) absl::StrAppend(&out, Fact("Simulated on", HtmlEscaped(OneLine(host.cpu))));
+  if (!host.cpu.empty()) {
+    absl::StrAppend(&out, Fact("Simulated on", HtmlEscaped(OneLine(host.cpu))));
+  }
   if (!host.build_type.empty()) {
     absl::StrAppend(&out, Fact("Build", HtmlEscaped(OneLine(host.build_type))));
   }
   if (host.sim_wall_s > 0) {
-    absl::StrAppend(&out, Fact("Wall time", absl::StrCat(FormatNumber(host.sim_wall_s), " s, ",
-                                                         FormatCount(host.sim_events), " events, ",
-                                                         FormatGib(host.peak_rss_bytes),
-                                                         " of memory at most")));
+    absl::StrAppend(&out, Fact("Wall time",
+                               absl::StrCat(FormatNumber(host.sim_wall_s), " s, ",
+                                            FormatCount(host.sim_events), " events, ",
+                                            FormatGib(host.peak_rss_bytes), " of memory at most")));
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// The parts of report.html that say where a run comes from and what to think of it. Every string is escaped
-// here. Pure functions.
+// The parts of report.html that say where a run comes from and what to think of it. Every string is
+// escaped here. Pure functions.
 #ifndef TIERSCOPE_REPORTS_HTML_REMARKS_H_
 #define TIERSCOPE_REPORTS_HTML_REMARKS_H_
 

@@ -163,8 +163,10 @@ constexpr Labelled kSpeedRows[] = {
 };
 
 constexpr Labelled kPercentileRows[] = {
-    {"step", "step_ms_"},     {"TPOT", "tpot_ms_"},
-    {"TTFT", "ttft_ms_"},     {"queue wait", "queue_ms_"},
+    {"step", "step_ms_"},
+    {"TPOT", "tpot_ms_"},
+    {"TTFT", "ttft_ms_"},
+    {"queue wait", "queue_ms_"},
     {"request", "request_latency_ms_"},
 };
 
@@ -222,8 +224,9 @@ std::string AbsentText(const RunReport& run) {
   std::vector<std::pair<std::string, std::string>> names_by_reason;
   for (const Metric& metric : run.result.metrics()) {
     if (HasValue(metric)) continue;
-    const auto same = std::find_if(names_by_reason.begin(), names_by_reason.end(),
-                                   [&](const auto& entry) { return entry.first == metric.absent(); });
+    const auto same =
+        std::find_if(names_by_reason.begin(), names_by_reason.end(),
+                     [&](const auto& entry) { return entry.first == metric.absent(); });
     if (same == names_by_reason.end()) {
       names_by_reason.emplace_back(metric.absent(), metric.name());
     } else {
@@ -253,13 +256,13 @@ std::string NotesText(const RunReport& run) {
   return out.empty() ? "" : absl::StrCat("\nNotes\n", out);
 }
 
-// What stands under the numbers. Of several runs each names its run, and one that repeats the run before
-// it says so instead.
+// What stands under the numbers. Of several runs each names its run, and one that repeats the run
+// before it says so instead.
 std::string Remarks(Runs runs, TableOptions options) {
   std::string out, previous;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string text = absl::StrCat(AbsentText(runs[i]), ViolationsText(runs[i], options),
-                                          NotesText(runs[i]));
+    const std::string text =
+        absl::StrCat(AbsentText(runs[i]), ViolationsText(runs[i], options), NotesText(runs[i]));
     if (runs.size() > 1 && !text.empty()) {
       absl::StrAppend(&out, "\n", Shortened(NumberedName(i, runs[i]), kGridColumns), "\n");
     }
@@ -272,11 +275,11 @@ std::string Remarks(Runs runs, TableOptions options) {
 std::string Header(Runs runs) {
   std::string out;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string name = runs.size() == 1 ? OneLine(runs[i].result.scenario())
-                                              : NumberedName(i, runs[i]);
+    const std::string name =
+        runs.size() == 1 ? OneLine(runs[i].result.scenario()) : NumberedName(i, runs[i]);
     const int violations = runs[i].result.violations_size();
-    const std::string summary =
-        absl::StrCat("  ", violations > 0 ? "VIOLATIONS below; " : "", OneLine(RunSummary(runs[i])));
+    const std::string summary = absl::StrCat("  ", violations > 0 ? "VIOLATIONS below; " : "",
+                                             OneLine(RunSummary(runs[i])));
     absl::StrAppend(&out, Shortened(name, kGridColumns), "\n", Shortened(summary, kGridColumns),
                     "\n");
   }

@@ -25,8 +25,8 @@ bool IsVoid(const std::string& name) {
   return kVoid.count(name) > 0;
 }
 
-// Every tag's name in order ("/p" closes), after checking that tags nest and attributes are quoted and
-// that no text outside tags holds a bare '<', '>' or '"'-broken attribute.
+// Every tag's name in order ("/p" closes), after checking that tags nest and attributes are quoted
+// and that no text outside tags holds a bare '<', '>' or '"'-broken attribute.
 std::vector<std::string> CheckedTags(const std::string& html) {
   std::vector<std::string> tags, open;
   for (size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at)) {
@@ -101,7 +101,7 @@ TEST(HtmlTest, BarsHaveTheWidthOfTheirNumbers) {
   EXPECT_NE(html.find("<svg x=\"0.000%\" width=\"15.429%\""), std::string::npos);   // weights
   EXPECT_NE(html.find("<svg x=\"15.429%\" width=\"27.429%\""), std::string::npos);  // page reserve
   EXPECT_NE(html.find("<svg x=\"0.000%\" width=\"47.420%\""), std::string::npos);   // cold pool
-  EXPECT_NE(html.find("width=\"66.667%\" height=\"100%\"/>"), std::string::npos);   // reserve in use
+  EXPECT_NE(html.find("width=\"66.667%\" height=\"100%\"/>"), std::string::npos);  // reserve in use
   EXPECT_NE(html.find("class=\"value\" x=\"0.000%\" width=\"25.000%\""), std::string::npos)
       << "transfer is a quarter of interference";
 }

@@ -59,19 +59,23 @@ TEST(JsonWriterTest, EveryCodePointAndEveryByteReadsBack) {
   const std::string wide = "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
   EXPECT_EQ(ReadBack(wide), wide);
   for (int c = 0x80; c < 0x100; ++c) {
-    EXPECT_EQ(ReadBack(std::string("a") + static_cast<char>(c) + "b"), "a\xEF\xBF\xBD" "b");
+    EXPECT_EQ(ReadBack(std::string("a") + static_cast<char>(c) + "b"),
+              "a\xEF\xBF\xBD"
+              "b");
   }
 }
 
 TEST(TextTest, WhatIsNotUtf8IsReplacedAndNothingElse) {
   const std::string replacement = "\xEF\xBF\xBD";
-  EXPECT_EQ(ValidUtf8("\xc0\xaf"), replacement + replacement);              // overlong '/'
+  EXPECT_EQ(ValidUtf8("\xc0\xaf"), replacement + replacement);  // overlong '/'
   EXPECT_EQ(ValidUtf8("\xe0\x80\xaf"), replacement + replacement + replacement);
   EXPECT_EQ(ValidUtf8("\xed\xa0\x80"), replacement + replacement + replacement);  // surrogate
-  EXPECT_EQ(ValidUtf8("\xf4\x90\x80\x80").size(), 4 * replacement.size());  // above U+10FFFF
-  EXPECT_EQ(ValidUtf8("\xe2\x82"), replacement + replacement);              // cut
-  EXPECT_EQ(ValidUtf8("\xf4\x8f\xbf\xbf"), "\xf4\x8f\xbf\xbf");              // U+10FFFF
-  EXPECT_EQ(OneLine("a\nb\x1b[1m\xc2\x85" "c"), "a b [1m c");
+  EXPECT_EQ(ValidUtf8("\xf4\x90\x80\x80").size(), 4 * replacement.size());        // above U+10FFFF
+  EXPECT_EQ(ValidUtf8("\xe2\x82"), replacement + replacement);                    // cut
+  EXPECT_EQ(ValidUtf8("\xf4\x8f\xbf\xbf"), "\xf4\x8f\xbf\xbf");                   // U+10FFFF
+  EXPECT_EQ(OneLine("a\nb\x1b[1m\xc2\x85"
+                    "c"),
+            "a b [1m c");
   EXPECT_EQ(Shortened("\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", 2), "\xe2\x82\xac\xe2\x80\xa6");
   EXPECT_EQ(HtmlEscaped("<a b=\"c\" d='e'>&"), "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;");
 }
@@ -111,7 +115,9 @@ TEST(ResultJsonTest, Golden) {
   ExpectGolden(ResultJson(SampleLsaRun().result), "reports_result.json");
 }
 
-TEST(ResultJsonTest, HostGolden) { ExpectGolden(HostJson(SampleLsaRun().host), "reports_host.json"); }
+TEST(ResultJsonTest, HostGolden) {
+  ExpectGolden(HostJson(SampleLsaRun().host), "reports_host.json");
+}
 
 // Read by a strict parser, value by value against the message.
 TEST(ResultJsonTest, HoldsEveryMetricOfTheResult) {

@@ -62,20 +62,61 @@ TEST(MetricsTest, DefinitionsAreComplete) {
 // The list of the specification, braces expanded; a metric of it cannot get lost.
 TEST(MetricsTest, SpecifiedMetricsExist) {
   for (const char* name : {
-           "throughput_tok_per_s", "concurrency_mean", "goodput_req_per_s", "step_ms_mean",
-           "step_ms_p50", "step_ms_p99", "tpot_ms_mean", "tpot_ms_p50", "tpot_ms_p90",
-           "tpot_ms_p99", "ttft_ms_p50", "ttft_ms_p99", "hbm_total_gib_peak", "hbm_kv_gib_peak",
-           "hbm_kv_gib_per_request", "hbm_kv_paper_gib_per_request", "hbm_total_gib_peak_in_use",
-           "hbm_kv_gib_peak_in_use", "host_gib_peak", "host_gib_peak_in_use", "coverage",
-           "coverage_prompt", "miss_inactive", "miss_evicted", "recall_miss_rate", "recall_gib",
-           "recall_gib_node", "recall_gib_per_s", "recall_gib_per_s_node", "pages_recalled",
-           "pages_recalled_node", "pages_evicted", "pages_evicted_node", "link_utilisation",
-           "sideband_utilisation", "stall_ms_per_token", "stall_fraction",
-           "stall_ms_by_cause.index", "stall_ms_by_cause.queue", "stall_ms_by_cause.transfer",
-           "stall_ms_by_cause.join", "stall_ms_by_cause.eviction", "stall_ms_by_cause.admission",
-           "stall_ms_by_cause.interference", "gflop_per_token", "requests_completed",
-           "requests_unfinished", "queue_ms_p50", "queue_ms_p99", "output_tokens", "steps",
-           "simulated_s", "warmup_s", "throughput_tok_per_s_per_gpu", "step_ms_max",
+           "throughput_tok_per_s",
+           "concurrency_mean",
+           "goodput_req_per_s",
+           "step_ms_mean",
+           "step_ms_p50",
+           "step_ms_p99",
+           "tpot_ms_mean",
+           "tpot_ms_p50",
+           "tpot_ms_p90",
+           "tpot_ms_p99",
+           "ttft_ms_p50",
+           "ttft_ms_p99",
+           "hbm_total_gib_peak",
+           "hbm_kv_gib_peak",
+           "hbm_kv_gib_per_request",
+           "hbm_kv_paper_gib_per_request",
+           "hbm_total_gib_peak_in_use",
+           "hbm_kv_gib_peak_in_use",
+           "host_gib_peak",
+           "host_gib_peak_in_use",
+           "coverage",
+           "coverage_prompt",
+           "miss_inactive",
+           "miss_evicted",
+           "recall_miss_rate",
+           "recall_gib",
+           "recall_gib_node",
+           "recall_gib_per_s",
+           "recall_gib_per_s_node",
+           "pages_recalled",
+           "pages_recalled_node",
+           "pages_evicted",
+           "pages_evicted_node",
+           "link_utilisation",
+           "sideband_utilisation",
+           "stall_ms_per_token",
+           "stall_fraction",
+           "stall_ms_by_cause.index",
+           "stall_ms_by_cause.queue",
+           "stall_ms_by_cause.transfer",
+           "stall_ms_by_cause.join",
+           "stall_ms_by_cause.eviction",
+           "stall_ms_by_cause.admission",
+           "stall_ms_by_cause.interference",
+           "gflop_per_token",
+           "requests_completed",
+           "requests_unfinished",
+           "queue_ms_p50",
+           "queue_ms_p99",
+           "output_tokens",
+           "steps",
+           "simulated_s",
+           "warmup_s",
+           "throughput_tok_per_s_per_gpu",
+           "step_ms_max",
        }) {
     EXPECT_NE(FindMetricDefinition(name), nullptr) << name;
   }
@@ -104,8 +145,10 @@ TEST(MetricSetTest, FinishWritesAllInOrderAndReplaces) {
   metrics.Finish(&result);
   ASSERT_EQ(static_cast<size_t>(result.metrics_size()), MetricDefinitions().size());
   for (int i = 0; i < result.metrics_size(); ++i) {
-    EXPECT_EQ(result.metrics(i).name(), std::string(MetricDefinitions()[static_cast<size_t>(i)].name));
-    EXPECT_EQ(result.metrics(i).unit(), std::string(MetricDefinitions()[static_cast<size_t>(i)].unit));
+    EXPECT_EQ(result.metrics(i).name(),
+              std::string(MetricDefinitions()[static_cast<size_t>(i)].name));
+    EXPECT_EQ(result.metrics(i).unit(),
+              std::string(MetricDefinitions()[static_cast<size_t>(i)].unit));
   }
   EXPECT_EQ(FindMetric(result, "steps")->value(), 7);
   EXPECT_EQ(FindMetric(result, "ttft_ms_p50")->absent(), "no prefill");

@@ -37,7 +37,8 @@ TEST(TimelineTest, GoldenWithEveryKindOfEvent) {
   timeline.Complete(Track::kRecall, "recall", {1'248'567'891}, {2'000'000}, {{"pages", 96}});
   timeline.Flow(FlowPoint::kStep, 7, Track::kRecall, {1'248'567'891});
   timeline.Flow(FlowPoint::kEnd, 7, Track::kDecode, {1'250'567'891});
-  timeline.Overlapping(Track::kRequests, "request", 12, {5}, {2'000'000'000}, {{"context", 524'288}});
+  timeline.Overlapping(Track::kRequests, "request", 12, {5}, {2'000'000'000},
+                       {{"context", 524'288}});
   timeline.Counter("pages held", {0}, 5760);
   EXPECT_FALSE(std::filesystem::exists(path)) << "has its name before it is complete";
   ASSERT_TRUE(timeline.Finish().ok());
