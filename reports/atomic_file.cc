@@ -29,7 +29,8 @@ absl::Status AtomicFile::Open(absl::string_view path) {
   temporary_path_ = absl::StrCat(path, ".", getpid(), ".tmp");
   status_ = absl::OkStatus();
   buffer_.clear();
-  // A leftover of a killed process with our id is ours to replace; a link planted there is not followed.
+  // A leftover of a killed process with our id is ours to replace; a link planted there is not
+  // followed.
   unlink(temporary_path_.c_str());
   descriptor_ = open(temporary_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) return FileError(errno, path, "create");
@@ -59,7 +60,8 @@ void AtomicFile::Flush() {
 absl::Status AtomicFile::Commit() {
   TIERSCOPE_CHECK(is_open());
   Flush();
-  // Some file systems report a full disk only now. EINVAL: a file that cannot be synced is still whole.
+  // Some file systems report a full disk only now. EINVAL: a file that cannot be synced is still
+  // whole.
   if (status_.ok() && fsync(descriptor_) != 0 && errno != EINVAL) {
     status_ = FileError(errno, path_, "write");
   }

@@ -15,8 +15,8 @@ namespace tierscope {
 // `text` as one CSV field (RFC 4180): quoted where it holds a comma, a quote or a line break.
 std::string CsvField(absl::string_view text);
 
-// Header `scenario,metric,unit,value,absent`, then every metric of every run. Of `value` and `absent` (the
-// reason) exactly one is filled. Numbers read back exactly. Lines end in "\n".
+// Header `scenario,metric,unit,value,absent`, then every metric of every run. Of `value` and
+// `absent` (the reason) exactly one is filled. Numbers read back exactly. Lines end in "\n".
 std::string MetricsCsv(std::span<const RunReport> runs);
 
 }  // namespace tierscope

@@ -29,7 +29,8 @@ void Grid::Section(absl::string_view title, std::vector<std::string> column_titl
 
 void Grid::Row(int level, absl::string_view label, std::vector<std::string> cells,
                absl::string_view note) {
-  const std::string indented = absl::StrCat(std::string(static_cast<size_t>(level) * 2, ' '), label);
+  const std::string indented =
+      absl::StrCat(std::string(static_cast<size_t>(level) * 2, ' '), label);
   lines_.push_back({false, indented, std::move(cells), std::string(note)});
 }
 
@@ -45,7 +46,9 @@ std::string Grid::Text() const {
     }
   }
   std::string out;
-  for (const Line& line : lines_) absl::StrAppend(&out, LineText(line, label_columns, cell_columns));
+  for (const Line& line : lines_) {
+    absl::StrAppend(&out, LineText(line, label_columns, cell_columns));
+  }
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Aligned columns of text: labels left, cells right, a note after them. At most `kGridColumns` wide.
-// One thread. Cost: holds its rows until printed.
+// Aligned columns of text: labels left, cells right, a note after them. At most `kGridColumns`
+// wide. One thread. Cost: holds its rows until printed.
 #ifndef TIERSCOPE_REPORTS_GRID_H_
 #define TIERSCOPE_REPORTS_GRID_H_
 

@@ -1,5 +1,5 @@
-// report.html: one static file that loads nothing and runs nothing, for one run or several side by side.
-// A pure function; equal runs give equal bytes. Every string of the runs is escaped (text.h).
+// report.html: one static file that loads nothing and runs nothing, for one run or several side by
+// side. A pure function; equal runs give equal bytes. Every string of the runs is escaped (text.h).
 #ifndef TIERSCOPE_REPORTS_HTML_H_
 #define TIERSCOPE_REPORTS_HTML_H_
 

@@ -12,13 +12,25 @@
 namespace tierscope {
 namespace {
 
+constexpr double kLargestPlain = 0x1.0p53;
+
 void AppendEscaped(char c, std::string* out) {
   switch (c) {
-    case '"': *out += "\\\""; return;
-    case '\\': *out += "\\\\"; return;
-    case '\n': *out += "\\n"; return;
-    case '\r': *out += "\\r"; return;
-    case '\t': *out += "\\t"; return;
+    case '"':
+      *out += "\\\"";
+      return;
+    case '\\':
+      *out += "\\\\";
+      return;
+    case '\n':
+      *out += "\\n";
+      return;
+    case '\r':
+      *out += "\\r";
+      return;
+    case '\t':
+      *out += "\\t";
+      return;
   }
   if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) {
     *out += c;
@@ -40,7 +52,12 @@ void AppendJsonString(absl::string_view text, std::string* out) {
 void AppendJsonNumber(double value, std::string* out) {
   TIERSCOPE_CHECK(std::isfinite(value));
   char buffer[32];
-  const std::to_chars_result end = std::to_chars(buffer, buffer + sizeof(buffer), value);
+  // Large values get an exponent: without one they look like integers, which readers limit to 64
+  // bits.
+  const bool large = std::abs(value) >= kLargestPlain;
+  const std::to_chars_result end =
+      large ? std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific)
+            : std::to_chars(buffer, buffer + sizeof(buffer), value);
   TIERSCOPE_CHECK(end.ec == std::errc());
   out->append(buffer, end.ptr);
 }

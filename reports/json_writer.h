@@ -1,6 +1,6 @@
-// A streaming JSON writer: appends to a string, nothing is held but the stack of open brackets. The same
-// calls give the same bytes. Misuse (a value without its key, a number that is not finite) is a CHECK.
-// One thread. Cost: linear in the output.
+// A streaming JSON writer: appends to a string, nothing is held but the stack of open brackets. The
+// same calls give the same bytes. Misuse (a value without its key, a number that is not finite) is
+// a CHECK. One thread. Cost: linear in the output.
 #ifndef TIERSCOPE_REPORTS_JSON_WRITER_H_
 #define TIERSCOPE_REPORTS_JSON_WRITER_H_
 

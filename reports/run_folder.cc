@@ -52,7 +52,8 @@ absl::Status CreateParents(const std::string& path) {
   return absl::OkStatus();
 }
 
-// True: created. False: something of that name exists. mkdir decides, so two processes never both win.
+// True: created. False: something of that name exists. mkdir decides, so two processes never both
+// win.
 absl::StatusOr<bool> TryCreate(const std::string& path) {
   if (mkdir(path.c_str(), 0777) == 0) return true;
   if (errno == EEXIST) return false;

@@ -20,16 +20,16 @@ struct RunFolder {
 };
 
 // Creates the folder of a run, parents included.
-// `out` empty: tierscope-runs/<scenario_name>, or the first free of <scenario_name>-2, -3, ...; characters
-// that are awkward in a file name become '_'. With `overwrite` the first of these is taken, free or not.
-// `out` given: that folder, refused when it exists, unless `overwrite`.
-// Overwriting removes the files that a run writes and nothing else, so that an interrupted run never
-// leaves results of the one before.
+// `out` empty: tierscope-runs/<scenario_name>, or the first free of <scenario_name>-2, -3, ...;
+// characters that are awkward in a file name become '_'. With `overwrite` the first of these is
+// taken, free or not. `out` given: that folder, refused when it exists, unless `overwrite`.
+// Overwriting removes the files that a run writes and nothing else, so that an interrupted run
+// never leaves results of the one before.
 absl::StatusOr<RunFolder> CreateRunFolder(absl::string_view out, absl::string_view scenario_name,
                                           bool overwrite);
 
-// Writes scenario.txtpb, result.json, host.json, metrics.csv and report.html. timeline.json is written
-// during the run, through timeline.h.
+// Writes scenario.txtpb, result.json, host.json, metrics.csv and report.html. timeline.json is
+// written during the run, through timeline.h.
 absl::Status WriteRunFolder(const RunFolder& folder, absl::string_view scenario_text,
                             const RunResult& result, const HostResult& host);
 

@@ -163,8 +163,10 @@ constexpr Labelled kSpeedRows[] = {
 };
 
 constexpr Labelled kPercentileRows[] = {
-    {"step", "step_ms_"},     {"TPOT", "tpot_ms_"},
-    {"TTFT", "ttft_ms_"},     {"queue wait", "queue_ms_"},
+    {"step", "step_ms_"},
+    {"TPOT", "tpot_ms_"},
+    {"TTFT", "ttft_ms_"},
+    {"queue wait", "queue_ms_"},
     {"request", "request_latency_ms_"},
 };
 
@@ -189,16 +191,12 @@ void SpeedSection(Runs runs, Grid* grid) {
   }
 }
 
-std::string RunLabel(size_t position, const RunReport& run) {
-  return absl::StrCat("[", position + 1, "] ", OneLine(run.result.scenario()));
-}
-
 // The numbers of at most kRunsPerBlock runs; `first` is the position of the first among all.
 std::string Block(Runs runs, size_t first, TableOptions options) {
   std::vector<std::string> names;
   if (runs.size() > 1) {
     for (size_t i = 0; i < runs.size(); ++i) {
-      names.push_back(Shortened(RunLabel(first + i, runs[i]), kNameColumns));
+      names.push_back(Shortened(NumberedName(first + i, runs[i]), kNameColumns));
     }
   }
   const bool one = runs.size() == 1;
@@ -226,8 +224,9 @@ std::string AbsentText(const RunReport& run) {
   std::vector<std::pair<std::string, std::string>> names_by_reason;
   for (const Metric& metric : run.result.metrics()) {
     if (HasValue(metric)) continue;
-    const auto same = std::find_if(names_by_reason.begin(), names_by_reason.end(),
-                                   [&](const auto& entry) { return entry.first == metric.absent(); });
+    const auto same =
+        std::find_if(names_by_reason.begin(), names_by_reason.end(),
+                     [&](const auto& entry) { return entry.first == metric.absent(); });
     if (same == names_by_reason.end()) {
       names_by_reason.emplace_back(metric.absent(), metric.name());
     } else {
@@ -257,15 +256,15 @@ std::string NotesText(const RunReport& run) {
   return out.empty() ? "" : absl::StrCat("\nNotes\n", out);
 }
 
-// What stands under the numbers. Of several runs each names its run, and one that repeats the run before
-// it says so instead.
+// What stands under the numbers. Of several runs each names its run, and one that repeats the run
+// before it says so instead.
 std::string Remarks(Runs runs, TableOptions options) {
   std::string out, previous;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string text = absl::StrCat(AbsentText(runs[i]), ViolationsText(runs[i], options),
-                                          NotesText(runs[i]));
+    const std::string text =
+        absl::StrCat(AbsentText(runs[i]), ViolationsText(runs[i], options), NotesText(runs[i]));
     if (runs.size() > 1 && !text.empty()) {
-      absl::StrAppend(&out, "\n", Shortened(RunLabel(i, runs[i]), kGridColumns), "\n");
+      absl::StrAppend(&out, "\n", Shortened(NumberedName(i, runs[i]), kGridColumns), "\n");
     }
     absl::StrAppend(&out, i > 0 && text == previous && !text.empty() ? "  as above\n" : text);
     previous = text;
@@ -276,11 +275,11 @@ std::string Remarks(Runs runs, TableOptions options) {
 std::string Header(Runs runs) {
   std::string out;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string name = runs.size() == 1 ? OneLine(runs[i].result.scenario())
-                                              : RunLabel(i, runs[i]);
+    const std::string name =
+        runs.size() == 1 ? OneLine(runs[i].result.scenario()) : NumberedName(i, runs[i]);
     const int violations = runs[i].result.violations_size();
-    const std::string summary =
-        absl::StrCat("  ", violations > 0 ? "VIOLATIONS below; " : "", OneLine(RunSummary(runs[i])));
+    const std::string summary = absl::StrCat("  ", violations > 0 ? "VIOLATIONS below; " : "",
+                                             OneLine(RunSummary(runs[i])));
     absl::StrAppend(&out, Shortened(name, kGridColumns), "\n", Shortened(summary, kGridColumns),
                     "\n");
   }

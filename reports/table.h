@@ -14,8 +14,8 @@ struct TableOptions {
   bool color = false;  // escape sequences; only for a terminal
 };
 
-// Sections Load, Footprint, Attention, Stall by cause, Speed, then what is absent and why, violations and
-// notes. Precondition: at least one run.
+// Sections Load, Footprint, Attention, Stall by cause, Speed, then what is absent and why,
+// violations and notes. Precondition: at least one run.
 std::string RunTable(std::span<const RunReport> runs, TableOptions options = {});
 
 }  // namespace tierscope

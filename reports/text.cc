@@ -61,11 +61,16 @@ bool IsBidiControl(uint32_t value) {
 
 absl::string_view HtmlEntity(uint32_t value) {
   switch (value) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
   }
   return "";
 }
@@ -94,7 +99,8 @@ std::string OneLine(absl::string_view text) {
 std::string HtmlEscaped(absl::string_view text) {
   std::string out;
   ForEachCodePoint(text, [&](uint32_t value, absl::string_view bytes) {
-    const bool hidden = (IsControl(value) && value != '\n' && value != '\t') || IsBidiControl(value);
+    const bool hidden =
+        (IsControl(value) && value != '\n' && value != '\t') || IsBidiControl(value);
     const absl::string_view entity = HtmlEntity(value);
     absl::StrAppend(&out, hidden ? kReplacement : entity.empty() ? bytes : entity);
   });

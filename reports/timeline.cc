@@ -17,11 +17,16 @@ constexpr Track kTracks[] = {Track::kDecode, Track::kLevel1, Track::kRecall, Tra
 
 absl::string_view TrackName(Track track) {
   switch (track) {
-    case Track::kDecode: return "decode";
-    case Track::kLevel1: return "level1";
-    case Track::kRecall: return "recall";
-    case Track::kPrefill: return "prefill";
-    case Track::kRequests: return "requests";
+    case Track::kDecode:
+      return "decode";
+    case Track::kLevel1:
+      return "level1";
+    case Track::kRecall:
+      return "recall";
+    case Track::kPrefill:
+      return "prefill";
+    case Track::kRequests:
+      return "requests";
   }
   std::abort();
 }
@@ -30,9 +35,12 @@ int TrackId(Track track) { return static_cast<int>(track) + 1; }
 
 absl::string_view FlowPhase(FlowPoint point) {
   switch (point) {
-    case FlowPoint::kStart: return "s";
-    case FlowPoint::kStep: return "t";
-    case FlowPoint::kEnd: return "f";
+    case FlowPoint::kStart:
+      return "s";
+    case FlowPoint::kStep:
+      return "t";
+    case FlowPoint::kEnd:
+      return "f";
   }
   std::abort();
 }
@@ -130,9 +138,8 @@ absl::Status TimelineWriter::Finish() {
     AddName(absl::StrCat("timeline full: ", dropped_count_, " events from here on were dropped"));
     EndEvent();
   }
-  file_.Append(absl::StrCat("\n],\"otherData\":{\"event_bound\":", event_bound_,
-                            ",\"events\":", event_count_, ",\"events_dropped\":", dropped_count_,
-                            "}}\n"));
+  file_.Append(absl::StrCat("\n],\"otherData\":{\"event_bound\":", event_bound_, ",\"events\":",
+                            event_count_, ",\"events_dropped\":", dropped_count_, "}}\n"));
   return file_.Commit();
 }
 
@@ -148,7 +155,8 @@ bool TimelineWriter::Admit(int64_t events, SimTime at) {
 }
 
 void TimelineWriter::BeginEvent(absl::string_view phase, Track track, SimTime at) {
-  event_ = absl::StrCat(",\n{\"ph\":\"", phase, "\",\"pid\":1,\"tid\":", TrackId(track), ",\"ts\":");
+  event_ =
+      absl::StrCat(",\n{\"ph\":\"", phase, "\",\"pid\":1,\"tid\":", TrackId(track), ",\"ts\":");
   AppendMicroseconds(at.ns, &event_);
 }
 

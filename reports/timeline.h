@@ -1,7 +1,7 @@
-// timeline.json: what happened when, as a Chrome trace that Perfetto (ui.perfetto.dev) and chrome://tracing
-// open. Streams to a file and is bounded: the first events up to the bound are kept, the rest counted, and
-// the file says so. A run without a timeline holds a null pointer to the writer and pays one branch a call.
-// One thread. Cost: about 150 bytes of output an event.
+// timeline.json: what happened when, as a Chrome trace that Perfetto (ui.perfetto.dev) and
+// chrome://tracing open. Streams to a file and is bounded: the first events up to the bound are
+// kept, the rest counted, and the file says so. A run without a timeline holds a null pointer to
+// the writer and pays one branch a call. One thread. Cost: about 150 bytes of output an event.
 #ifndef TIERSCOPE_REPORTS_TIMELINE_H_
 #define TIERSCOPE_REPORTS_TIMELINE_H_
 
@@ -48,8 +48,9 @@ class TimelineWriter {
   // A span on `track`. Spans of one track either nest or do not overlap; `duration` >= 0.
   void Complete(Track track, absl::string_view name, SimTime start, SimDuration duration,
                 TimelineArgs args = {});
-  // A span that may overlap others of its track, e.g. a request's life. `id` tells spans of one track and
-  // name apart; give spans of one kind the same name, then the viewer packs them into lanes.
+  // A span that may overlap others of its track, e.g. a request's life. `id` tells spans of one
+  // track and name apart; give spans of one kind the same name, then the viewer packs them into
+  // lanes.
   void Overlapping(Track track, absl::string_view name, int64_t id, SimTime start,
                    SimDuration duration, TimelineArgs args = {});
   // The value of a counter from `at` on; `value` is finite.
@@ -57,8 +58,8 @@ class TimelineWriter {
   // An arrow through the spans of `Complete` that contain (track, at), joined by `id`.
   void Flow(FlowPoint point, int64_t id, Track track, SimTime at);
 
-  // Completes the file and gives it its name. Errors of any earlier write are returned here. Without it
-  // no file is left behind.
+  // Completes the file and gives it its name. Errors of any earlier write are returned here.
+  // Without it no file is left behind.
   absl::Status Finish();
 
   int64_t event_count() const { return event_count_; }  // kept

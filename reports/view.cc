@@ -7,6 +7,7 @@
 
 #include "reports/format.h"
 #include "reports/schema/metrics.h"
+#include "reports/text.h"
 
 namespace tierscope {
 namespace {
@@ -88,8 +89,7 @@ std::vector<CauseRow> CauseRows(std::span<const RunReport> runs) {
     row.cause = std::string(cause.name);
     row.meaning = std::string(cause.meaning);
     for (const RunReport& run : runs) {
-      const auto ms =
-          MetricValue(run.result, absl::StrCat("stall_ms_by_cause.", cause.name));
+      const auto ms = MetricValue(run.result, absl::StrCat("stall_ms_by_cause.", cause.name));
       const auto total_ms = MetricValue(run.result, "stall_ms_total");
       const double steps = MetricValue(run.result, "steps").value_or(0);
       row.ms_per_step.push_back(ms && steps > 0 ? std::optional(*ms / steps) : std::nullopt);
@@ -110,6 +110,10 @@ std::string MetricText(const RunResult& result, absl::string_view name) {
   const Metric* metric = FindMetric(result, name);
   if (metric == nullptr || !HasValue(*metric)) return "-";
   return FormatQuantity(metric->value(), metric->unit());
+}
+
+std::string NumberedName(size_t position, const RunReport& run) {
+  return absl::StrCat("[", position + 1, "] ", OneLine(run.result.scenario()));
 }
 
 std::string RunSummary(const RunReport& run) {

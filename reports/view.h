@@ -1,7 +1,9 @@
-// Runs side by side, as the table and the HTML report both show them. Pure functions; the views hold copies.
+// Runs side by side, as the table and the HTML report both show them. Pure functions; the views
+// hold copies.
 #ifndef TIERSCOPE_REPORTS_VIEW_H_
 #define TIERSCOPE_REPORTS_VIEW_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -23,8 +25,8 @@ struct PoolRow {
 
 // One tier of memory: its pools in the order of first appearance; sums and capacity by run.
 struct TierView {
-  std::string tier;    // "hbm"
-  std::string title;   // "HBM, one rank"
+  std::string tier;   // "hbm"
+  std::string title;  // "HBM, one rank"
   std::vector<PoolRow> pools;
   std::vector<int64_t> allocated_bytes;
   std::vector<int64_t> in_use_bytes;
@@ -49,7 +51,11 @@ std::optional<double> MetricValue(const RunResult& result, absl::string_view nam
 // FormatQuantity of the metric, "-" where it has no value.
 std::string MetricText(const RunResult& result, absl::string_view name);
 
-// "3,600 s simulated in 4.21 s (855x), warm-up of 1.92 s left out, seed 1"; parts unknown are left out.
+// "[2] h20_full" for the run at position 1, on one line.
+std::string NumberedName(size_t position, const RunReport& run);
+
+// "3,600 s simulated in 4.21 s (855x), warm-up of 1.92 s left out, seed 1"; parts unknown are left
+// out.
 std::string RunSummary(const RunReport& run);
 
 }  // namespace tierscope

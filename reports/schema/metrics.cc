@@ -93,10 +93,10 @@ constexpr MetricDef kDefinitions[] = {
      "Peak over the run of the part of host_gib_peak that holds live data."},
     // Attention
     {"selections", "selections", "replica",
-     "Selections (step, layer, entry) by the native indexer with the full history, over the counted "
+     "Selections (step, layer, entry) by the native indexer with the full history, over the "
+     "counted "
      "steps of all requests; a record for all layers counts by its votes."},
-    {"miss_inactive", "selections", "replica",
-     "Selections whose page was not in the active set."},
+    {"miss_inactive", "selections", "replica", "Selections whose page was not in the active set."},
     {"miss_evicted", "selections", "replica",
      "Selections whose page was active but no longer held."},
     {"coverage", "fraction", "replica", "1 - (miss_inactive + miss_evicted) / selections."},

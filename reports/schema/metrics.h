@@ -1,5 +1,6 @@
 // The metrics of a run: one table of definitions, and the builder that fills a RunResult from it.
-// Owner: whoever writes a RunResult (engine, real mode). One thread. Cost: a few dozen strings a run.
+// Owner: whoever writes a RunResult (engine, real mode). One thread. Cost: a few dozen strings a
+// run.
 //
 // README.md beside this file lists the same table for people; a test holds the two together.
 #ifndef TIERSCOPE_REPORTS_SCHEMA_METRICS_H_
@@ -37,8 +38,9 @@ const Metric* FindMetric(const RunResult& result, absl::string_view name);
 // True when `metric` has a value; otherwise its `absent` is the reason.
 inline bool HasValue(const Metric& metric) { return metric.absent().empty(); }
 
-// Collects the metrics of one run. An unknown name, a name set twice, a value that is not finite, an
-// empty reason and a metric never set are bugs of ours: each ends the process and names the metric.
+// Collects the metrics of one run. An unknown name, a name set twice, a value that is not finite,
+// an empty reason and a metric never set are bugs of ours: each ends the process and names the
+// metric.
 class MetricSet {
  public:
   MetricSet();

@@ -75,7 +75,8 @@ constexpr Value kLsaValues[] = {
     {"gflop_per_token_tp_replicated", 61.96},
 };
 
-constexpr const char* kNoPrefill = "engine.prefill is NONE: a request's KV is there when it arrives";
+constexpr const char* kNoPrefill =
+    "engine.prefill is NONE: a request's KV is there when it arrives";
 
 void AddPool(const char* tier, const char* pool, double allocated_gib, double in_use_gib,
              double capacity_gib, RunResult* result) {
@@ -136,7 +137,8 @@ RunReport SampleLsaRun() {
   AddPool("hbm", "activations", 3, 3, 131.25, &run.result);
   AddPool("host", "cold pool", 850, 825, 1792.5, &run.result);
   run.result.add_notes(
-      "step model: two-parameter form fitted to the published rows of 8 x H20 at TP8; it does not hold for "
+      "step model: two-parameter form fitted to the published rows of 8 x H20 at TP8; it does not "
+      "hold for "
       "one request alone");
   run.result.add_notes("node: DRAM bandwidth per socket is assumed, no source");
   Profile* profile = run.result.add_profiles();

@@ -44,7 +44,8 @@ TEST(TableTest, ManyRunsTakeBlocksAndLoseNone) {
   const std::string table = RunTable(runs);
   ExpectFits(table);
   size_t blocks = 0;
-  for (size_t at = table.find("\nSpeed"); at != std::string::npos; at = table.find("\nSpeed", at + 1)) {
+  for (size_t at = table.find("\nSpeed"); at != std::string::npos;
+       at = table.find("\nSpeed", at + 1)) {
     ++blocks;
   }
   EXPECT_EQ(blocks, 3u);

@@ -1,5 +1,5 @@
-// Expected text in files: tests/golden/<name>. UPDATE_GOLDEN=1 in the environment rewrites a file instead of
-// comparing; the rewritten file is reviewed as a diff.
+// Expected text in files: tests/golden/<name>. UPDATE_GOLDEN=1 in the environment rewrites a file
+// instead of comparing; the rewritten file is reviewed as a diff.
 #ifndef TIERSCOPE_TESTS_TESTING_GOLDEN_H_
 #define TIERSCOPE_TESTS_TESTING_GOLDEN_H_
 
