@@ -1,10 +1,12 @@
 #include "scenarios/presets.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <regex>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "gtest/gtest.h"
 
 #include "scenarios/embedded.h"
@@ -44,20 +46,36 @@ TEST(PresetsTest, EveryFileIsEmbeddedAsItStands) {
 }
 
 // Whether a comment says where a number comes from: a tag and something behind it.
-bool IsSource(const std::string& comment) {
-  static const std::regex source(R"(^ *(\[[SDU]\]|UNKNOWN:) *[^ ].{4,})");
-  return std::regex_search(comment, source);
+bool IsSource(absl::string_view comment) {
+  comment = absl::StripAsciiWhitespace(comment);
+  for (const char* tag : {"[S]", "[D]", "[U]", "UNKNOWN:"}) {
+    if (absl::ConsumePrefix(&comment, tag)) return absl::StripAsciiWhitespace(comment).size() >= 5;
+  }
+  return false;
+}
+
+// Whether a line gives a field a number, or a list of numbers.
+bool GivesNumber(absl::string_view line) {
+  for (size_t colon = line.find(':'); colon != absl::string_view::npos;
+       colon = line.find(':', colon + 1)) {
+    const size_t value = line.find_first_not_of(" [-", colon + 1);
+    if (value == absl::string_view::npos) return false;
+    if (absl::ascii_isdigit(static_cast<unsigned char>(line[value])) || line[value] == '.') {
+      return true;
+    }
+  }
+  return false;
 }
 
 // Lines that give a number without a comment that says where it comes from.
 std::vector<std::string> Unsourced(const std::string& text) {
-  static const std::regex number(R"(: *\[? *-?[0-9.])");
   std::vector<std::string> lines;
-  for (const std::string& line : std::vector<std::string>(absl::StrSplit(text, '\n'))) {
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     // No string of a preset holds a '#'.
     const size_t comment = std::min(line.find('#'), line.size());
-    if (!std::regex_search(line.substr(0, comment), number)) continue;
-    if (comment == line.size() || !IsSource(line.substr(comment + 1))) lines.push_back(line);
+    if (!GivesNumber(line.substr(0, comment))) continue;
+    const bool sourced = comment < line.size() && IsSource(line.substr(comment + 1));
+    if (!sourced) lines.emplace_back(line);
   }
   return lines;
 }
