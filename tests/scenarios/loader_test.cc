@@ -104,6 +104,8 @@ TEST(LoaderTest, TheDigestSeesWhatARunDependsOn) {
   const std::string traced = ScenarioDigest(Parse(SmallScenario(), {"workload.attention.trace=a"}));
   EXPECT_EQ(ScenarioDigest(Parse(SmallScenario(), {"name=other,description=x"})), base);
   EXPECT_EQ(ScenarioDigest(Parse(SmallScenario(), {"workload.attention.trace=b"})), traced);
+  EXPECT_EQ(ScenarioDigest(Parse(SmallScenario(), {"workload.trace=a"})),
+            ScenarioDigest(Parse(SmallScenario(), {"workload.trace=b"})));
   EXPECT_EQ(ScenarioDigest(Parse(SmallScenario(), {"policy.tau_steps=64"})), base);
   for (const char* set :
        {"seed=2", "policy.tau_steps=65", "hardware.step_model.base_ms=14.000001",
