@@ -15,8 +15,8 @@ absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec
   if (spec.policy == WantPolicy::kLsa &&
       spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "policy.threshold ", spec.threshold_code / 256.0, " is under the trace's score floor ",
-        header.score_floor_code() / 256.0,
+        "policy.threshold ", spec.threshold_code, "/256 is under the trace's score floor ",
+        header.score_floor_code(), "/256",
         ": scores below the floor were not recorded; raise policy.threshold or record with a lower floor"));
   }
   if (spec.tau_steps % header.tick_stride_steps() != 0) {

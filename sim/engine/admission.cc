@@ -185,7 +185,7 @@ void Replica::StartIngest(SimTime now) {
   StartFlow(Flow::kIngest, now, std::max<int64_t>(1, bytes), ingest_cap_bytes_per_s_);
 }
 
-void Replica::Join(int32_t slot) {
+void Replica::Join(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   request.base_step = steps_ - request.steps_completed;
   request.in_batch = true;
@@ -196,7 +196,7 @@ void Replica::Join(int32_t slot) {
   if (request.steps_completed == 0) {
     step_queue_.Push(steps_ + 1, kFirstStepDone, slot, request.generation);
   } else {
-    ScheduleSteps(slot);
+    ScheduleSteps(slot, now);
   }
 }
 
@@ -223,10 +223,11 @@ int32_t Replica::FirstWindow(const RequestState& request) const {
 
 // Puts the request's recurring work into the step queue, after its first token (full) or its first
 // publish.
-void Replica::ScheduleSteps(int32_t slot) {
+void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot, request.generation);
   if (!tiered()) return;
+  OpenPage(slot, now);
   SchedulePageFull(slot);
   request.first_window_steps = FirstWindow(request);
   ScheduleTick(slot, request.first_window_steps);

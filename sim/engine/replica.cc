@@ -33,7 +33,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       max_concurrency_(scenario.workload().concurrency()),
       prefill_free_(scenario.engine().prefill_instances()),
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
-      warmup_steps_(2 * int64_t{scenario.policy().tau_steps()}) {
+      warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()) {
   flow_end_.fill(kSimTimeNever);
   InitLink(scenario);
   if (tiered()) {
@@ -58,6 +58,7 @@ ReplicaOutcome Replica::Run() {
   const SimTime horizon =
       engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s()) : kSimTimeNever;
   SimTime now;
+  if (warmup_steps_ == 0) EndWarmup(now);
   PullArrival();
   while (!queue_.empty() && queue_.next().key <= horizon.ns) {
     TIERSCOPE_CHECK(queue_.next().key >= now.ns);
@@ -183,22 +184,14 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
   } else if (tiered()) {
     due_.push_back(slot);
   } else {
-    ScheduleSteps(slot);
+    ScheduleSteps(slot, now);
   }
 }
 
-// The page that was filling is sealed and written back; the next one opens and is active from birth.
+// The page that was filling is sealed and written back, and the next one opens.
 void Replica::OnPageFull(int32_t slot, SimTime now) {
-  RequestState& request = At(slot);
-  const int64_t step = Completed(request);
-  residency_.Grow(slot, request.OpenPageAfter(step));
-  HandleEvicted(now);
-  request.active_pages += 1;
-  if (request.in_batch) {
-    batch_active_pages_ += 1;
-    batch_.scored_entries += kPageEntries;
-  }
-  request.host_pages += 1;
+  OpenPage(slot, now);
+  At(slot).host_pages += 1;
   host_pages_in_use_ += 1;
   RaisePeaks();
   ++counters_.pages_written_back;
@@ -207,9 +200,22 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   SchedulePageFull(slot);
 }
 
+// The page that the next generated entries fill: active from birth, in HBM without a recall.
+void Replica::OpenPage(int32_t slot, SimTime now) {
+  RequestState& request = At(slot);
+  const PageIndex page = request.OpenPageAfter(Completed(request));
+  if (residency_.Holds(slot, page)) return;
+  residency_.Grow(slot, page);
+  HandleEvicted(now);
+  request.active_pages += 1;
+  if (!request.in_batch) return;
+  batch_active_pages_ += 1;
+  batch_.scored_entries += kPageEntries;
+}
+
 // At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
 void Replica::Proceed(SimTime now) {
-  for (int32_t slot : joining_) Join(slot);
+  for (int32_t slot : joining_) Join(slot, now);
   joining_.clear();
   if (!due_.empty()) {
     if (job_.in_flight) return BeginWait(Wait::kJoin, now);

@@ -114,6 +114,7 @@ class Replica {
   void OnStepEvent(const Event& event, SimTime now);
   void OnFirstStepDone(int32_t slot, SimTime now);
   void OnPageFull(int32_t slot, SimTime now);
+  void OpenPage(int32_t slot, SimTime now);
   void RequestBoundary(SimTime now);
   void Proceed(SimTime now);
   void StartStep(SimTime now);
@@ -141,10 +142,10 @@ class Replica {
   void StartIngest(SimTime now);
   void Finish(int32_t slot, SimTime now);
   void RecordFinished(const RequestState& request, SimTime now);
-  void Join(int32_t slot);
+  void Join(int32_t slot, SimTime now);
   void Leave(int32_t slot);
   int32_t FirstWindow(const RequestState& request) const;
-  void ScheduleSteps(int32_t slot);
+  void ScheduleSteps(int32_t slot, SimTime now);
   void SchedulePageFull(int32_t slot);
   void ScheduleTick(int32_t slot, int64_t own_step);
 

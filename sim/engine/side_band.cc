@@ -105,7 +105,7 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   Activate(tick.slot, tick.window);
   if (!tick.first) return;
   if (sync()) {
-    ScheduleSteps(tick.slot);
+    ScheduleSteps(tick.slot, now);
   } else {
     joining_.push_back(tick.slot);
   }

@@ -104,7 +104,7 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
   if (!outcome.warmup_end) {
     result->add_notes(absl::StrCat("the run ended within the warm-up of ",
-                                   2 * scenario.policy().tau_steps(),
+                                   scenario.engine().warmup_windows() * scenario.policy().tau_steps(),
                                    " steps: nothing is left out of the metrics"));
   }
   if (outcome.rejected > 0) {
