@@ -152,7 +152,7 @@ void Replica::Admit(const Waiting& waiting, SimTime now) {
 // Gives the request a recorded profile and its place in the cold pool.
 void Replica::BindProfile(int32_t slot) {
   RequestState& request = At(slot);
-  request.start = assigner_->Assign(request.context_tokens());
+  request.start = assigner_->Assign(request.context_tokens(), request.output_tokens() - 1);
   const auto profile = static_cast<size_t>(request.start.profile.value);
   request.demand = &demand_->profiles[profile];
   ReplicaOutcome::ProfileUse& use = outcome_.profile_use[profile];
@@ -253,7 +253,7 @@ void Replica::Finish(int32_t slot, SimTime now) {
     const int64_t last_step = int64_t{request.start.position} * request.demand->stride_steps +
                               request.output_tokens() - 1;
     outcome_.profile_use[static_cast<size_t>(request.start.profile.value)].wraps +=
-        last_step / request.demand->step_count();
+        (last_step - 1) / request.demand->step_count();
     host_pages_in_use_ -= request.host_pages;
     host_pages_reserved_ -= request.host_pages_reserved;
     residency_.Close(slot);

@@ -11,6 +11,8 @@ namespace tierscope {
 class Observer {
  public:
   virtual ~Observer() = default;
+  // Every million events or so.
+  virtual void Progress(SimTime now) = 0;
   virtual void WarmupEnded(SimTime now) = 0;
   // One batch step, from its first compute on; `interference` of `length` is due to the side-band.
   virtual void Step(SimTime begin, SimDuration length, SimDuration interference, int64_t requests) = 0;

@@ -8,6 +8,8 @@
 namespace tierscope {
 namespace {
 
+constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
+
 int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
   const Node& node = scenario.node();
   const int64_t ranks_of_socket =
@@ -63,7 +65,7 @@ ReplicaOutcome Replica::Run() {
   while (!queue_.empty() && queue_.next().key <= horizon.ns) {
     TIERSCOPE_CHECK(queue_.next().key >= now.ns);
     now = SimTime{queue_.next().key};
-    ++outcome_.events;
+    if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
     Dispatch(queue_.Pop());
   }
   return Outcome(horizon == kSimTimeNever ? now : horizon);

@@ -39,6 +39,7 @@ class Diary : public Observer {
   const std::vector<std::string>& lines() const { return lines_; }
   std::string text() const;
 
+  void Progress(SimTime) override {}
   void WarmupEnded(SimTime now) override;
   void Step(SimTime begin, SimDuration length, SimDuration interference, int64_t requests) override;
   void Wait(SimTime begin, SimTime end, const char* cause) override;
