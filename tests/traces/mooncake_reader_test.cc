@@ -171,6 +171,7 @@ TEST_F(MooncakeReaderTest, RefusesEveryCutOfALine) {
   }
   EXPECT_EQ(Load(Write(whole + second)).requests.size(), 2);
   EXPECT_NE(SecondLineError(second + "x").find("damaged or cut JSON"), std::string::npos);
+  EXPECT_NE(SecondLineError(second + second).find("damaged or cut JSON"), std::string::npos);
   EXPECT_NE(SecondLineError("[1]").find("damaged or cut JSON"), std::string::npos);
 }
 
