@@ -39,6 +39,7 @@ class InfoRow {
 
 Rows Describe(const RequestTrace& trace, const RequestSummary& summary) {
   InfoRow info;
+  info.Add("kind", Cell::String("requests"));
   info.Add("format", Cell::String(trace.format));
   info.Add("source", Cell::String(trace.source_name));
   info.Add("digest", Cell::String(trace.digest));
