@@ -9,11 +9,11 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", TIERSCOPE_VERSION);
   app.require_subcommand(1);
   int exit_code = tierscope::cli::kExitDone;
-  tierscope::cli::AddRunVerb(app, exit_code);
-  tierscope::cli::AddCacheVerb(app, exit_code);
+  tierscope::cli::AddRunVerb(app, &exit_code);
+  tierscope::cli::AddCacheVerb(app, &exit_code);
   CLI::App* trace = app.add_subcommand("trace", "Generate, import and inspect traces");
   trace->require_subcommand(1);
-  tierscope::cli::AddTraceImport(*trace, exit_code);
+  tierscope::cli::AddTraceImport(*trace, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

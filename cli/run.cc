@@ -185,7 +185,7 @@ absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_b
 
 }  // namespace
 
-void AddRunVerb(CLI::App& app, int& exit_code) {
+void AddRunVerb(CLI::App& app, int* exit_code) {
   const Clock::time_point process_begin = Clock::now();
   auto options = std::make_shared<RunOptions>();
   CLI::App* verb = app.add_subcommand("run", "Simulate scenarios; one run folder each");
@@ -199,8 +199,8 @@ void AddRunVerb(CLI::App& app, int& exit_code) {
   verb->add_option("--jobs", options->jobs, "scenarios to run at once")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  verb->callback([options, process_begin, &exit_code] {
-    exit_code = ExitCode(RunScenarios(*options, process_begin));
+  verb->callback([options, process_begin, exit_code] {
+    *exit_code = ExitCode(RunScenarios(*options, process_begin));
   });
 }
 
