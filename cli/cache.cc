@@ -1,0 +1,112 @@
+// tierscope cache: replays a request trace's block ids through eviction policies.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "cli/rows.h"
+#include "cli/verb.h"
+
+#include "sim/base/status_macros.h"
+#include "sim/engine/cache_replay.h"
+#include "traces/request_trace.h"
+
+namespace tierscope::cli {
+namespace {
+
+struct CacheOptions {
+  std::string trace;
+  std::string policies = "lru,fifo";
+  std::string capacities = "infinite";
+  std::string format = "table";
+};
+
+template <typename Value>
+struct Named {
+  std::string text;  // as typed
+  Value value;
+};
+
+// The comma-separated values of an option.
+template <typename Value>
+absl::StatusOr<std::vector<Named<Value>>> ParseList(
+    absl::string_view option, absl::string_view list,
+    absl::StatusOr<Value> (*parse)(absl::string_view)) {
+  std::vector<Named<Value>> values;
+  for (const absl::string_view text : absl::StrSplit(list, ',')) {
+    const absl::StatusOr<Value> value = parse(text);
+    if (!value.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(option, ": ", value.status().message()));
+    }
+    values.push_back({std::string(text), *value});
+  }
+  return values;
+}
+
+absl::StatusOr<RequestTrace> LoadWithBlockIds(const std::string& path) {
+  TIERSCOPE_ASSIGN_OR_RETURN(RequestTrace trace, LoadRequestTrace(path, {.load_block_ids = true}));
+  if (trace.block_reference_count > 0) return trace;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": a trace of format ", trace.format,
+                   " without block ids has nothing to replay; give one with prefix ids, such as "
+                   "Mooncake or WEKA"));
+}
+
+std::string ResultsText(const Rows& rows, OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kTable:
+      return TableText(rows);
+    case OutputFormat::kCsv:
+      return CsvText(rows);
+    case OutputFormat::kJson: {
+      std::vector<std::string> objects;
+      for (size_t i = 0; i < rows.cells.size(); ++i) objects.push_back(JsonObject(rows, i));
+      return absl::StrCat("{\"results\":[", absl::StrJoin(objects, ","), "]}\n");
+    }
+  }
+  return "";
+}
+
+absl::Status RunCache(const CacheOptions& options) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
+  TIERSCOPE_ASSIGN_OR_RETURN(const auto policies,
+                             ParseList("--policy", options.policies, ParseCachePolicy));
+  TIERSCOPE_ASSIGN_OR_RETURN(const auto capacities,
+                             ParseList("--capacity", options.capacities, ParseCacheCapacity));
+  TIERSCOPE_ASSIGN_OR_RETURN(const RequestTrace trace, LoadWithBlockIds(options.trace));
+  const int64_t unique = CountDistinctBlocks(trace.block_ids, trace.block_count);
+  Rows rows = {.columns = {"policy", "capacity", "accesses", "unique", "hits"}, .cells = {}};
+  for (const auto& policy : policies) {
+    for (const auto& capacity : capacities) {
+      const int64_t hits =
+          CountCacheHits(policy.value, capacity.value, trace.block_ids, trace.block_count);
+      rows.cells.push_back({Cell::String(policy.text), Cell::String(capacity.text),
+                            Cell::Count(trace.block_reference_count), Cell::Count(unique),
+                            Cell::Count(hits)});
+    }
+  }
+  std::fputs(ResultsText(rows, format).c_str(), stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddCacheVerb(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<CacheOptions>();
+  CLI::App* verb = app.add_subcommand(
+      "cache", "Replay the block ids of a request trace through eviction policies");
+  verb->add_option("TRACE", options->trace, "request trace with prefix ids: file or directory")
+      ->required();
+  verb->add_option("--policy", options->policies, "policies, comma-separated: lru, fifo")
+      ->capture_default_str();
+  verb->add_option("--capacity", options->capacities,
+                   "capacities in blocks, comma-separated; infinite is one")
+      ->capture_default_str();
+  verb->add_option("--format", options->format, "table, csv or json")->capture_default_str();
+  verb->callback([options, &exit_code] { exit_code = ExitCode(RunCache(*options)); });
+}
+
+}  // namespace tierscope::cli
