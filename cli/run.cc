@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tbb/parallel_for.h"
-#include "tbb/task_arena.h"
-
 #include "cli/attention_source.h"
 #include "cli/host_info.h"
 #include "cli/rows.h"
 #include "cli/run_observer.h"
 #include "cli/verb.h"
+#include "tbb/parallel_for.h"
+#include "tbb/task_arena.h"
+
 #include "reports/csv.h"
 #include "reports/host_result.h"
 #include "reports/result_json.h"
@@ -190,9 +190,11 @@ void AddRunVerb(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* verb = app.add_subcommand("run", "Simulate scenarios; one run folder each");
   verb->add_option("SCENARIO", options->scenarios, "scenario files (.txtpb)")->required();
-  verb->add_option("--set", options->sets, "override fields: a.b=1,c=2; repeatable")->allow_extra_args(false);
-  verb->add_option("--out", options->out,
-                   "run folder; of several scenarios the folder that holds theirs [tierscope-runs/NAME]");
+  verb->add_option("--set", options->sets, "override fields: a.b=1,c=2; repeatable")
+      ->allow_extra_args(false);
+  verb->add_option(
+      "--out", options->out,
+      "run folder; of several scenarios the folder that holds theirs [tierscope-runs/NAME]");
   verb->add_flag("--overwrite", options->overwrite, "replace the files of an existing run folder");
   verb->add_option("--format", options->format, "table, csv or json, to stdout")
       ->capture_default_str();

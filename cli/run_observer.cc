@@ -26,7 +26,8 @@ void RunObserver::Progress(SimTime now) {
   next_report_ = wall + (terminal_ ? std::chrono::milliseconds(500) : std::chrono::seconds(10));
   const double passed_s = std::chrono::duration<double>(wall - begun_).count();
   const double rate = ToSeconds(now) / passed_s;
-  std::string line = absl::StrFormat("%s: %.0f s simulated, %.0fx real time", name_, ToSeconds(now), rate);
+  std::string line =
+      absl::StrFormat("%s: %.0f s simulated, %.0fx real time", name_, ToSeconds(now), rate);
   if (horizon_.ns > 0) {
     absl::StrAppendFormat(&line, ", %.0f s to go", (ToSeconds(horizon_) - ToSeconds(now)) / rate);
   }
@@ -40,10 +41,10 @@ void RunObserver::WarmupEnded(SimTime now) {
 }
 
 void RunObserver::Step(SimTime begin, SimDuration length, SimDuration interference,
-                            int64_t requests) {
+                       int64_t requests) {
   if (!Shows(begin)) return;
   timeline_->Complete(Track::kDecode, "step", begin, length,
-                   {{"requests", requests}, {"interference_us", ToSeconds(interference) * 1e6}});
+                      {{"requests", requests}, {"interference_us", ToSeconds(interference) * 1e6}});
 }
 
 void RunObserver::Wait(SimTime begin, SimTime end, const char* cause) {
@@ -54,13 +55,14 @@ void RunObserver::Wait(SimTime begin, SimTime end, const char* cause) {
 void RunObserver::Level1(int64_t job, SimTime begin, SimTime scored, int64_t requests) {
   if (!Shows(begin)) return;
   timeline_->Complete(Track::kLevel1, "score and select", begin, scored - begin,
-                   {{"job", job}, {"requests", requests}});
+                      {{"job", job}, {"requests", requests}});
   timeline_->Flow(FlowPoint::kStart, job, Track::kLevel1, begin);
 }
 
 void RunObserver::Recall(int64_t job, SimTime begin, SimTime end, int64_t pages) {
   if (!Shows(begin)) return;
-  timeline_->Complete(Track::kRecall, "recall", begin, end - begin, {{"job", job}, {"pages", pages}});
+  timeline_->Complete(Track::kRecall, "recall", begin, end - begin,
+                      {{"job", job}, {"pages", pages}});
   timeline_->Flow(FlowPoint::kStep, job, Track::kRecall, begin);
 }
 

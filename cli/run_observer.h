@@ -1,4 +1,5 @@
-// Watches a run: progress on stderr while it lasts, and timeline.json over a stretch after the warm-up.
+// Watches a run: progress on stderr while it lasts, and timeline.json over a stretch after the
+// warm-up.
 #ifndef TIERSCOPE_CLI_RUN_OBSERVER_H_
 #define TIERSCOPE_CLI_RUN_OBSERVER_H_
 
@@ -12,8 +13,8 @@ namespace tierscope::cli {
 
 class RunObserver : public Observer {
  public:
-  // `horizon` 0: the run ends with its workload, and progress has no ETA. `timeline` is null, or open
-  // and outlives the observer; it shows `timeline_length` from the end of the warm-up on.
+  // `horizon` 0: the run ends with its workload, and progress has no ETA. `timeline` is null, or
+  // open and outlives the observer; it shows `timeline_length` from the end of the warm-up on.
   RunObserver(std::string name, SimDuration horizon, TimelineWriter* timeline,
               SimDuration timeline_length);
 

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "cli/trace.h"
 #include "cli/request_trace_info.h"
+#include "cli/trace.h"
 #include "cli/verb.h"
 #include "google/protobuf/util/json_util.h"
 

@@ -8,7 +8,8 @@
 namespace tierscope {
 namespace {
 
-constexpr int32_t kNextOfSource = -1;  // subject of an arrival event: next_arrival_, not a returning user
+constexpr int32_t kNextOfSource =
+    -1;  // subject of an arrival event: next_arrival_, not a returning user
 
 }  // namespace
 
@@ -210,7 +211,8 @@ void Replica::Leave(int32_t slot) {
   batch_active_pages_ -= request.active_pages;
 }
 
-// Own steps from the first tick to the second: tau, or less so that ticks meet or spread (Policy.phase).
+// Own steps from the first tick to the second: tau, or less so that ticks meet or spread
+// (Policy.phase).
 int32_t Replica::FirstWindow(const RequestState& request) const {
   const int64_t tau = policy_.tau_steps();
   if (policy_.phase() == Policy::OWN_STEPS) return static_cast<int32_t>(tau);
@@ -225,7 +227,8 @@ int32_t Replica::FirstWindow(const RequestState& request) const {
 // publish.
 void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
-  step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot, request.generation);
+  step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot,
+                   request.generation);
   if (!tiered()) return;
   OpenPage(slot, now);
   SchedulePageFull(slot);

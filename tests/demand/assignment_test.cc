@@ -44,7 +44,8 @@ TEST(ProfileAssignerTest, SpreadsOverProfilesAndOffsets) {
   for (const auto& [position, n] : positions) EXPECT_NEAR(n, 400, 100);
 }
 
-// 160 recorded steps: a request of 100 more steps fits from ticks 0..3, one of 160 from tick 0 only.
+// 160 recorded steps: a request of 100 more steps fits from ticks 0..3, one of 160 from tick 0
+// only.
 TEST(ProfileAssignerTest, StartsWhereTheRequestFits) {
   const WindowDemand demand = WithPrompts({100});
   ProfileAssigner assigner(demand, 1, true);
