@@ -9,16 +9,14 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "gtest/gtest.h"
 
 namespace tierscope::testing {
 
 class TempFolder {
  public:
   TempFolder() {
-    std::string path = ::testing::TempDir() + "tierscope.XXXXXX";
-    EXPECT_NE(mkdtemp(path.data()), nullptr);
-    path_ = path;
+    path_ = (std::filesystem::temp_directory_path() / "tierscope.XXXXXX").string();
+    if (mkdtemp(path_.data()) == nullptr) std::abort();
   }
   ~TempFolder() {
     std::error_code error;
