@@ -31,12 +31,16 @@ function(tierscope_proto name proto)
   add_library(tierscope_${name} STATIC)
   add_library(tierscope::${name} ALIAS tierscope_${name})
   set_target_properties(tierscope_${name} PROPERTIES EXPORT_NAME ${name})
-  get_filename_component(dir ${proto} DIRECTORY)
-  # protobuf_generate names its outputs from the calling folder, so the folder goes into the out dir.
-  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated/${dir})
-  protobuf_generate(TARGET tierscope_${name} LANGUAGE cpp
-    IMPORT_DIRS ${PROJECT_SOURCE_DIR} PROTOC_OUT_DIR ${PROJECT_BINARY_DIR}/generated/${dir}
-    PROTOS ${PROJECT_SOURCE_DIR}/${proto})
+  # Not protobuf_generate: it names the outputs from the current folder, we include from the root.
+  string(REPLACE ".proto" ".pb" stem ${proto})
+  set(outputs ${PROJECT_BINARY_DIR}/generated/${stem}.cc ${PROJECT_BINARY_DIR}/generated/${stem}.h)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated)
+  add_custom_command(OUTPUT ${outputs}
+    COMMAND protobuf::protoc --cpp_out=${PROJECT_BINARY_DIR}/generated -I ${PROJECT_SOURCE_DIR}
+            ${PROJECT_SOURCE_DIR}/${proto}
+    DEPENDS ${PROJECT_SOURCE_DIR}/${proto} protobuf::protoc
+    COMMENT "Generating C++ from ${proto}" VERBATIM)
+  target_sources(tierscope_${name} PRIVATE ${outputs})
   target_link_libraries(tierscope_${name} PUBLIC tierscope::flags protobuf::libprotobuf)
   install(TARGETS tierscope_${name} EXPORT tierscope-targets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -34,6 +34,7 @@ class TempFolder {
   std::string Write(const std::string& name, absl::string_view text) const {
     const std::filesystem::path file = File(name);
     std::filesystem::create_directories(file.parent_path());
+    std::filesystem::remove(file);  // ext4 flushes a file that is written over
     std::ofstream(file, std::ios::binary)
         .write(text.data(), static_cast<std::streamsize>(text.size()));
     return file.string();

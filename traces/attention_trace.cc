@@ -1,0 +1,256 @@
+#include "traces/attention_trace.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "sim/base/check.h"
+#include "sim/base/status_macros.h"
+#include "traces/container.h"
+#include "traces/profile_checker.h"
+
+namespace tierscope {
+namespace {
+
+using Deltas = google::protobuf::RepeatedField<uint32_t>;
+
+template <typename... Parts>
+absl::Status Wrong(const Parts&... parts) {
+  return absl::DataLossError(absl::StrCat(parts...));
+}
+
+absl::Status InRange(const char* field, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return Wrong("header field ", field, " = ", value, ", expected ", least, " to ", most);
+}
+
+absl::Status ValidateTargets(const ProfileHeader& profile) {
+  int32_t previous = -1;
+  for (const int32_t layer : profile.target_layers()) {
+    TIERSCOPE_RETURN_IF_ERROR(
+        InRange("target_layers", layer, previous + 1, profile.csa_layer_count() - 1));
+    previous = layer;
+  }
+  return absl::OkStatus();
+}
+
+// Sums `deltas` into `entries`. Every entry but the first must lie behind its predecessor.
+absl::Status DecodeDeltas(const Deltas& deltas, int64_t history_entries,
+                          std::vector<uint32_t>* entries) {
+  const auto count = static_cast<size_t>(deltas.size());
+  entries->resize(count);
+  const uint32_t* delta = deltas.data();
+  uint64_t entry = 0;  // 2^26 deltas below 2^32 cannot overflow
+  bool rises = true;
+  for (size_t i = 0; i < count; ++i) {
+    entry += delta[i];
+    rises &= delta[i] != 0 || i == 0;
+    (*entries)[i] = static_cast<uint32_t>(entry);
+  }
+  if (!rises) return Wrong("entries do not rise");
+  if (count > 0 && entry >= static_cast<uint64_t>(history_entries)) {
+    return Wrong("entry ", entry, " lies outside the history of ", history_entries, " entries");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLength(const char* what, size_t length, size_t expected) {
+  if (length == expected) return absl::OkStatus();
+  return Wrong(length, " ", what, " for ", expected, " entries");
+}
+
+std::span<const uint8_t> AsSpan(const std::string& bytes) {
+  return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
+}
+
+void EncodeDeltas(std::span<const uint32_t> entries, Deltas* deltas) {
+  deltas->Resize(static_cast<int>(entries.size()), 0);
+  uint32_t* out = deltas->mutable_data();
+  uint32_t previous = 0;
+  for (const uint32_t entry : entries) {
+    *out++ = entry - previous;
+    previous = entry;
+  }
+}
+
+// Turns records into visits; holds one profile's state.
+class RecordVisitor {
+ public:
+  explicit RecordVisitor(AttentionVisitor* visitor) : visitor_(visitor) {}
+
+  absl::Status Visit(const TraceRecord& record) {
+    if (record.record_case() == TraceRecord::kProfile) return VisitProfile(record.profile());
+    if (record.record_case() == TraceRecord::kGap) {
+      return Wrong("records were lost here when the file was recovered");
+    }
+    if (record.record_case() == TraceRecord::kRequests ||
+        record.record_case() == TraceRecord::kRequest) {
+      return Wrong("this is a request trace, expected an attention trace");
+    }
+    if (!checker_.has_value()) return Wrong("no profile header before the first record");
+    if (record.record_case() == TraceRecord::kTick) return VisitTick(record.tick());
+    if (record.record_case() == TraceRecord::kSelection) return VisitSelection(record.selection());
+    if (record.record_case() == TraceRecord::kDecision) return VisitDecision(record.decision());
+    return Wrong("a record of no known kind; a newer tierscope may have written it");
+  }
+
+  absl::Status EndProfile() {
+    if (!checker_.has_value()) return absl::OkStatus();
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckEnd());
+    checker_.reset();
+    return visitor_->OnProfileEnd();
+  }
+
+ private:
+  absl::Status VisitProfile(const ProfileHeader& profile) {
+    TIERSCOPE_RETURN_IF_ERROR(EndProfile());
+    TIERSCOPE_RETURN_IF_ERROR(ValidateProfileHeader(profile));
+    profile_ = profile;
+    checker_.emplace(profile);
+    return visitor_->OnProfile(profile_);
+  }
+
+  absl::Status VisitTick(const ScoreTick& tick) {
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckTick(tick.step(), tick.target_layer()));
+    TIERSCOPE_RETURN_IF_ERROR(
+        DecodeDeltas(tick.entry_delta(), HistoryEntries(profile_, tick.step()), &entries_));
+    TIERSCOPE_RETURN_IF_ERROR(CheckLength("codes", tick.codes().size(), entries_.size()));
+    const std::span<const uint8_t> codes = AsSpan(tick.codes());
+    uint8_t least = 255;
+    for (const uint8_t code : codes) least = std::min(least, code);
+    if (!codes.empty() && least < profile_.score_floor_code()) {
+      return Wrong("score code ", static_cast<int>(least), " below the header's floor ",
+                   profile_.score_floor_code());
+    }
+    return visitor_->OnTick(tick.step(), tick.target_layer(), entries_, codes);
+  }
+
+  absl::Status VisitSelection(const Selection& selection) {
+    const int32_t step = selection.step(), layer = selection.layer();
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckSelection(step, layer));
+    TIERSCOPE_RETURN_IF_ERROR(
+        DecodeDeltas(selection.entry_delta(), HistoryEntries(profile_, step), &entries_));
+    TIERSCOPE_RETURN_IF_ERROR(CheckVotes(layer, AsSpan(selection.votes())));
+    TIERSCOPE_RETURN_IF_ERROR(
+        visitor_->OnSelection(step, layer, entries_, AsSpan(selection.votes())));
+    if (selection.weights().empty()) return absl::OkStatus();
+    TIERSCOPE_RETURN_IF_ERROR(CheckLength("weights", selection.weights().size(), entries_.size()));
+    return visitor_->OnWeights(step, layer, entries_, AsSpan(selection.weights()));
+  }
+
+  absl::Status CheckVotes(int32_t layer, std::span<const uint8_t> votes) const {
+    TIERSCOPE_RETURN_IF_ERROR(
+        CheckLength("votes", votes.size(), layer == kAllLayers ? entries_.size() : 0));
+    const auto layers = static_cast<uint8_t>(profile_.csa_layer_count());
+    int64_t sum = layer == kAllLayers ? 0 : static_cast<int64_t>(entries_.size());
+    bool in_range = true;
+    for (const uint8_t vote : votes) {
+      sum += vote;
+      in_range &= vote >= 1 && vote <= layers;
+    }
+    if (!in_range) return Wrong("a vote outside 1 to ", static_cast<int>(layers));
+    const int64_t most = int64_t{profile_.top_k()} * (layer == kAllLayers ? layers : 1);
+    return sum <= most ? absl::OkStatus()
+                       : Wrong(sum, " selections, top_k of the header allows ", most);
+  }
+
+  absl::Status VisitDecision(const Decision& decision) {
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckDecision(decision.step()));
+    TIERSCOPE_RETURN_IF_ERROR(
+        DecodeDeltas(decision.id_delta(), HistoryEntries(profile_, decision.step()), &entries_));
+    return visitor_->OnDecision(decision.step(), decision.is_pages(), entries_);
+  }
+
+  AttentionVisitor* visitor_;
+  ProfileHeader profile_;
+  std::optional<ProfileChecker> checker_;  // of the open profile
+  std::vector<uint32_t> entries_;
+};
+
+// Adds file and record. Only damage (not a visitor's own refusal) gets the advice to replace the
+// file.
+absl::Status AtRecord(const ContainerReader& reader, int64_t record, const absl::Status& status) {
+  if (status.ok()) return status;
+  const absl::string_view advice =
+      absl::IsDataLoss(status) ? "; see it with `tierscope trace cat`, record or generate it again"
+                               : "";
+  return absl::Status(status.code(), absl::StrCat(reader.path(), ": record ", record, ": ",
+                                                  absl::string_view(status.message()), advice));
+}
+
+}  // namespace
+
+absl::Status ValidateProfileHeader(const ProfileHeader& profile) {
+  TIERSCOPE_RETURN_IF_ERROR(InRange("tokens_per_entry", profile.tokens_per_entry(), 1, 1024));
+  TIERSCOPE_RETURN_IF_ERROR(InRange("step_count", profile.step_count(), 1, kStepCountMax));
+  TIERSCOPE_RETURN_IF_ERROR(InRange("prompt_tokens", profile.prompt_tokens(), 0,
+                                    kHistoryEntriesMax * profile.tokens_per_entry()));
+  TIERSCOPE_RETURN_IF_ERROR(InRange("prompt_tokens + step_count, in entries,",
+                                    HistoryEntries(profile, profile.step_count()), 1,
+                                    kHistoryEntriesMax));
+  TIERSCOPE_RETURN_IF_ERROR(
+      InRange("tick_stride_steps", profile.tick_stride_steps(), 1, profile.step_count()));
+  if (profile.step_count() % profile.tick_stride_steps() != 0) {
+    return Wrong("header field step_count = ", profile.step_count(),
+                 ", expected a multiple of tick_stride_steps = ", profile.tick_stride_steps());
+  }
+  TIERSCOPE_RETURN_IF_ERROR(InRange("score_floor_code", profile.score_floor_code(), 0, 255));
+  TIERSCOPE_RETURN_IF_ERROR(
+      InRange("csa_layer_count", profile.csa_layer_count(), 1, kLayerCountMax));
+  TIERSCOPE_RETURN_IF_ERROR(InRange("top_k", profile.top_k(), 1, kTopKMax));
+  TIERSCOPE_RETURN_IF_ERROR(
+      InRange("selections", profile.selections(), 0, SelectionScope_ARRAYSIZE - 1));
+  if (profile.provenance().source_case() == Provenance::SOURCE_NOT_SET) {
+    return Wrong(
+        "header field provenance is missing, expected the recording tool or the generator");
+  }
+  return ValidateTargets(profile);
+}
+
+absl::Status ReadAttentionTrace(const std::string& path, AttentionVisitor& visitor) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<ContainerReader> reader,
+                             ContainerReader::Open(path));
+  RecordVisitor records(&visitor);
+  TraceRecord record;
+  for (;;) {
+    TIERSCOPE_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
+    if (!more) break;
+    TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read() - 1, records.Visit(record)));
+  }
+  TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read(), records.EndProfile()));
+  if (reader->records_read() == 0) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": the trace has no records; record or generate it again"));
+  }
+  visitor.OnTraceEnd(reader->digest());
+  return absl::OkStatus();
+}
+
+void FillTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
+              std::span<const uint8_t> codes, TraceRecord* record) {
+  TIERSCOPE_CHECK(codes.size() == entries.size());
+  ScoreTick* tick = record->mutable_tick();
+  tick->set_step(step);
+  tick->set_target_layer(layer);
+  EncodeDeltas(entries, tick->mutable_entry_delta());
+  tick->mutable_codes()->assign(reinterpret_cast<const char*>(codes.data()), codes.size());
+}
+
+void FillSelection(int32_t step, int32_t layer, std::span<const uint32_t> entries,
+                   std::span<const uint8_t> votes, std::span<const uint8_t> weights,
+                   TraceRecord* record) {
+  TIERSCOPE_CHECK(votes.size() == (layer == kAllLayers ? entries.size() : 0));
+  TIERSCOPE_CHECK(weights.empty() || weights.size() == entries.size());
+  Selection* selection = record->mutable_selection();
+  selection->set_step(step);
+  selection->set_layer(layer);
+  EncodeDeltas(entries, selection->mutable_entry_delta());
+  selection->mutable_votes()->assign(reinterpret_cast<const char*>(votes.data()), votes.size());
+  selection->mutable_weights()->assign(reinterpret_cast<const char*>(weights.data()),
+                                       weights.size());
+}
+
+}  // namespace tierscope
