@@ -1,0 +1,107 @@
+#include "cli/attention_source.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "sim/base/digest.h"
+#include "sim/base/status_macros.h"
+#include "traces/generator.h"
+
+namespace tierscope::cli {
+namespace {
+
+// Raised when the generator's model changes: a cached file of an older one is then not found.
+constexpr int kGeneratorRevision = 1;
+
+std::filesystem::path CacheFolder() {
+  const auto variable = [](const char* name) -> std::filesystem::path {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (const auto own = variable("TIERSCOPE_CACHE"); !own.empty()) return own;
+  if (const auto xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg / "tierscope";
+  if (const auto home = variable("HOME"); !home.empty()) return home / ".cache" / "tierscope";
+  return std::filesystem::temp_directory_path() / "tierscope-cache";
+}
+
+std::vector<int64_t> ContextsOf(const Workload& workload) {
+  const Attention& attention = workload.attention();
+  std::set<int64_t> contexts(attention.context_tokens().begin(), attention.context_tokens().end());
+  if (contexts.empty() && workload.has_context_tokens()) contexts.insert(workload.context_tokens());
+  if (contexts.empty()) {
+    for (const RequestClass& c : workload.classes()) contexts.insert(c.context_tokens());
+  }
+  return {contexts.begin(), contexts.end()};
+}
+
+absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
+  const Attention& attention = workload.attention();
+  GeneratorOptions options;
+  TIERSCOPE_ASSIGN_OR_RETURN(options.parameters, GeneratorPreset(attention.generator_preset()));
+  options.parameters.set_seed(attention.generator_seed());
+  if (attention.has_window_churn()) options.parameters.set_window_churn(attention.window_churn());
+  options.context_tokens = ContextsOf(workload);
+  options.profiles_per_context = attention.profiles_per_context();
+  options.step_count = attention.steps();
+  if (absl::Status status = ValidateGeneratorOptions(options); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("workload.attention: ", status.message()));
+  }
+  return options;
+}
+
+std::string NameOf(const GeneratorOptions& options) {
+  Digest digest;
+  digest.Add(uint64_t{kGeneratorRevision});
+  digest.Add(options.parameters.SerializeAsString());
+  for (int64_t tokens : options.context_tokens) digest.Add(static_cast<uint64_t>(tokens));
+  digest.Add(static_cast<uint64_t>(options.profiles_per_context));
+  digest.Add(static_cast<uint64_t>(options.step_count));
+  digest.Add(static_cast<uint64_t>(options.tick_stride_steps));
+  return absl::StrCat("attention-", options.parameters.preset(), "-", digest.hex(), ".trace");
+}
+
+void ReportProgress(int64_t done, int64_t all) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\r  profile %lld of %lld%s", static_cast<long long>(done),
+               static_cast<long long>(all), done == all ? "\n" : "");
+}
+
+}  // namespace
+
+absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario) {
+  const Workload& workload = scenario.workload();
+  if (workload.attention().has_trace()) return AttentionSource{workload.attention().trace(), 0.0};
+  TIERSCOPE_ASSIGN_OR_RETURN(GeneratorOptions options, OptionsOf(workload));
+  const std::filesystem::path folder = CacheFolder();
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder.string(), ": cannot make the cache folder (", error.message(),
+        "); set TIERSCOPE_CACHE to a folder that can be written"));
+  }
+  const std::filesystem::path path = folder / NameOf(options);
+  if (std::filesystem::exists(path, error)) return AttentionSource{path.string(), 0.0};
+  const size_t profiles =
+      options.context_tokens.size() * static_cast<size_t>(options.profiles_per_context);
+  absl::FPrintF(stderr, "generating an attention trace of %d profiles, preset %s (kept as %s)\n",
+                profiles, options.parameters.preset(), path.string());
+  options.on_profile_done = ReportProgress;
+  const auto begin = std::chrono::steady_clock::now();
+  TIERSCOPE_RETURN_IF_ERROR(GenerateAttentionTrace(options, path.string()));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  return AttentionSource{path.string(), took.count()};
+}
+
+}  // namespace tierscope::cli

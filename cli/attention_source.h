@@ -1,0 +1,25 @@
+// Where a run's attention trace comes from: the file the scenario names, or one that the generator
+// makes once and the cache folder keeps.
+#ifndef TIERSCOPE_CLI_ATTENTION_SOURCE_H_
+#define TIERSCOPE_CLI_ATTENTION_SOURCE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "scenarios/scenario.pb.h"
+
+namespace tierscope::cli {
+
+struct AttentionSource {
+  std::string path;
+  double generate_wall_s = 0.0;  // 0: the file was there
+};
+
+// The generated file's name is a digest of everything it depends on, so a file found is the right one.
+// Folder: $TIERSCOPE_CACHE, else $XDG_CACHE_HOME/tierscope, else ~/.cache/tierscope. Says on stderr
+// what it generates. Precondition: the scenario's policy needs an attention trace.
+absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario);
+
+}  // namespace tierscope::cli
+
+#endif  // TIERSCOPE_CLI_ATTENTION_SOURCE_H_

@@ -1,0 +1,53 @@
+// HBM that a rank holds before its first request arrives. The loader refuses scenarios in which it
+// does not fit; sim/model/footprint.h has the rest of the memory arithmetic. Stateless;
+// thread-safe.
+#ifndef TIERSCOPE_SCENARIOS_MEMORY_H_
+#define TIERSCOPE_SCENARIOS_MEMORY_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "scenarios/scenario.pb.h"
+#include "sim/base/units.h"
+
+namespace tierscope {
+
+// Weights: replicated + ceil(sharded / tensor_parallel). Source: FlashMemory's decode server, 21.7
+// GB a card at TP8 and 39.8 GB at TP4, gives both terms of V4-Flash.
+inline int64_t WeightBytesPerRank(const Model& model, int32_t tensor_parallel) {
+  return model.weight_bytes_replicated() + CeilDiv(model.weight_bytes_sharded(), tensor_parallel);
+}
+
+// What the engine may allocate: hbm_usable_fraction * hbm_bytes, to the nearest byte.
+inline int64_t HbmUsableBytes(const Hardware& hardware, const Engine& engine) {
+  return std::llround(engine.hbm_usable_fraction() * static_cast<double>(hardware.hbm_bytes()));
+}
+
+// One page of KV over all CSA layers: page_entries * kv_entry_bytes * csa_layers. V4-Flash:
+// 784,896. Payload; FlashMemory stores rows padded to 37,440 bytes, which no recall metric counts.
+inline int64_t PageBytes(const Model& model) {
+  return int64_t{model.page_entries()} * model.kv_entry_bytes() * model.csa_layers();
+}
+
+// Whole pages of the reserve: floor(reserve_entries / page_entries).
+inline int64_t ReservePages(const Model& model, const Policy& policy) {
+  return policy.reserve_entries() / model.page_entries();
+}
+
+// The page reserve in HBM: pages * page bytes.
+inline int64_t ReserveBytes(const Model& model, const Policy& policy) {
+  return ReservePages(model, policy) * PageBytes(model);
+}
+
+// Index keys that HBM holds for the non-target layers when theirs live in the host, in one pool for
+// all requests: (csa_layers - target_layers) * index_key_pool_entries * index_key_bytes; 0 without
+// offload. Source: FlashMemory's Path-I, 18 x 1,572,864 keys of 132 B = 3.74 GB.
+inline int64_t IndexKeyPoolBytes(const Model& model, const Policy& policy) {
+  if (!policy.index_key_offload()) return 0;
+  return int64_t{model.csa_layers() - model.target_layers()} * policy.index_key_pool_entries() *
+         model.index_key_bytes();
+}
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SCENARIOS_MEMORY_H_

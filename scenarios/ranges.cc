@@ -1,0 +1,192 @@
+#include "scenarios/ranges.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+
+#include "scenarios/fields.h"
+
+namespace tierscope {
+namespace {
+
+constexpr double kCountMax = 1e6;                  // requests: far above any machine
+constexpr double kTokensMax = 16.0 * 1024 * 1024;  // of one request
+constexpr double kBytesMax = 1e18;
+constexpr double kRateMax = 1e18;  // bytes/s, flop/s
+constexpr double kMsMax = 1e6;
+constexpr double kAnyMax = 0x1p64;
+
+std::string Number(double value) {
+  const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
+  return whole ? absl::StrFormat("%.0f", value) : absl::StrFormat("%.9g", value);
+}
+
+std::string Describe(const Range& range) {
+  switch (range.ends) {
+    case Range::kClosed:
+      return absl::StrCat(Number(range.min), " to ", Number(range.max));
+    case Range::kOpenBelow:
+      return absl::StrCat("more than ", Number(range.min), " and at most ", Number(range.max));
+    case Range::kOpen:
+      return absl::StrCat("more than ", Number(range.min), " and less than ", Number(range.max));
+  }
+  return "";
+}
+
+bool Contains(const Range& range, double value) {
+  const bool above = range.ends == Range::kClosed ? value >= range.min : value > range.min;
+  const bool below = range.ends == Range::kOpen ? value < range.max : value <= range.max;
+  return above && below;
+}
+
+const std::map<std::string, const Range*>& RangeByPath() {
+  static const auto& by_path = *[] {
+    auto* ranges = new std::map<std::string, const Range*>;
+    for (const Range& range : FieldRanges()) ranges->emplace(range.path, &range);
+    return ranges;
+  }();
+  return by_path;
+}
+
+absl::Status CheckValue(const std::string& path, const FieldValue& value, const Origins& origins) {
+  if (!IsNumeric(*value.field)) return absl::OkStatus();
+  const double number = NumericValue(value);
+  if (!std::isfinite(number)) {
+    return origins.Error(path, absl::StrCat(number, " is not finite; give a number"));
+  }
+  const auto it = RangeByPath().find(WithoutIndices(path));
+  if (it == RangeByPath().end() || Contains(*it->second, number)) return absl::OkStatus();
+  return origins.Error(
+      path, absl::StrCat(Number(number), " is out of range; give ", Describe(*it->second)));
+}
+
+// The group whose preset would give the field; empty for a field that no preset has.
+std::string PresetOf(const std::string& path) {
+  const std::string group = path.substr(0, path.find('.'));
+  return group == "model" || group == "hardware" || group == "node" ? group + ".preset" : "";
+}
+
+absl::Status CheckPresent(const std::set<std::string>& given, const Origins& origins) {
+  for (const Range& range : FieldRanges()) {
+    if (range.presence == Range::kOptional || given.count(range.path) > 0) continue;
+    const std::string path(absl::StripSuffix(range.path, "[]"));
+    const std::string preset = PresetOf(path);
+    const std::string instead = preset.empty() ? "" : absl::StrCat(" or name a ", preset);
+    return origins.Error(path, absl::StrCat("is not given; give ", Describe(range), instead));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const std::vector<Range>& FieldRanges() {
+  constexpr auto kRequired = Range::kRequired;
+  constexpr auto kClosed = Range::kClosed;
+  constexpr auto kOpenBelow = Range::kOpenBelow;
+  static const std::vector<Range>& ranges = *new std::vector<Range>{
+      {"seed", 0, kAnyMax},
+
+      {"model.csa_layers", 1, 10000, kClosed, kRequired},
+      {"model.hca_layers", 0, 10000, kClosed, kRequired},
+      {"model.swa_layers", 0, 10000, kClosed, kRequired},
+      {"model.csa_tokens_per_entry", 1, 1024, kClosed, kRequired},
+      {"model.hca_tokens_per_entry", 1, 65536, kClosed, kRequired},
+      {"model.page_entries", 1, 4096},
+      {"model.kv_entry_bytes", 1, 65536, kClosed, kRequired},
+      {"model.index_key_bytes", 1, 65536, kClosed, kRequired},
+      {"model.target_layers", 1, 10000, kClosed, kRequired},
+      {"model.top_k", 1, 1 << 20, kClosed, kRequired},
+      {"model.window_tokens", 0, 1 << 20, kClosed, kRequired},
+      {"model.query_heads", 1, 65536, kClosed, kRequired},
+      {"model.head_dim", 1, 65536, kClosed, kRequired},
+      {"model.index_heads", 1, 65536, kClosed, kRequired},
+      {"model.index_head_dim", 1, 65536, kClosed, kRequired},
+      {"model.memory_index_heads", 1, 65536, kClosed, kRequired},
+      {"model.memory_index_head_dim", 1, 65536, kClosed, kRequired},
+      {"model.weight_bytes_sharded", 0, kBytesMax, kClosed, kRequired},
+      {"model.weight_bytes_replicated", 0, kBytesMax, kClosed, kRequired},
+      {"model.gflop_per_token_constant", 0, 1e9, kClosed, kRequired},
+      {"model.fixed_hbm_bytes", 0, kBytesMax, kClosed, kRequired},
+      {"model.full_kv_budget_bytes_per_token", 1, 1e9, kClosed, kRequired},
+
+      {"hardware.hbm_bytes", 1, kBytesMax, kClosed, kRequired},
+      {"hardware.hbm_bytes_per_s", 1, kRateMax, kClosed, kRequired},
+      {"hardware.fp8_flop_per_s", 0, kRateMax, kOpenBelow, kRequired},
+      {"hardware.bf16_flop_per_s", 0, kRateMax, kOpenBelow, kRequired},
+      {"hardware.host_link.peak_bytes_per_s", 1, kRateMax, kClosed, kRequired},
+      {"hardware.host_link.device_to_host_bytes_per_s", 1, kRateMax, kClosed, kRequired},
+      {"hardware.host_link.batched_copy[].piece_bytes", 1, kBytesMax, kClosed, kRequired},
+      {"hardware.host_link.batched_copy[].descriptors", 1, 1e9, kClosed, kRequired},
+      {"hardware.host_link.batched_copy[].bytes_per_s", 1, kRateMax, kClosed, kRequired},
+      {"hardware.step_model.base_ms", 0, kMsMax, kClosed, kRequired},
+      {"hardware.step_model.per_request_ms", 0, kMsMax, kClosed, kRequired},
+      {"hardware.step_model.scoring_efficiency", 0, 1, kOpenBelow, kRequired},
+      {"hardware.step_model.attention_efficiency", 0, 1, kOpenBelow, kRequired},
+      {"hardware.step_model.memory_efficiency", 0, 1, kOpenBelow, kRequired},
+      {"hardware.step_model.level1_launch_ms", 0, kMsMax, kClosed, kRequired},
+
+      {"node.gpus", 1, 1024, kClosed, kRequired},
+      {"node.sockets", 1, 64, kClosed, kRequired},
+      {"node.gpus_per_switch", 1, 1024, kClosed, kRequired},
+      {"node.switch_bytes_per_s", 1, kRateMax, kClosed, kRequired},
+      {"node.host_bytes", 1, kBytesMax, kClosed, kRequired},
+      {"node.host_usable_fraction", 0, 1, kOpenBelow},
+      {"node.dram_bytes_per_s_per_socket", 1, kRateMax, kClosed, kRequired},
+      {"node.network_bytes_per_s_per_gpu", 1, kRateMax},
+
+      {"workload.concurrency", 0, kCountMax},
+      {"workload.context_tokens", 1, kTokensMax},
+      {"workload.output_tokens", 1, kTokensMax},
+      {"workload.requests_per_s", 0, 1e6, kOpenBelow},
+      {"workload.arrival_cv", 0, 100, kOpenBelow},
+      {"workload.classes[].weight", 0, 1e9, kOpenBelow},
+      {"workload.classes[].context_tokens", 1, kTokensMax},
+      {"workload.classes[].output_tokens", 1, kTokensMax},
+      {"workload.request_limit", 0, 1e12},
+      {"workload.think_s", 0, 1e8},
+      {"workload.attention.profiles_per_context", 1, 65536},
+      {"workload.attention.steps", 1, 1 << 24},
+      {"workload.attention.context_tokens[]", 1, kTokensMax},
+      {"workload.attention.generator_seed", 0, kAnyMax},
+      {"workload.attention.window_churn", 0, 1},
+
+      {"policy.tau_steps", 1, 65536},
+      {"policy.threshold", 0, 1, Range::kOpen},
+      {"policy.page_kmax", 1, 1 << 24},
+      {"policy.recency_entries", 0, 1 << 24},
+      {"policy.sink_entries", 0, 1 << 24},
+      {"policy.reserve_entries", 1, 1e9},
+      {"policy.index_key_pool_entries", 0, 1e9},
+
+      {"engine.simulated_s", 0, 1e8},
+      {"engine.tensor_parallel", 1, 1024},
+      {"engine.hbm_usable_fraction", 0, 1, kOpenBelow},
+      {"engine.prefill_instances", 1, 65536},
+      {"engine.prefill_tokens_per_s", 0, 1e12, kOpenBelow},
+      {"engine.graph_batch_sizes[]", 1, kCountMax},
+      {"engine.level1_interference", 0, 100},
+      {"engine.recall_interference", 0, 100},
+      {"engine.timeline_s", 0, 1e6},
+      {"engine.slo.ttft_ms", 0, 1e9, kOpenBelow},
+      {"engine.slo.tpot_ms", 0, 1e9, kOpenBelow},
+  };
+  return ranges;
+}
+
+absl::Status CheckRanges(const Scenario& scenario, const Origins& origins) {
+  absl::Status first;
+  std::set<std::string> given;
+  VisitSetFields(scenario, "", [&](const std::string& path, const FieldValue& value) {
+    given.insert(WithoutIndices(path));
+    if (first.ok()) first = CheckValue(path, value, origins);
+  });
+  if (!first.ok()) return first;
+  return CheckPresent(given, origins);
+}
+
+}  // namespace tierscope

@@ -1,0 +1,272 @@
+#include "scenarios/validate.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "scenarios/memory.h"
+#include "scenarios/ranges.h"
+#include "sim/base/status_macros.h"
+
+namespace tierscope {
+namespace {
+
+constexpr size_t kNameMax = 100;
+
+std::string Gb(int64_t bytes) {
+  return absl::StrFormat("%.1f GB", static_cast<double>(bytes) / 1e9);
+}
+
+std::string Element(absl::string_view list, int index, absl::string_view field) {
+  return absl::StrCat(list, "[", index, "].", field);
+}
+
+// A name becomes part of file names.
+absl::Status CheckName(const Scenario& scenario, const Origins& origins) {
+  const std::string& name = scenario.name();
+  bool plain = !name.empty() && name.size() <= kNameMax && name[0] != '.';
+  for (const char c : name) {
+    const bool word = absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
+    plain = plain && (word || c == '-' || c == '.');
+  }
+  if (plain) return absl::OkStatus();
+  return origins.Error("name", absl::StrCat("is not a plain name; give up to ", kNameMax,
+                                            " letters, digits, _ - and ., no leading ."));
+}
+
+absl::Status CheckModel(const Model& model, const Origins& origins) {
+  if (model.target_layers() <= model.csa_layers()) return absl::OkStatus();
+  return origins.Error("model.target_layers",
+                       absl::StrCat(model.target_layers(), " is more than model.csa_layers (",
+                                    model.csa_layers(), "); give at most that"));
+}
+
+absl::Status CheckCopyCurve(const Link& link, const Origins& origins) {
+  std::set<std::pair<int64_t, int64_t>> points;
+  for (int i = 0; i < link.batched_copy_size(); ++i) {
+    const CopyPoint& point = link.batched_copy(i);
+    const std::string path = absl::StrCat("hardware.host_link.batched_copy[", i, "]");
+    if (!point.has_piece_bytes() || !point.has_descriptors() || !point.has_bytes_per_s()) {
+      return origins.Error(path, "is incomplete; give piece_bytes, descriptors and bytes_per_s");
+    }
+    if (point.bytes_per_s() > link.peak_bytes_per_s()) {
+      return origins.Error(
+          path, absl::StrCat(point.bytes_per_s(), " bytes/s is more than peak_bytes_per_s (",
+                             link.peak_bytes_per_s(), "); lower it or raise the peak"));
+    }
+    if (!points.insert({point.descriptors(), point.piece_bytes()}).second) {
+      return origins.Error(path,
+                           "repeats a piece size and descriptor count; remove one of the two");
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsOpenLoop(const Workload& workload) {
+  switch (workload.arrivals()) {
+    case Workload::CLOSED_LOOP:
+      return false;
+    case Workload::POISSON:
+    case Workload::GAMMA:
+    case Workload::TRACE:
+      return true;
+  }
+  return false;
+}
+
+absl::Status CheckArrivals(const Workload& workload, const Origins& origins) {
+  const std::string& arrivals = Workload::Arrivals_Name(workload.arrivals());
+  const bool timed_by_rate = IsOpenLoop(workload) && workload.arrivals() != Workload::TRACE;
+  if (!IsOpenLoop(workload) && workload.concurrency() < 1) {
+    return origins.Error("workload.concurrency",
+                         "a closed loop needs a number of users; give 1 to 1000000");
+  }
+  if (timed_by_rate && !workload.has_requests_per_s()) {
+    return origins.Error(
+        "workload.requests_per_s",
+        absl::StrCat("arrivals ", arrivals, " need a rate; give workload.requests_per_s"));
+  }
+  if (!timed_by_rate && workload.has_requests_per_s()) {
+    return origins.Error("workload.requests_per_s",
+                         absl::StrCat("has no effect with arrivals ", arrivals,
+                                      "; remove it or choose POISSON or GAMMA"));
+  }
+  if (workload.arrivals() == Workload::TRACE && !workload.has_trace()) {
+    return origins.Error(
+        "workload.trace",
+        "is not given, and arrivals TRACE replay one; give --set workload.trace=FILE");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckClass(const Workload& workload, int index, const Origins& origins) {
+  const RequestClass& request_class = workload.classes(index);
+  if (!workload.has_context_tokens() && !request_class.has_context_tokens()) {
+    return origins.Error(Element("workload.classes", index, "context_tokens"),
+                         "is not given; give it, or workload.context_tokens for all classes");
+  }
+  if (!workload.has_output_tokens() && !request_class.has_output_tokens()) {
+    return origins.Error(Element("workload.classes", index, "output_tokens"),
+                         "is not given; give it, or workload.output_tokens for all classes");
+  }
+  return absl::OkStatus();
+}
+
+// Every request has a prompt and an output from somewhere.
+absl::Status CheckLengths(const Workload& workload, const Origins& origins) {
+  if (workload.has_trace() && workload.classes_size() > 0) {
+    return origins.Error("workload.trace",
+                         "a trace and workload.classes exclude each other; remove one of them");
+  }
+  for (int i = 0; i < workload.classes_size(); ++i) {
+    TIERSCOPE_RETURN_IF_ERROR(CheckClass(workload, i, origins));
+  }
+  if (workload.has_trace() || workload.classes_size() > 0) return absl::OkStatus();
+  constexpr absl::string_view kMissing =
+      "is not given; give it, or workload.classes, or workload.trace";
+  if (!workload.has_context_tokens()) return origins.Error("workload.context_tokens", kMissing);
+  if (!workload.has_output_tokens()) return origins.Error("workload.output_tokens", kMissing);
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttention(const Scenario& scenario, const Origins& origins) {
+  const Attention& attention = scenario.workload().attention();
+  if (scenario.policy().kind() == Policy::FULL || attention.has_trace()) return absl::OkStatus();
+  if (!attention.has_generator_preset()) {
+    return origins.Error(
+        "workload.attention.trace",
+        absl::StrCat("is not given, and policy ", Policy::Kind_Name(scenario.policy().kind()),
+                     " needs one; give it or workload.attention.generator_preset"));
+  }
+  const Workload& workload = scenario.workload();
+  if (workload.has_trace() && !workload.has_context_tokens() &&
+      attention.context_tokens_size() == 0) {
+    return origins.Error("workload.attention.context_tokens",
+                         "is empty, and a request trace has too many contexts for a profile each; "
+                         "give a ladder such as [8192,65536,524288]");
+  }
+  return absl::OkStatus();
+}
+
+int64_t PagesForEntries(int64_t entries, const Model& model) {
+  return CeilDiv(entries, model.page_entries());
+}
+
+// One request's pages fit the reserve: those it takes, the forced ones and the one that is being
+// filled.
+absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
+  const Policy& policy = scenario.policy();
+  if (policy.kind() == Policy::FULL) return absl::OkStatus();
+  const Model& model = scenario.model();
+  const int64_t reserve_pages = ReservePages(model, policy);
+  const int64_t request_pages = policy.page_kmax() + 1 +
+                                PagesForEntries(policy.recency_entries(), model) +
+                                PagesForEntries(policy.sink_entries(), model);
+  if (request_pages <= reserve_pages) return absl::OkStatus();
+  return origins.Error(
+      "policy.reserve_entries",
+      absl::StrCat(policy.reserve_entries(), " entries are ", reserve_pages,
+                   " pages, and one request may hold ", request_pages,
+                   " (page_kmax, recency, sink and one open); raise it to ",
+                   request_pages * model.page_entries(), " or lower policy.page_kmax"));
+}
+
+absl::Status CheckRanks(const Scenario& scenario, const Origins& origins) {
+  const int32_t ranks = scenario.engine().tensor_parallel();
+  const int32_t gpus = scenario.node().gpus();
+  if (gpus % ranks == 0) return absl::OkStatus();
+  return origins.Error("engine.tensor_parallel", absl::StrCat(ranks, " does not divide node.gpus (",
+                                                              gpus, "); give a divisor of it"));
+}
+
+absl::Status CheckWeights(const Scenario& scenario, const Origins& origins) {
+  const Hardware& hardware = scenario.hardware();
+  const Engine& engine = scenario.engine();
+  const int64_t weight_bytes = WeightBytesPerRank(scenario.model(), engine.tensor_parallel());
+  const int64_t usable_bytes = HbmUsableBytes(hardware, engine);
+  if (weight_bytes <= usable_bytes) return absl::OkStatus();
+  return origins.Error("engine.tensor_parallel",
+                       absl::StrCat("model ", scenario.model().name(), " needs ", Gb(weight_bytes),
+                                    " of weights per rank at tensor_parallel=",
+                                    engine.tensor_parallel(), ", hardware ", hardware.gpu(),
+                                    " offers ", Gb(usable_bytes), " (", Gb(hardware.hbm_bytes()),
+                                    " x hbm_usable_fraction ", engine.hbm_usable_fraction(),
+                                    "): raise engine.tensor_parallel or choose other hardware"));
+}
+
+// What a tiered policy holds besides the weights leaves room for requests.
+absl::Status CheckPools(const Scenario& scenario, const Origins& origins) {
+  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  const Model& model = scenario.model();
+  const int64_t weight_bytes = WeightBytesPerRank(model, scenario.engine().tensor_parallel());
+  const int64_t reserve_bytes = ReserveBytes(model, scenario.policy());
+  const int64_t pool_bytes = model.fixed_hbm_bytes() + IndexKeyPoolBytes(model, scenario.policy());
+  const int64_t usable_bytes = HbmUsableBytes(scenario.hardware(), scenario.engine());
+  if (weight_bytes + pool_bytes + reserve_bytes < usable_bytes) return absl::OkStatus();
+  return origins.Error(
+      "policy.reserve_entries",
+      absl::StrCat(scenario.policy().reserve_entries(), " entries are ", Gb(reserve_bytes),
+                   "; with ", Gb(weight_bytes), " of weights and ", Gb(pool_bytes),
+                   " of fixed pools no request fits the ", Gb(usable_bytes),
+                   " that the engine may use per rank: lower it, raise engine.tensor_parallel or "
+                   "choose other hardware"));
+}
+
+absl::Status CheckPrefill(const Scenario& scenario, const Origins& origins) {
+  if (scenario.engine().prefill() != Engine::DISAGGREGATED) return absl::OkStatus();
+  if (!scenario.engine().has_prefill_tokens_per_s()) {
+    return origins.Error("engine.prefill_tokens_per_s",
+                         "is not given, and disaggregated prefill needs the rate of one instance; "
+                         "give it or engine.prefill=NONE");
+  }
+  if (!scenario.node().has_network_bytes_per_s_per_gpu()) {
+    return origins.Error("node.network_bytes_per_s_per_gpu",
+                         "is not given, and disaggregated prefill sends KV over it; give it or "
+                         "engine.prefill=NONE");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckGraphs(const Engine& engine, const Origins& origins) {
+  for (int i = 1; i < engine.graph_batch_sizes_size(); ++i) {
+    if (engine.graph_batch_sizes(i) > engine.graph_batch_sizes(i - 1)) continue;
+    return origins.Error(absl::StrCat("engine.graph_batch_sizes[", i, "]"),
+                         absl::StrCat(engine.graph_batch_sizes(i),
+                                      " does not exceed the size before it; list sizes rising"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEnd(const Scenario& scenario, const Origins& origins) {
+  const Workload& workload = scenario.workload();
+  const bool ends =
+      scenario.engine().simulated_s() > 0 || workload.has_trace() || workload.request_limit() > 0;
+  if (ends) return absl::OkStatus();
+  return origins.Error("engine.simulated_s",
+                       "0 runs to the end of the workload, and this one has none; give "
+                       "engine.simulated_s, workload.request_limit or workload.trace");
+}
+
+}  // namespace
+
+absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) {
+  TIERSCOPE_RETURN_IF_ERROR(CheckRanges(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckName(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckModel(scenario.model(), origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckCopyCurve(scenario.hardware().host_link(), origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckArrivals(scenario.workload(), origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckLengths(scenario.workload(), origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckAttention(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckRanks(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckWeights(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPools(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPrefill(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckGraphs(scenario.engine(), origins));
+  return CheckEnd(scenario, origins);
+}
+
+}  // namespace tierscope

@@ -1,0 +1,224 @@
+#include "sim/demand/distil.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/check.h"
+#include "sim/policy/oracle.h"
+#include "sim/policy/random.h"
+#include "sim/policy/recency.h"
+
+namespace tierscope {
+namespace {
+
+absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec) {
+  if (spec.policy == WantPolicy::kLsa &&
+      spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy.threshold ", spec.threshold_code, "/256 is under the trace's score floor ",
+        header.score_floor_code(), "/256",
+        ": scores below the floor were not recorded; raise policy.threshold or record with a lower floor"));
+  }
+  if (spec.tau_steps % header.tick_stride_steps() != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy.tau_steps ", spec.tau_steps, " is no multiple of the trace's tick stride ",
+                     header.tick_stride_steps(), ": set policy.tau_steps to a multiple of ",
+                     header.tick_stride_steps()));
+  }
+  if (spec.policy == WantPolicy::kOracle && header.selections() != SELECTIONS_FULL_HISTORY) {
+    return absl::InvalidArgumentError(
+        "policy.kind ORACLE needs selections of the full history, which this trace does not hold");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ProfileDistiller::Begin(const ProfileHeader& header, int32_t profile_index) {
+  if (absl::Status status = CheckAnswerable(header, spec_); !status.ok()) return status;
+  header_ = header;
+  profile_index_ = profile_index;
+  demand_ = ProfileDemand();
+  demand_.prompt_tokens = header.prompt_tokens();
+  demand_.stride_steps = header.tick_stride_steps();
+  demand_.position_count = header.step_count() / header.tick_stride_steps();
+  demand_.tokens_per_page = header.tokens_per_entry() * kPageEntries;
+  const int64_t prompt_entries = header.prompt_tokens() / header.tokens_per_entry();
+  const int64_t pages = (EntriesAfterStep(header.step_count()) + kPageEntries - 1) / kPageEntries;
+  if (pages > kPagesPerProfileMax || demand_.position_count < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "profile ", profile_index, " has ", pages, " pages and ", demand_.position_count,
+        " ticks; between 1 tick and ", kPagesPerProfileMax, " pages are supported"));
+  }
+  demand_.page_count = static_cast<int32_t>(pages);
+  demand_.prompt_page_count =
+      static_cast<int32_t>((prompt_entries + kPageEntries - 1) / kPageEntries);
+  // A set stays active for two windows at most (decode waits for a late one), plus rounding.
+  demand_.lag_count = 2 * (spec_.tau_steps / demand_.stride_steps) + 2;
+  demand_.want_begin.assign(1, 0);
+  demand_.touched_begin.assign(1, 0);
+  density_.assign(static_cast<size_t>(pages), 0);
+  page_count_.assign(static_cast<size_t>(pages), 0);
+  list_.resize(static_cast<size_t>(pages));
+  open_tick_ = -1;
+  open_sub_window_ = 0;
+  return absl::OkStatus();
+}
+
+ForcedPages ProfileDistiller::ForcedAt(int32_t position) const {
+  return ForcedPagesOf(EntriesAfterStep(position * demand_.stride_steps), spec_.sink_entries,
+                       spec_.recency_entries);
+}
+
+void ProfileDistiller::AppendWantList(const PageIndex* pages, int32_t count) {
+  demand_.want_pages.insert(demand_.want_pages.end(), pages, pages + count);
+  demand_.want_begin.push_back(static_cast<uint32_t>(demand_.want_pages.size()));
+}
+
+void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const uint32_t> entries,
+                            std::span<const uint8_t> codes) {
+  if (spec_.policy != WantPolicy::kLsa) return;
+  const int32_t position = step / demand_.stride_steps;
+  if (position >= demand_.position_count) return;
+  if (position != open_tick_) {
+    CloseTick();
+    // A tick that recorded no entry above the floor leaves no record: its want list is the forced pages.
+    while (static_cast<int32_t>(demand_.want_begin.size()) - 1 < position) {
+      open_tick_ = static_cast<int32_t>(demand_.want_begin.size()) - 1;
+      CloseTick();
+    }
+    open_tick_ = position;
+  }
+  const auto threshold = static_cast<uint8_t>(spec_.threshold_code);
+  if (target_layer < 0) {
+    for (size_t i = 0; i < entries.size(); ++i) {
+      density_[entries[i] / kPageEntries] =
+          static_cast<uint8_t>(density_[entries[i] / kPageEntries] + (codes[i] >= threshold));
+    }
+    return;
+  }
+  wanted_bits_.resize(density_.size());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (codes[i] < threshold) continue;
+    uint64_t& word = wanted_bits_[entries[i] / kPageEntries];
+    const uint64_t bit = uint64_t{1} << (entries[i] % kPageEntries);
+    if ((word & bit) == 0) ++density_[entries[i] / kPageEntries];
+    word |= bit;
+  }
+}
+
+void ProfileDistiller::CloseTick() {
+  if (open_tick_ < 0) return;
+  const int32_t count =
+      SelectDensestPages(density_.data(), ForcedAt(open_tick_), spec_.page_kmax, list_.data());
+  AppendWantList(list_.data(), count);
+  std::fill(density_.begin(), density_.end(), uint8_t{0});
+  std::fill(wanted_bits_.begin(), wanted_bits_.end(), uint64_t{0});
+  open_tick_ = -1;
+}
+
+void ProfileDistiller::Select(int32_t step, std::span<const uint32_t> entries,
+                              std::span<const uint8_t> votes) {
+  if (step == 0) return;  // runs before the first decision under every policy
+  const int32_t sub_window = (step - 1) / demand_.stride_steps;
+  if (sub_window >= demand_.position_count) return;
+  while (open_sub_window_ < sub_window) CloseSubWindow();
+  if (votes.empty()) {
+    for (uint32_t entry : entries) ++page_count_[entry / kPageEntries];
+    return;
+  }
+  for (size_t i = 0; i < entries.size(); ++i) page_count_[entries[i] / kPageEntries] += votes[i];
+}
+
+void ProfileDistiller::CloseSubWindow() {
+  for (size_t page = 0; page < page_count_.size(); ++page) {
+    if (page_count_[page] == 0) continue;
+    demand_.touched_pages.push_back(static_cast<PageIndex>(page));
+    demand_.touched_selections.push_back(page_count_[page]);
+    page_count_[page] = 0;
+  }
+  demand_.touched_begin.push_back(static_cast<uint32_t>(demand_.touched_pages.size()));
+  ++open_sub_window_;
+}
+
+ProfileDemand ProfileDistiller::Finish() {
+  while (open_sub_window_ < demand_.position_count) CloseSubWindow();
+  switch (spec_.policy) {
+    case WantPolicy::kLsa:
+      CloseTick();
+      while (static_cast<int32_t>(demand_.want_begin.size()) - 1 < demand_.position_count) {
+        open_tick_ = static_cast<int32_t>(demand_.want_begin.size()) - 1;
+        CloseTick();
+      }
+      break;
+    case WantPolicy::kRecency:
+    case WantPolicy::kRandom:
+      BuildBaselineWantLists();
+      break;
+    case WantPolicy::kOracle:
+      BuildOracleWantLists();
+      break;
+  }
+  BuildMissTables();
+  return std::move(demand_);
+}
+
+void ProfileDistiller::BuildBaselineWantLists() {
+  for (int32_t position = 0; position < demand_.position_count; ++position) {
+    const ForcedPages forced = ForcedAt(position);
+    Rng rng(spec_.seed, (static_cast<uint64_t>(profile_index_) << 32) |
+                            static_cast<uint64_t>(static_cast<uint32_t>(position)));
+    const int32_t count = spec_.policy == WantPolicy::kRandom
+                              ? SelectRandomPages(forced, spec_.page_kmax, rng, list_.data())
+                              : SelectNewestPages(forced, spec_.page_kmax, list_.data());
+    AppendWantList(list_.data(), count);
+  }
+}
+
+void ProfileDistiller::BuildOracleWantLists() {
+  const int32_t window = spec_.tau_steps / demand_.stride_steps;
+  std::vector<uint32_t> need(density_.size());
+  std::vector<PageIndex> scratch;
+  for (int32_t position = 0; position < demand_.position_count; ++position) {
+    std::fill(need.begin(), need.end(), 0u);
+    for (int32_t lag = 0; lag < window; ++lag) {
+      const auto w = static_cast<size_t>((position + lag) % demand_.position_count);
+      for (uint32_t i = demand_.touched_begin[w]; i < demand_.touched_begin[w + 1]; ++i) {
+        need[demand_.touched_pages[i]] += demand_.touched_selections[i];
+      }
+    }
+    const int32_t count = SelectMostDemandedPages(need.data(), ForcedAt(position), spec_.page_kmax,
+                                                  scratch, list_.data());
+    AppendWantList(list_.data(), count);
+  }
+}
+
+void ProfileDistiller::BuildMissTables() {
+  const auto row = static_cast<size_t>(demand_.lag_count) + 1;
+  demand_.selections.resize(static_cast<size_t>(demand_.position_count) * row);
+  demand_.inactive.resize(demand_.selections.size());
+  std::vector<uint8_t> active(density_.size());
+  for (int32_t position = 0; position < demand_.position_count; ++position) {
+    std::fill(active.begin(), active.end(), uint8_t{0});
+    for (PageIndex page : demand_.WantList(position)) active[page] = 1;
+    // Pages formed after the tick, and the one open at it, are in HBM from birth.
+    const int32_t formed = std::max(0, ForcedAt(position).page_count - 1);
+    std::fill(active.begin() + formed, active.end(), uint8_t{1});
+    SelectionCount all, missed;
+    for (int32_t lag = 0; lag < demand_.lag_count; ++lag) {
+      const auto w = static_cast<size_t>((position + lag) % demand_.position_count);
+      for (uint32_t i = demand_.touched_begin[w]; i < demand_.touched_begin[w + 1]; ++i) {
+        const int64_t count = demand_.touched_selections[i];
+        const PageIndex page = demand_.touched_pages[i];
+        const SelectionCount add{count, page < demand_.prompt_page_count ? count : 0};
+        all += add;
+        if (!active[page]) missed += add;
+      }
+      const size_t at = static_cast<size_t>(position) * row + static_cast<size_t>(lag) + 1;
+      demand_.selections[at] = all;
+      demand_.inactive[at] = missed;
+    }
+  }
+}
+
+}  // namespace tierscope

@@ -1,0 +1,78 @@
+// Distils an attention trace into window demand, one pass, streaming.
+#ifndef TIERSCOPE_SIM_DEMAND_DISTIL_H_
+#define TIERSCOPE_SIM_DEMAND_DISTIL_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "sim/demand/demand.h"
+#include "sim/policy/page_selection.h"
+#include "traces/trace.pb.h"
+
+namespace tierscope {
+
+enum class WantPolicy { kLsa, kRecency, kRandom, kOracle };
+
+// All that want lists depend on; neither hardware nor batch is among it.
+struct DemandSpec {
+  WantPolicy policy = WantPolicy::kLsa;
+  int32_t tau_steps = 64;
+  int32_t threshold_code = 128;  // an entry is wanted from this score code on
+  int32_t page_kmax = 96;
+  int64_t recency_entries = 2048;
+  int64_t sink_entries = 0;
+  uint64_t seed = 1;  // of policy `random`
+};
+
+// Builds the demand of one profile from its records in trace order. One owner; reusable through Begin.
+// Memory: the demand itself, one counter a page, and one bit an entry where ticks stand per layer.
+class ProfileDistiller {
+ public:
+  explicit ProfileDistiller(const DemandSpec& spec) : spec_(spec) {}
+
+  // Fails when the profile cannot answer the spec: a threshold under its score floor, a tau that is no
+  // multiple of its tick stride, a history of too many pages.
+  absl::Status Begin(const ProfileHeader& header, int32_t profile_index);
+  // Entries in rising order with their score codes. Several target layers of one step count as their
+  // maximum.
+  void Tick(int32_t step, int32_t target_layer, std::span<const uint32_t> entries,
+            std::span<const uint8_t> codes);
+  // Entries in rising order; `votes` empty means one vote each.
+  void Select(int32_t step, std::span<const uint32_t> entries, std::span<const uint8_t> votes);
+  ProfileDemand Finish();
+
+ private:
+  int64_t EntriesAfterStep(int32_t step) const {
+    return (header_.prompt_tokens() + step + 1) / header_.tokens_per_entry();
+  }
+  ForcedPages ForcedAt(int32_t position) const;
+  void CloseTick();
+  void CloseSubWindow();
+  void AppendWantList(const PageIndex* pages, int32_t count);
+  void BuildBaselineWantLists();
+  void BuildOracleWantLists();
+  void BuildMissTables();
+
+  DemandSpec spec_;
+  ProfileHeader header_;
+  int32_t profile_index_ = 0;
+  ProfileDemand demand_;
+
+  std::vector<uint8_t> density_;        // [page] of the open tick
+  std::vector<uint64_t> wanted_bits_;   // [entry / 64] of the open tick, when it has several layers
+  int32_t open_tick_ = -1;              // its position, -1 = none
+  std::vector<uint32_t> page_count_;    // [page] selections of the open sub-window
+  int32_t open_sub_window_ = 0;
+  std::vector<PageIndex> list_;
+};
+
+// Reads every profile of the trace file. Errors name the file and what to do.
+absl::StatusOr<WindowDemand> DistilTrace(const std::string& path, const DemandSpec& spec);
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_DEMAND_DISTIL_H_

@@ -1,0 +1,73 @@
+// What the engine counts while it runs. Everything but the peaks restarts when the warm-up ends.
+#ifndef TIERSCOPE_SIM_ENGINE_COUNTERS_H_
+#define TIERSCOPE_SIM_ENGINE_COUNTERS_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/stats.h"
+#include "sim/base/time.h"
+#include "sim/demand/demand.h"
+
+namespace tierscope {
+
+enum class StallCause : uint8_t {
+  kIndex,
+  kQueue,
+  kTransfer,
+  kJoin,
+  kEviction,
+  kAdmission,
+  kInterference,
+};
+inline constexpr int kStallCauseCount = 7;
+
+struct Counters {
+  // Batch steps.
+  int64_t steps = 0;
+  int64_t output_tokens = 0;
+  SimDuration decode;                 // waits and steps; not idle time
+  __int128 request_ns = 0;            // batch size integrated over decode
+  LogHistogram step_ns;               // wait before the step and the step itself
+  SimDuration step_longest;
+  std::array<SimDuration, kStallCauseCount> stall;
+  // KV in HBM, summed over steps and the requests of each.
+  int64_t active_page_steps = 0;
+  int64_t context_token_steps = 0;
+  // Attention.
+  SelectionCount selections;
+  SelectionCount inactive;
+  SelectionCount evicted;
+  // Recall.
+  int64_t pages_wanted = 0;
+  int64_t pages_recalled = 0;
+  int64_t pages_evicted = 0;
+  int64_t pages_written_back = 0;
+  int64_t recall_bytes = 0;
+  SimDuration sideband_busy;
+  SimDuration link_busy;
+  // Work.
+  double flop = 0.0;
+  double flop_replicated = 0.0;       // the part that every rank repeats
+  // Requests that finished.
+  int64_t completed = 0;
+  int64_t slo_met = 0;
+  std::vector<int64_t> ttft_ns, tpot_ns, queue_ns, latency_ns;
+
+  SimDuration& StallOf(StallCause cause) { return stall[static_cast<size_t>(cause)]; }
+};
+
+// Over the whole run, warm-up included.
+struct Peaks {
+  int64_t tokens_reserved = 0;        // prompt and output of admitted requests
+  int64_t tokens_in_use = 0;
+  int64_t host_pages_reserved = 0;
+  int64_t host_pages_in_use = 0;
+  int64_t blocks_in_use = 0;
+  int32_t requests_admitted = 0;
+};
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_ENGINE_COUNTERS_H_

@@ -1,0 +1,98 @@
+#include "sim/engine/memory_plan.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "scenarios/memory.h"
+#include "sim/base/units.h"
+#include "sim/model/footprint.h"
+#include "sim/policy/page_selection.h"
+
+namespace tierscope {
+namespace {
+
+// Blocks that one request can have pinned: the largest want list, and the pages that grow until the
+// next tick is processed (one window, one more for a late job, and the open page).
+int64_t LivePagesMax(const Scenario& scenario, int64_t page_tokens) {
+  const Policy& policy = scenario.policy();
+  const int64_t forced = CeilDiv(policy.recency_entries(), kPageEntries) + 1 +
+                         CeilDiv(policy.sink_entries(), kPageEntries);
+  const int64_t grown = CeilDiv(2 * int64_t{policy.tau_steps()}, page_tokens) + 1;
+  return policy.page_kmax() + forced + grown;
+}
+
+void PlanPerToken(const Scenario& scenario, MemoryPlan& plan) {
+  const Model& model = scenario.model();
+  const int64_t tokens = kScaleTokens;
+  plan.hca_bytes_per_scale = HcaBytes(model, tokens);
+  plan.index_bytes_per_scale = plan.tiered ? IndexKeyBytes(model, scenario.policy(), tokens)
+                                           : CsaEntries(model, tokens) * model.csa_layers() *
+                                                 model.index_key_bytes();
+  plan.csa_bytes_per_scale = FullKvBytes(model, tokens) - plan.hca_bytes_per_scale -
+                             CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
+  plan.budget_bytes_per_scale = plan.tiered ? ContextHbmBytes(model, scenario.policy(), tokens)
+                                            : FullKvBudgetBytes(model, tokens);
+}
+
+void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
+  const Model& model = scenario.model();
+  const Policy& policy = scenario.policy();
+  plan.page_tokens = PageTokens(model);
+  plan.page_bytes = PageBytes(model);
+  plan.recall_page_bytes = PageMirrorBytes(model, policy);
+  plan.recall_pieces = policy.layout() == Policy::PAGE_MAJOR ? 1 : model.csa_layers();
+  if (!plan.tiered) return;
+  plan.protects_live = policy.eviction() == Policy::LRU_PROTECTED;
+  plan.reserve_blocks = ReservePages(model, policy);
+  plan.live_pages_max = LivePagesMax(scenario, plan.page_tokens);
+  plan.hbm_reserve_bytes = ReserveBytes(model, policy);
+  plan.hbm_fixed_bytes = model.fixed_hbm_bytes();
+  plan.hbm_index_fixed_bytes = IndexKeyPoolBytes(model, policy);
+  plan.host_bytes_node = scenario.node().host_bytes();
+  plan.host_usable_bytes_node = HostUsableBytes(scenario.node());
+  plan.host_page_bytes_node = plan.recall_page_bytes * plan.ranks;
+  plan.host_pages_max = plan.host_usable_bytes_node / plan.host_page_bytes_node;
+}
+
+absl::Status CheckPlan(const MemoryPlan& plan) {
+  if (plan.tokens_max < 1) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "weights (%.1f GB), fixed pools (%.1f GB) and reserve (%.1f GB) leave no HBM for context: "
+        "%.1f GB are usable; lower policy.reserve_entries, raise engine.tensor_parallel or choose "
+        "other hardware",
+        static_cast<double>(plan.hbm_weight_bytes) / 1e9,
+        static_cast<double>(plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes) / 1e9,
+        static_cast<double>(plan.hbm_reserve_bytes) / 1e9,
+        static_cast<double>(plan.hbm_usable_bytes) / 1e9));
+  }
+  if (plan.tiered && plan.reserve_blocks < plan.live_pages_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy.reserve_entries holds ", plan.reserve_blocks, " pages but one request can need ",
+        plan.live_pages_max, "; raise policy.reserve_entries to at least ",
+        plan.live_pages_max * kPageEntries, " or lower policy.page_kmax"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Scenario& scenario) {
+  MemoryPlan plan;
+  plan.tiered = scenario.policy().kind() != Policy::FULL;
+  plan.ranks = scenario.engine().tensor_parallel();
+  plan.hbm_bytes = scenario.hardware().hbm_bytes();
+  plan.hbm_usable_bytes = HbmUsableBytes(scenario.hardware(), scenario.engine());
+  plan.hbm_weight_bytes = WeightBytesPerRank(scenario.model(), scenario.engine().tensor_parallel());
+  PlanPerToken(scenario, plan);
+  PlanPages(scenario, plan);
+  const int64_t left = plan.hbm_usable_bytes - plan.hbm_weight_bytes - plan.hbm_fixed_bytes -
+                       plan.hbm_index_fixed_bytes - plan.hbm_reserve_bytes;
+  plan.tokens_max = left <= 0 ? 0
+                              : static_cast<int64_t>(static_cast<__int128>(left) * kScaleTokens /
+                                                     plan.budget_bytes_per_scale);
+  if (absl::Status status = CheckPlan(plan); !status.ok()) return status;
+  return plan;
+}
+
+}  // namespace tierscope

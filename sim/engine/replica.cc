@@ -1,0 +1,288 @@
+#include "sim/engine/replica.h"
+
+#include <algorithm>
+
+#include "sim/base/check.h"
+#include "sim/base/units.h"
+
+namespace tierscope {
+namespace {
+
+constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
+
+int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
+  const Node& node = scenario.node();
+  const int64_t ranks_of_socket =
+      CeilDiv(scenario.engine().tensor_parallel(), std::max(1, node.sockets()));
+  return std::max<int64_t>(1, node.dram_bytes_per_s_per_socket() / ranks_of_socket);
+}
+
+}  // namespace
+
+Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
+                 const RequestTrace* trace, Observer* observer)
+    : policy_(scenario.policy()),
+      engine_(scenario.engine()),
+      plan_(plan),
+      demand_(demand),
+      observer_(observer),
+      step_model_(scenario),
+      link_model_(scenario.hardware().host_link()),
+      source_(scenario, trace),
+      residency_(static_cast<int32_t>(plan.reserve_blocks), scenario.policy().eviction()),
+      dram_bytes_per_s_(DramBytesPerSecondOfRank(scenario)),
+      bandwidth_(dram_bytes_per_s_),
+      max_concurrency_(scenario.workload().concurrency()),
+      prefill_free_(scenario.engine().prefill_instances()),
+      slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
+      warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()) {
+  flow_end_.fill(kSimTimeNever);
+  InitLink(scenario);
+  if (tiered()) {
+    assigner_.emplace(*demand_, scenario.seed(),
+                      scenario.workload().attention().random_offset());
+    outcome_.profile_use.resize(demand_->profiles.size());
+  }
+}
+
+void Replica::InitLink(const Scenario& scenario) {
+  const Link& link = scenario.hardware().host_link();
+  const Node& node = scenario.node();
+  const int64_t ranks_of_switch =
+      std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
+  const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
+  recall_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
+  writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
+  ingest_cap_bytes_per_s_ = node.network_bytes_per_s_per_gpu();
+}
+
+ReplicaOutcome Replica::Run() {
+  const SimTime horizon =
+      engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s()) : kSimTimeNever;
+  SimTime now;
+  if (warmup_steps_ == 0) EndWarmup(now);
+  PullArrival();
+  while (!queue_.empty() && queue_.next().key <= horizon.ns) {
+    TIERSCOPE_CHECK(queue_.next().key >= now.ns);
+    now = SimTime{queue_.next().key};
+    if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
+    Dispatch(queue_.Pop());
+  }
+  return Outcome(horizon == kSimTimeNever ? now : horizon);
+}
+
+void Replica::Dispatch(const Event& event) {
+  const SimTime now{event.key};
+  switch (static_cast<Phase>(event.phase())) {
+    case kArrival:
+      OnArrivalEvent(event, now);
+      return;
+    case kPrefillDone:
+      OnPrefillDone(event.subject, now);
+      return;
+    case kFlowDone:
+      OnFlowDone(event, now);
+      return;
+    case kLevel1Scored:
+      OnScored(now);
+      return;
+    case kStepEnd:
+      OnStepEnd(now);
+      return;
+    case kBoundary:
+      OnBoundary(now);
+      return;
+  }
+}
+
+void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
+  digest_.Add(static_cast<uint64_t>(kind));
+  digest_.Add(static_cast<uint64_t>(now.ns));
+  digest_.Add(static_cast<uint64_t>(a));
+  digest_.Add(static_cast<uint64_t>(b));
+}
+
+// ---- the step -------------------------------------------------------------------------------------
+
+void Replica::OnStepEnd(SimTime now) {
+  stepping_ = false;
+  ++steps_;
+  const SimDuration length = now - boundary_;
+  counters_.steps += 1;
+  counters_.output_tokens += batch_.requests;
+  counters_.decode += length;
+  counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
+  counters_.step_ns.Add(length.ns);
+  counters_.step_longest = std::max(counters_.step_longest, length);
+  for (size_t cause = 0; cause < step_stall_.size(); ++cause) {
+    counters_.stall[cause] += step_stall_[cause];
+    step_stall_[cause] = SimDuration{};
+  }
+  counters_.active_page_steps += batch_active_pages_;
+  counters_.context_token_steps += batch_.context_tokens;
+  counters_.flop += step_model_.StepFlop(batch_);
+  counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
+  batch_.context_tokens += batch_.requests;
+  tokens_in_use_ += batch_.requests;
+  outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
+  boundary_ = now;
+  RunStepEvents(now);
+  if (steps_ == warmup_steps_) EndWarmup(now);
+  RequestBoundary(now);
+}
+
+// Asks for the boundary's work once everything else of this instant is done.
+void Replica::RequestBoundary(SimTime now) {
+  if (boundary_requested_) return;
+  boundary_requested_ = true;
+  queue_.Push(now.ns, kBoundary, 0);
+}
+
+void Replica::OnBoundary(SimTime now) {
+  boundary_requested_ = false;
+  if (stepping_ || wait_ == Wait::kJoin || wait_ == Wait::kSync) return;
+  if (idle_) boundary_ = now;
+  idle_ = false;
+  AdmitWaiting(now);
+  if (wait_ == Wait::kColdRecall) {
+    if (joining_.empty()) return;
+    EndWait(StallCause::kAdmission, now);
+  }
+  Proceed(now);
+}
+
+void Replica::RunStepEvents(SimTime now) {
+  while (!step_queue_.empty() && step_queue_.next().key <= steps_) {
+    ++outcome_.events;
+    OnStepEvent(step_queue_.Pop(), now);
+  }
+}
+
+void Replica::OnStepEvent(const Event& event, SimTime now) {
+  const RequestState& request = At(event.subject);
+  if (!request.alive || request.generation != event.stamp) return;
+  switch (static_cast<StepPhase>(event.phase())) {
+    case kFirstStepDone:
+      OnFirstStepDone(event.subject, now);
+      return;
+    case kFinished:
+      Finish(event.subject, now);
+      return;
+    case kPageFull:
+      OnPageFull(event.subject, now);
+      return;
+    case kTickDue:
+      due_.push_back(event.subject);
+      return;
+  }
+}
+
+// Step 0 of a request has run: its first token is out and its first tick is due.
+void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
+  RequestState& request = At(slot);
+  request.first_token = now;
+  if (request.output_tokens() == 1) {
+    Finish(slot, now);
+  } else if (tiered()) {
+    due_.push_back(slot);
+  } else {
+    ScheduleSteps(slot, now);
+  }
+}
+
+// The page that was filling is sealed and written back, and the next one opens.
+void Replica::OnPageFull(int32_t slot, SimTime now) {
+  OpenPage(slot, now);
+  At(slot).host_pages += 1;
+  host_pages_in_use_ += 1;
+  RaisePeaks();
+  ++counters_.pages_written_back;
+  writeback_bytes_ += plan_.recall_page_bytes;
+  StartWriteback(now);
+  SchedulePageFull(slot);
+}
+
+// The page that the next generated entries fill: active from birth, in HBM without a recall.
+void Replica::OpenPage(int32_t slot, SimTime now) {
+  RequestState& request = At(slot);
+  const PageIndex page = request.OpenPageAfter(Completed(request));
+  if (residency_.Holds(slot, page)) return;
+  residency_.Grow(slot, page);
+  HandleEvicted(now);
+  request.active_pages += 1;
+  if (!request.in_batch) return;
+  batch_active_pages_ += 1;
+  batch_.scored_entries += kPageEntries;
+}
+
+// At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
+void Replica::Proceed(SimTime now) {
+  for (int32_t slot : joining_) Join(slot, now);
+  joining_.clear();
+  if (!due_.empty()) {
+    if (job_.in_flight) return BeginWait(Wait::kJoin, now);
+    LaunchJob(now);
+    if (sync()) return BeginWait(Wait::kSync, now);
+  }
+  if (batch_.requests > 0) return StartStep(now);
+  if (cold_recalls_ > 0) return BeginWait(Wait::kColdRecall, now);
+  idle_ = true;
+}
+
+void Replica::StartStep(SimTime now) {
+  if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
+  const SimDuration base = step_model_.Step(batch_);
+  const SimDuration lengthening = sync() ? SimDuration{} : Interference(now, base);
+  CountStall(StallCause::kInterference, lengthening);
+  stepping_ = true;
+  queue_.Push((now + base + lengthening).ns, kStepEnd, 0);
+  if (observer_ != nullptr) observer_->Step(now, base + lengthening, lengthening, batch_.requests);
+}
+
+// Ends the wait at the present boundary and counts it under `cause`.
+void Replica::EndWait(StallCause cause, SimTime now) {
+  static constexpr const char* kNames[] = {"index", "queue",    "transfer",  "join",
+                                           "eviction", "admission", "interference"};
+  CountStall(cause, now - wait_begin_);
+  if (observer_ != nullptr) observer_->Wait(wait_begin_, now, kNames[static_cast<size_t>(cause)]);
+  wait_ = Wait::kNone;
+}
+
+// ---- the run's frame ------------------------------------------------------------------------------
+
+void Replica::EndWarmup(SimTime now) {
+  SettleAccounts();
+  counters_ = Counters();
+  warmup_end_ = counting_from_ = now;
+  if (observer_ != nullptr) observer_->WarmupEnded(now);
+}
+
+void Replica::SettleAccounts() {
+  if (!tiered()) return;
+  for (RequestState& request : slots_) {
+    if (request.alive) SettleAccount(request);
+  }
+}
+
+// Counts the selections of all whole sub-windows that the request has run.
+void Replica::SettleAccount(RequestState& request) {
+  const int64_t steps_after_first = Completed(request) - 1;
+  if (steps_after_first > 0) request.Account(steps_after_first / request.demand->stride_steps, counters_);
+}
+
+ReplicaOutcome Replica::Outcome(SimTime end) {
+  SettleAccounts();
+  if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
+  if (bandwidth_.busy(Flow::kRecall)) {
+    counters_.link_busy += end - std::max(counting_from_, job_.scored);
+  }
+  outcome_.counters = std::move(counters_);
+  outcome_.peaks.blocks_in_use = residency_.held_count_peak();
+  outcome_.end = end;
+  outcome_.warmup_end = warmup_end_;
+  outcome_.blocks_leaked = residency_.held_count() - residency_.CountOwned();
+  outcome_.event_digest = digest_.hex();
+  return std::move(outcome_);
+}
+
+}  // namespace tierscope

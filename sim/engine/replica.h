@@ -1,0 +1,249 @@
+// One model instance over its tensor-parallel ranks: continuous batching, level 1, recall, admission.
+// All ranks do the same at the same time (KV, indexing and attention are replicated), so one is
+// simulated; bytes and pages count one rank.
+//
+// Time: an event queue in nanoseconds drives arrivals, level-1 jobs, transfers and the end of each
+// batch step. What recurs with a request's own steps (ticks, page growth, its end) waits in a second
+// queue in units of batch steps, so a step costs nothing for the requests that have no event in it.
+// README.md beside this file has the states and the order of work at a step boundary.
+#ifndef TIERSCOPE_SIM_ENGINE_REPLICA_H_
+#define TIERSCOPE_SIM_ENGINE_REPLICA_H_
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "scenarios/scenario.pb.h"
+#include "sim/base/digest.h"
+#include "sim/base/time.h"
+#include "sim/demand/assignment.h"
+#include "sim/demand/demand.h"
+#include "sim/engine/counters.h"
+#include "sim/engine/event_queue.h"
+#include "sim/engine/memory_plan.h"
+#include "sim/engine/observer.h"
+#include "sim/engine/request_state.h"
+#include "sim/engine/residency.h"
+#include "sim/engine/workload_source.h"
+#include "sim/model/link_model.h"
+#include "sim/model/shared_bandwidth.h"
+#include "sim/model/step_model.h"
+#include "sim/policy/page_selection.h"
+#include "traces/request_trace.h"
+
+namespace tierscope {
+
+// What a run leaves behind before it is turned into metrics.
+struct ReplicaOutcome {
+  Counters counters;
+  Peaks peaks;
+  SimTime end;
+  std::optional<SimTime> warmup_end;  // nothing: the run ended before, and nothing was left out
+  int64_t events = 0;
+  int64_t arrived = 0;
+  int64_t finished = 0;           // of arrived, warm-up included
+  int64_t rejected = 0;           // of arrived, would not fit an empty replica
+  int64_t blocks_leaked = 0;      // 0, or a bug
+  std::string event_digest;
+  struct ProfileUse {
+    int64_t requests = 0;
+    int64_t wraps = 0;        // times a request ran past the profile's end
+    int64_t context_off = 0;  // requests whose context is 1.5 times shorter or longer
+  };
+  std::vector<ProfileUse> profile_use;
+};
+
+class Replica {
+ public:
+  // `scenario` is resolved and valid; `demand` is null exactly under policy FULL; `trace` and
+  // `observer` may be null. All outlive the replica.
+  Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
+          const RequestTrace* trace, Observer* observer);
+
+  ReplicaOutcome Run();
+
+ private:
+  // Events of equal time are handled in this order.
+  enum Phase : uint8_t { kArrival, kPrefillDone, kFlowDone, kLevel1Scored, kStepEnd, kBoundary };
+  // Work of a step boundary, in this order.
+  enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kTickDue };
+  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall };
+  // Semantic events, in the digest.
+  enum DigestKind : uint64_t {
+    kDigestAdmit = 1,
+    kDigestTick,
+    kDigestRecall,
+    kDigestPublish,
+    kDigestEvict,
+    kDigestFinish,
+  };
+
+  struct Waiting {
+    Arrival arrival;
+    SimTime ready;
+  };
+  struct TickRef {
+    int32_t slot;
+    int32_t generation;
+    int64_t window;
+    bool first;
+  };
+  // The level-1 job in flight: score, select, recall, publish.
+  struct Job {
+    bool in_flight = false;
+    int64_t number = 0;
+    SimTime launched;
+    SimTime scored;
+    std::vector<TickRef> ticks;
+    int64_t entries = 0;
+    int64_t entries_first = 0;   // of first ticks
+    int64_t pages = 0;
+    int64_t pages_first = 0;
+    SimDuration recall_alone;    // transfer time on an idle link
+  };
+
+  // replica.cc: the event loop and the step boundary
+  void InitLink(const Scenario& scenario);
+  void Dispatch(const Event& event);
+  void OnStepEnd(SimTime now);
+  void OnBoundary(SimTime now);
+  void RunStepEvents(SimTime now);
+  void OnStepEvent(const Event& event, SimTime now);
+  void OnFirstStepDone(int32_t slot, SimTime now);
+  void OnPageFull(int32_t slot, SimTime now);
+  void OpenPage(int32_t slot, SimTime now);
+  void RequestBoundary(SimTime now);
+  void Proceed(SimTime now);
+  void StartStep(SimTime now);
+  void BeginWait(Wait wait, SimTime now) { wait_ = wait, wait_begin_ = now; }
+  void EndWait(StallCause cause, SimTime now);
+  void CountStall(StallCause cause, SimDuration d) { step_stall_[static_cast<size_t>(cause)] += d; }
+  void EndWarmup(SimTime now);
+  void SettleAccounts();
+  void SettleAccount(RequestState& request);
+  ReplicaOutcome Outcome(SimTime end);
+
+  // admission.cc: arrivals, prefill, admission, finish
+  void PullArrival();
+  void OnArrivalEvent(const Event& event, SimTime now);
+  void OnArrival(const Arrival& arrival, SimTime now);
+  void SendNext(int32_t user, SimTime now);
+  void StartPrefills(SimTime now);
+  void OnPrefillDone(int32_t index, SimTime now);
+  void AdmitWaiting(SimTime now);
+  bool Fits(const Arrival& arrival, int64_t tokens, int64_t host_pages, int64_t requests) const;
+  int32_t TakeSlot();
+  void Admit(const Waiting& waiting, SimTime now);
+  void BindProfile(int32_t slot);
+  void RaisePeaks();
+  void StartIngest(SimTime now);
+  void Finish(int32_t slot, SimTime now);
+  void RecordFinished(const RequestState& request, SimTime now);
+  void Join(int32_t slot, SimTime now);
+  void Leave(int32_t slot);
+  int32_t FirstWindow(const RequestState& request) const;
+  void ScheduleSteps(int32_t slot, SimTime now);
+  void SchedulePageFull(int32_t slot);
+  void ScheduleTick(int32_t slot, int64_t own_step);
+
+  // side_band.cc: level 1, recall, publish
+  void LaunchJob(SimTime now);
+  void OnScored(SimTime now);
+  void StartRecall(SimTime now);
+  void Publish(SimTime now);
+  void PublishTick(const TickRef& tick, SimTime now);
+  void Activate(int32_t slot, int64_t window);
+  void EndSyncWait(SimTime now);
+  int64_t NextWindowBoundary(const RequestState& request) const;
+  void HandleEvicted(SimTime now);
+  SimDuration Interference(SimTime now, SimDuration base);
+  void StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s);
+  void OnFlowDone(const Event& event, SimTime now);
+  void ScheduleFlows();
+  void StartWriteback(SimTime now);
+
+  RequestState& At(int32_t slot) { return slots_[static_cast<size_t>(slot)]; }
+  int64_t Completed(const RequestState& r) const {
+    return r.in_batch ? steps_ - r.base_step : r.steps_completed;
+  }
+  void Record(DigestKind kind, SimTime now, int64_t a, int64_t b);
+  bool tiered() const { return demand_ != nullptr; }
+  bool sync() const { return policy_.level1() == Policy::SYNC; }
+
+  const Policy& policy_;
+  const Engine& engine_;
+  const MemoryPlan& plan_;
+  const WindowDemand* demand_;
+  Observer* observer_;
+  StepTimeModel step_model_;
+  LinkModel link_model_;
+  WorkloadSource source_;
+  std::optional<ProfileAssigner> assigner_;
+  Residency residency_;
+  int64_t dram_bytes_per_s_;        // this rank's share of host DRAM
+  SharedBandwidth bandwidth_;
+  int64_t recall_cap_bytes_per_s_ = 0;
+  int64_t writeback_cap_bytes_per_s_ = 0;
+  int64_t ingest_cap_bytes_per_s_ = 0;
+  int32_t max_concurrency_ = 0;     // 0 = no bound but memory
+  Digest digest_;
+
+  EventQueue queue_;
+  EventQueue step_queue_;
+  bool boundary_requested_ = false;
+
+  // Arrivals.
+  std::optional<Arrival> next_arrival_;
+  std::vector<Arrival> returning_;  // closed loop: users on their way; subject of their arrival event
+  std::vector<int32_t> returning_free_;
+  std::deque<Waiting> prefill_queue_;
+  std::vector<std::optional<Waiting>> prefilling_;
+  int32_t prefill_free_ = 0;
+  std::deque<Waiting> waiting_;     // ready to be admitted
+  std::deque<int32_t> ingest_queue_;
+  std::vector<int32_t> joining_;    // slots that enter the batch at the next boundary
+
+  // The batch.
+  std::vector<RequestState> slots_;
+  std::vector<int32_t> slots_free_;
+  BatchWork batch_;
+  int64_t batch_active_pages_ = 0;
+  int64_t steps_ = 0;
+  bool stepping_ = false;
+  bool idle_ = true;
+  SimTime boundary_;                // when the last step ended or the batch stopped being empty
+  Wait wait_ = Wait::kNone;
+  SimTime wait_begin_;
+  std::array<SimDuration, kStallCauseCount> step_stall_;  // of the step that is not yet counted
+
+  // The side-band.
+  std::vector<int32_t> due_;        // slots whose tick is due at this boundary
+  Job job_;
+  int64_t cold_recalls_ = 0;        // admitted requests that wait for their first publish
+  SimDuration recall_write_pending_;  // HBM time of recall writes that no step has felt yet
+  std::array<SimTime, kFlowCount> flow_end_;
+  std::array<int32_t, kFlowCount> flow_stamp_{};
+  int64_t writeback_bytes_ = 0;     // sealed, not yet on the link
+
+  // Promised and used memory.
+  int64_t tokens_reserved_ = 0;
+  int64_t tokens_in_use_ = 0;
+  int64_t host_pages_reserved_ = 0;
+  int64_t host_pages_in_use_ = 0;
+  int32_t admitted_ = 0;
+
+  const Slo* slo_ = nullptr;
+  int64_t warmup_steps_;
+  std::optional<SimTime> warmup_end_;
+  SimTime counting_from_;           // start, or end of the warm-up
+  int64_t sequence_ = 0;            // requests admitted so far
+  ReplicaOutcome outcome_;
+  Counters counters_;
+};
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_ENGINE_REPLICA_H_

@@ -1,0 +1,155 @@
+#include "sim/engine/residency.h"
+
+#include <algorithm>
+
+#include "sim/base/check.h"
+
+namespace tierscope {
+
+Residency::Residency(int32_t block_count, Policy::Eviction eviction)
+    : protect_(eviction == Policy::LRU_PROTECTED),
+      eviction_(LruEviction(0)),
+      blocks_(static_cast<size_t>(block_count)) {
+  if (eviction == Policy::FIFO) {
+    eviction_.emplace<FifoEviction>(block_count);
+  } else {
+    eviction_.emplace<LruEviction>(block_count);
+  }
+  free_.reserve(blocks_.size());
+  for (int32_t block = block_count - 1; block >= 0; --block) free_.push_back(block);
+}
+
+void Residency::Open(int32_t slot, int32_t page_count) {
+  if (static_cast<size_t>(slot) >= slots_.size()) slots_.resize(static_cast<size_t>(slot) + 1);
+  Slot& state = slots_[static_cast<size_t>(slot)];
+  state.block_of.assign(static_cast<size_t>(page_count), -1);
+  state.wanted_at.assign(static_cast<size_t>(page_count), 0);
+  state.live = {};
+  state.grown.clear();
+}
+
+void Residency::Close(int32_t slot) {
+  std::visit(
+      [&](auto& eviction) {
+        for (int32_t& block : slots_[static_cast<size_t>(slot)].block_of) {
+          if (block < 0) continue;
+          Block& state = blocks_[static_cast<size_t>(block)];
+          if (!state.pinned) eviction.Remove(block);
+          state = Block();
+          free_.push_back(block);
+          block = -1;
+        }
+      },
+      eviction_);
+  slots_[static_cast<size_t>(slot)].live = {};
+  slots_[static_cast<size_t>(slot)].grown.clear();
+}
+
+template <typename Eviction>
+void Residency::Unpin(Eviction& eviction, int32_t block) {
+  Block& state = blocks_[static_cast<size_t>(block)];
+  if (!state.pinned) return;
+  state.pinned = false;
+  eviction.Insert(block);
+}
+
+template <typename Eviction>
+int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned) {
+  int32_t block;
+  if (!free_.empty()) {
+    block = free_.back();
+    free_.pop_back();
+    held_peak_ = std::max(held_peak_, held_count());
+  } else {
+    block = eviction.Evict();
+    TIERSCOPE_CHECK(block >= 0);
+    const Block& victim = blocks_[static_cast<size_t>(block)];
+    slots_[static_cast<size_t>(victim.slot)].block_of[victim.page] = -1;
+    evicted_.push_back({victim.slot, victim.page});
+  }
+  blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
+  if (!pinned) eviction.Insert(block);
+  slots_[static_cast<size_t>(slot)].block_of[page] = block;
+  return block;
+}
+
+// Unpins the pages of the last want list, and those grown since, that this tick does not want.
+template <typename Eviction>
+void Residency::ReleaseLeaving(Eviction& eviction, Slot& state) {
+  const auto release = [&](PageIndex page) {
+    const int32_t block = state.block_of[page];
+    if (state.wanted_at[page] != tick_ && block >= 0) Unpin(eviction, block);
+  };
+  for (PageIndex page : state.live) release(page);
+  for (PageIndex page : state.grown) release(page);
+}
+
+template <typename Eviction>
+int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages) {
+  Slot& state = slots_[static_cast<size_t>(slot)];
+  ++tick_;
+  int32_t missing = 0;
+  for (PageIndex page : pages) {
+    state.wanted_at[page] = tick_;
+    const int32_t block = state.block_of[page];
+    if (block < 0) {
+      ++missing;
+      continue;
+    }
+    Block& held = blocks_[static_cast<size_t>(block)];
+    if (held.pinned) continue;
+    if (protect_) {
+      eviction.Remove(block);
+      held.pinned = true;
+    } else {
+      eviction.Hit(block);
+    }
+  }
+  if (protect_) {
+    ReleaseLeaving(eviction, state);
+    state.live = pages;
+    state.grown.clear();
+  }
+  if (missing > 0) {
+    for (PageIndex page : pages) {
+      if (state.block_of[page] < 0) TakeBlock(eviction, slot, page, protect_);
+    }
+  }
+  return missing;
+}
+
+int32_t Residency::Want(int32_t slot, std::span<const PageIndex> pages) {
+  return std::visit([&](auto& eviction) { return WantWith(eviction, slot, pages); }, eviction_);
+}
+
+void Residency::Grow(int32_t slot, PageIndex page) {
+  Slot& state = slots_[static_cast<size_t>(slot)];
+  std::visit(
+      [&](auto& eviction) {
+        if (!protect_ && !state.grown.empty()) {
+          const int32_t sealed = state.block_of[state.grown.back()];
+          if (sealed >= 0) Unpin(eviction, sealed);
+          state.grown.clear();
+        }
+        const int32_t block = state.block_of[page];
+        if (block < 0) {
+          TakeBlock(eviction, slot, page, /*pinned=*/true);
+        } else if (!blocks_[static_cast<size_t>(block)].pinned) {
+          eviction.Remove(block);
+          blocks_[static_cast<size_t>(block)].pinned = true;
+        }
+      },
+      eviction_);
+  state.grown.push_back(page);
+}
+
+int64_t Residency::CountOwned() const {
+  int64_t owned = 0;
+  for (const Slot& slot : slots_) {
+    owned += std::count_if(slot.block_of.begin(), slot.block_of.end(),
+                           [](int32_t block) { return block >= 0; });
+  }
+  return owned;
+}
+
+}  // namespace tierscope

@@ -1,0 +1,95 @@
+// The reserve: one pool of page-sized HBM blocks that all requests of a replica share, and who holds
+// what. Decides nothing about time. Flat arrays; a tick costs a few operations per wanted page.
+//
+// Two modes, by eviction policy:
+//   protected (LRU_PROTECTED)  the want lists of all live requests are pinned; victims come from pages
+//                              no longer wanted, least recently wanted first
+//   unprotected (LRU, FIFO)    every sealed page is in the list, other requests' live pages included
+// A page that is still being filled is pinned in both.
+#ifndef TIERSCOPE_SIM_ENGINE_RESIDENCY_H_
+#define TIERSCOPE_SIM_ENGINE_RESIDENCY_H_
+
+#include <cstdint>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "scenarios/scenario.pb.h"
+#include "sim/demand/demand.h"
+#include "sim/policy/eviction.h"
+
+namespace tierscope {
+
+// A page that lost its block.
+struct EvictedPage {
+  int32_t slot;
+  PageIndex page;
+};
+
+class Residency {
+ public:
+  Residency(int32_t block_count, Policy::Eviction eviction);
+
+  // Makes `slot` (dense, reused) a request with `page_count` pages, none held.
+  void Open(int32_t slot, int32_t page_count);
+  // Gives all blocks of the slot back.
+  void Close(int32_t slot);
+
+  // Applies a tick's want list (rising; the span outlives the next tick of the slot): held pages are
+  // used, missing ones get a block each, evicting where none is free. Returns the pages to recall.
+  // Precondition in protected mode: the want lists of all open slots fit the reserve.
+  int32_t Want(int32_t slot, std::span<const PageIndex> pages);
+
+  // A page starts to fill with generated entries: it gets a block without a recall. The page that was
+  // open before is sealed.
+  void Grow(int32_t slot, PageIndex page);
+
+  bool Holds(int32_t slot, PageIndex page) const { return BlockOf(slot, page) >= 0; }
+
+  // Pages evicted since the last ClearEvicted, in order.
+  std::span<const EvictedPage> evicted() const { return evicted_; }
+  void ClearEvicted() { evicted_.clear(); }
+
+  int32_t block_count() const { return static_cast<int32_t>(blocks_.size()); }
+  int32_t held_count() const { return block_count() - static_cast<int32_t>(free_.size()); }
+  int32_t held_count_peak() const { return held_peak_; }
+  // Blocks owned through the page tables; equals held_count unless a block leaked. Cost: all pages.
+  int64_t CountOwned() const;
+
+ private:
+  struct Block {
+    int32_t slot = -1;
+    PageIndex page = 0;
+    bool pinned = false;
+  };
+  struct Slot {
+    std::vector<int32_t> block_of;    // [page], -1 = not held
+    std::vector<uint32_t> wanted_at;  // [page], number of the last tick that wanted it
+    std::span<const PageIndex> live;  // want list of the last tick
+    std::vector<PageIndex> grown;     // pages grown since
+  };
+  int32_t BlockOf(int32_t slot, PageIndex page) const {
+    return slots_[static_cast<size_t>(slot)].block_of[page];
+  }
+  template <typename Eviction>
+  int32_t WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages);
+  template <typename Eviction>
+  int32_t TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned);
+  template <typename Eviction>
+  void Unpin(Eviction& eviction, int32_t block);
+  template <typename Eviction>
+  void ReleaseLeaving(Eviction& eviction, Slot& state);
+
+  bool protect_;
+  std::variant<LruEviction, FifoEviction> eviction_;
+  std::vector<Block> blocks_;
+  std::vector<int32_t> free_;
+  std::vector<Slot> slots_;
+  std::vector<EvictedPage> evicted_;
+  uint32_t tick_ = 0;
+  int32_t held_peak_ = 0;
+};
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_ENGINE_RESIDENCY_H_

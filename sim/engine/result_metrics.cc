@@ -1,0 +1,278 @@
+#include "sim/engine/result_metrics.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "reports/schema/metrics.h"
+#include "sim/base/stats.h"
+#include "sim/base/units.h"
+
+namespace tierscope {
+namespace {
+
+struct Frame {
+  const Scenario& scenario;
+  const MemoryPlan& plan;
+  const WindowDemand* demand;
+  ReplicaOutcome& outcome;
+  double counted_s;  // from the end of the warm-up to the end of the run
+  MetricSet& metrics;
+};
+
+constexpr absl::string_view kNoStep =
+    "no batch step was counted: the run ended before a request decoded";
+
+void SetOrAbsent(MetricSet& metrics, absl::string_view name, bool present, double value,
+                 absl::string_view reason) {
+  if (present) {
+    metrics.Set(name, value);
+  } else {
+    metrics.SetAbsent(name, reason);
+  }
+}
+
+void SetPercentilesMs(MetricSet& metrics, absl::string_view stem,
+                      std::initializer_list<std::pair<absl::string_view, double>> quantiles,
+                      std::vector<int64_t>& samples_ns, absl::string_view reason) {
+  for (const auto& [suffix, q] : quantiles) {
+    const std::string name = absl::StrCat(stem, suffix);
+    if (samples_ns.empty()) {
+      metrics.SetAbsent(name, reason);
+    } else {
+      metrics.Set(name, static_cast<double>(Percentile(samples_ns, q)) * 1e-6);
+    }
+  }
+}
+
+void SetLoad(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  m.Set("simulated_s", ToSeconds(f.outcome.end));
+  m.Set("warmup_s", f.outcome.warmup_end ? ToSeconds(*f.outcome.warmup_end) : 0.0);
+  m.Set("decode_s", ToSeconds(c.decode));
+  m.Set("steps", static_cast<double>(c.steps));
+  m.Set("output_tokens", static_cast<double>(c.output_tokens));
+  m.Set("requests_completed", static_cast<double>(c.completed));
+  m.Set("requests_unfinished", static_cast<double>(f.outcome.arrived - f.outcome.finished -
+                                                   f.outcome.rejected));
+  m.Set("requests_rejected", static_cast<double>(f.outcome.rejected));
+  const double decode_s = ToSeconds(c.decode);
+  SetOrAbsent(m, "concurrency_mean", c.steps > 0,
+              static_cast<double>(c.request_ns) * 1e-9 / decode_s, kNoStep);
+}
+
+void SetSpeed(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  const bool any = c.steps > 0;
+  const double throughput = static_cast<double>(c.output_tokens) / ToSeconds(c.decode);
+  SetOrAbsent(m, "throughput_tok_per_s", any, throughput, kNoStep);
+  SetOrAbsent(m, "throughput_tok_per_s_per_gpu", any,
+              throughput / static_cast<double>(f.plan.ranks), kNoStep);
+  SetOrAbsent(m, "goodput_req_per_s", f.scenario.engine().has_slo() && f.counted_s > 0,
+              static_cast<double>(c.slo_met) / f.counted_s, "the scenario sets no engine.slo");
+  SetOrAbsent(m, "step_ms_mean", any, ToMilliseconds(c.decode) / static_cast<double>(c.steps),
+              kNoStep);
+  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) * 1e-6, kNoStep);
+  SetOrAbsent(m, "step_ms_p99", any, static_cast<double>(c.step_ns.Percentile(0.99)) * 1e-6,
+              kNoStep);
+  SetOrAbsent(m, "step_ms_max", any, ToMilliseconds(c.step_longest), kNoStep);
+}
+
+void SetRequests(Frame& f) {
+  Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  constexpr absl::string_view kNoneFinished = "no request finished after the warm-up";
+  constexpr absl::string_view kNoneLong = "no request of two tokens or more finished after the warm-up";
+  double tpot_sum_ns = 0.0;
+  for (int64_t ns : c.tpot_ns) tpot_sum_ns += static_cast<double>(ns);
+  SetOrAbsent(m, "tpot_ms_mean", !c.tpot_ns.empty(),
+              tpot_sum_ns * 1e-6 / static_cast<double>(c.tpot_ns.size()), kNoneLong);
+  SetPercentilesMs(m, "tpot_ms_", {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}, c.tpot_ns, kNoneLong);
+  const bool prefill = f.scenario.engine().prefill() != Engine::NONE;
+  std::vector<int64_t> none;
+  SetPercentilesMs(m, "ttft_ms_", {{"p50", 0.5}, {"p99", 0.99}}, prefill ? c.ttft_ns : none,
+                   prefill ? kNoneFinished
+                           : "engine.prefill is NONE: a request's KV is there when it arrives");
+  SetPercentilesMs(m, "queue_ms_", {{"p50", 0.5}, {"p99", 0.99}}, c.queue_ns, kNoneFinished);
+  SetPercentilesMs(m, "request_latency_ms_", {{"p50", 0.5}, {"p99", 0.99}}, c.latency_ns,
+                   kNoneFinished);
+}
+
+void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, int64_t allocated,
+             int64_t in_use, int64_t capacity) {
+  Pool* pool = result->add_footprint();
+  pool->set_tier(std::string(tier));
+  pool->set_pool(std::string(name));
+  pool->set_allocated_bytes(allocated);
+  pool->set_in_use_bytes(in_use);
+  pool->set_capacity_bytes(capacity);
+}
+
+// Pools of one rank's HBM and of the node's host DRAM at the run's peak.
+void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, RunResult* result) {
+  const int64_t promised = peaks.tokens_reserved;
+  const int64_t used = peaks.tokens_in_use;
+  const auto hbm = [&](absl::string_view name, int64_t allocated, int64_t in_use) {
+    AddPool(result, "hbm", name, allocated, in_use, plan.hbm_bytes);
+  };
+  hbm("weights", plan.hbm_weight_bytes, plan.hbm_weight_bytes);
+  hbm("index keys", plan.IndexBytes(promised), plan.IndexBytes(used));
+  hbm("HCA entries", plan.HcaBytes(promised), plan.HcaBytes(used));
+  if (!plan.tiered) {
+    hbm("CSA entries", plan.CsaBytes(promised), plan.CsaBytes(used));
+    const int64_t kv = plan.IndexBytes(promised) + plan.HcaBytes(promised) + plan.CsaBytes(promised);
+    const int64_t states = plan.BudgetBytes(promised) - kv;
+    hbm("SWA pool, compressor states", states, states);
+    return;
+  }
+  hbm("page reserve", plan.hbm_reserve_bytes, peaks.blocks_in_use * plan.page_bytes);
+  hbm("SWA pool, compressor states", plan.hbm_fixed_bytes, plan.hbm_fixed_bytes);
+  if (plan.hbm_index_fixed_bytes > 0) {
+    hbm("index-key pool", plan.hbm_index_fixed_bytes, plan.hbm_index_fixed_bytes);
+  }
+  AddPool(result, "host", "cold pool", peaks.host_pages_reserved * plan.host_page_bytes_node,
+          peaks.host_pages_in_use * plan.host_page_bytes_node, plan.host_bytes_node);
+}
+
+bool IsKv(const Pool& pool) {
+  return pool.pool() != "weights" && pool.pool() != "SWA pool, compressor states";
+}
+
+void SetFootprint(Frame& f, const RunResult& result) {
+  int64_t total = 0, total_used = 0, kv = 0, kv_used = 0, host = 0, host_used = 0;
+  for (const Pool& pool : result.footprint()) {
+    if (pool.tier() == "host") {
+      host += pool.allocated_bytes();
+      host_used += pool.in_use_bytes();
+      continue;
+    }
+    total += pool.allocated_bytes();
+    total_used += pool.in_use_bytes();
+    if (IsKv(pool)) kv += pool.allocated_bytes(), kv_used += pool.in_use_bytes();
+  }
+  MetricSet& m = f.metrics;
+  m.Set("hbm_total_gib_peak", ToGiB(total));
+  m.Set("hbm_total_gib_peak_in_use", ToGiB(total_used));
+  m.Set("hbm_kv_gib_peak", ToGiB(kv));
+  m.Set("hbm_kv_gib_peak_in_use", ToGiB(kv_used));
+  m.Set("host_gib_peak", ToGiB(host));
+  m.Set("host_gib_peak_in_use", ToGiB(host_used));
+}
+
+// Means over counted steps and the requests of each.
+void SetKvPerRequest(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  const auto steps = static_cast<double>(c.output_tokens);
+  const double scale = static_cast<double>(kScaleTokens) * static_cast<double>(kGiB);
+  const double tokens = static_cast<double>(c.context_token_steps) / steps / scale;
+  const double hca = tokens * static_cast<double>(f.plan.hca_bytes_per_scale);
+  const double keys = tokens * static_cast<double>(f.plan.index_bytes_per_scale);
+  const double csa = f.plan.tiered
+                         ? static_cast<double>(c.active_page_steps) / steps *
+                               static_cast<double>(f.plan.page_bytes) / static_cast<double>(kGiB)
+                         : tokens * static_cast<double>(f.plan.csa_bytes_per_scale);
+  SetOrAbsent(f.metrics, "hbm_kv_gib_per_request", c.output_tokens > 0, csa + hca + keys, kNoStep);
+  SetOrAbsent(f.metrics, "hbm_kv_paper_gib_per_request", c.output_tokens > 0,
+              f.plan.tiered ? csa + hca : csa + hca + keys, kNoStep);
+}
+
+void SetAttention(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  if (f.demand == nullptr) {
+    m.SetAbsent("selections", "policy FULL holds all KV in HBM and reads no attention trace");
+    m.Set("miss_inactive", 0.0);
+    m.Set("miss_evicted", 0.0);
+    m.Set("coverage", 1.0);
+    m.Set("coverage_prompt", 1.0);
+    return;
+  }
+  const absl::string_view reason = f.demand->coverage_known
+                                       ? "no whole sub-window of steps was counted"
+                                       : "the attention trace holds no selections of the full history";
+  const bool known = f.demand->coverage_known && c.selections.all > 0;
+  const auto misses = c.inactive.all + c.evicted.all;
+  const auto misses_prompt = c.inactive.prompt + c.evicted.prompt;
+  SetOrAbsent(m, "selections", known, static_cast<double>(c.selections.all), reason);
+  SetOrAbsent(m, "miss_inactive", known, static_cast<double>(c.inactive.all), reason);
+  SetOrAbsent(m, "miss_evicted", known, static_cast<double>(c.evicted.all), reason);
+  SetOrAbsent(m, "coverage", known,
+              1.0 - static_cast<double>(misses) / static_cast<double>(c.selections.all), reason);
+  SetOrAbsent(m, "coverage_prompt", known && c.selections.prompt > 0,
+              1.0 - static_cast<double>(misses_prompt) / static_cast<double>(c.selections.prompt),
+              reason);
+}
+
+void SetRecall(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  const auto ranks = static_cast<double>(f.plan.ranks);
+  const double gib = ToGiB(c.recall_bytes);
+  const absl::string_view no_time = "no time passed after the warm-up";
+  const bool timed = f.counted_s > 0;
+  const absl::string_view no_tick =
+      f.demand == nullptr ? "policy FULL recalls nothing" : "no tick was counted";
+  SetOrAbsent(m, "recall_miss_rate", c.pages_wanted > 0,
+              static_cast<double>(c.pages_recalled) / static_cast<double>(c.pages_wanted), no_tick);
+  m.Set("recall_gib", gib);
+  m.Set("recall_gib_node", gib * ranks);
+  SetOrAbsent(m, "recall_gib_per_s", timed, gib / f.counted_s, no_time);
+  SetOrAbsent(m, "recall_gib_per_s_node", timed, gib * ranks / f.counted_s, no_time);
+  m.Set("pages_recalled", static_cast<double>(c.pages_recalled));
+  m.Set("pages_recalled_node", static_cast<double>(c.pages_recalled) * ranks);
+  m.Set("pages_evicted", static_cast<double>(c.pages_evicted));
+  m.Set("pages_evicted_node", static_cast<double>(c.pages_evicted) * ranks);
+  m.Set("pages_written_back", static_cast<double>(c.pages_written_back));
+  m.Set("pages_written_back_node", static_cast<double>(c.pages_written_back) * ranks);
+  SetOrAbsent(m, "link_utilisation", timed, ToSeconds(c.link_busy) / f.counted_s, no_time);
+  SetOrAbsent(m, "sideband_utilisation", timed, ToSeconds(c.sideband_busy) / f.counted_s, no_time);
+}
+
+void SetStall(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  constexpr absl::string_view kNames[kStallCauseCount] = {
+      "index", "queue", "transfer", "join", "eviction", "admission", "interference"};
+  SimDuration total;
+  for (size_t cause = 0; cause < kStallCauseCount; ++cause) {
+    m.Set(absl::StrCat("stall_ms_by_cause.", kNames[cause]), ToMilliseconds(c.stall[cause]));
+    total += c.stall[cause];
+  }
+  m.Set("stall_ms_total", ToMilliseconds(total));
+  SetOrAbsent(m, "stall_ms_per_token", c.steps > 0,
+              ToMilliseconds(total) / static_cast<double>(c.steps), kNoStep);
+  SetOrAbsent(m, "stall_fraction", c.steps > 0, ToSeconds(total) / ToSeconds(c.decode), kNoStep);
+}
+
+void SetWork(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  const auto tokens = static_cast<double>(c.output_tokens);
+  SetOrAbsent(f.metrics, "gflop_per_token", c.output_tokens > 0, c.flop * 1e-9 / tokens, kNoStep);
+  SetOrAbsent(
+      f.metrics, "gflop_per_token_tp_replicated", c.output_tokens > 0,
+      (c.flop + (static_cast<double>(f.plan.ranks) - 1.0) * c.flop_replicated) * 1e-9 / tokens,
+      kNoStep);
+}
+
+}  // namespace
+
+void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
+                 ReplicaOutcome& outcome, RunResult* result) {
+  MetricSet metrics;
+  const SimTime counted_from = outcome.warmup_end.value_or(SimTime{});
+  Frame frame{scenario, plan, demand, outcome, ToSeconds(outcome.end - counted_from), metrics};
+  FillFootprint(plan, outcome.peaks, result);
+  SetLoad(frame);
+  SetSpeed(frame);
+  SetRequests(frame);
+  SetFootprint(frame, *result);
+  SetKvPerRequest(frame);
+  SetAttention(frame);
+  SetRecall(frame);
+  SetStall(frame);
+  SetWork(frame);
+  metrics.Finish(result);
+}
+
+}  // namespace tierscope

@@ -1,0 +1,207 @@
+#include "sim/engine/simulate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "reports/schema/metrics.h"
+#include "scenarios/loader.h"
+#include "sim/base/status_macros.h"
+#include "sim/base/units.h"
+#include "sim/engine/memory_plan.h"
+#include "sim/engine/replica.h"
+#include "sim/engine/result_metrics.h"
+
+namespace tierscope {
+namespace {
+
+WantPolicy WantPolicyOf(Policy::Kind kind) {
+  switch (kind) {
+    case Policy::RECENCY:
+      return WantPolicy::kRecency;
+    case Policy::RANDOM:
+      return WantPolicy::kRandom;
+    case Policy::ORACLE:
+      return WantPolicy::kOracle;
+    case Policy::FULL:
+    case Policy::LSA:
+      return WantPolicy::kLsa;
+  }
+  return WantPolicy::kLsa;
+}
+
+// Largest prompt and output that the scenario itself asks for; a trace's lengths are its own.
+absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) {
+  const Workload& workload = scenario.workload();
+  int64_t context = workload.context_tokens();
+  int64_t output = workload.output_tokens();
+  for (const RequestClass& c : workload.classes()) {
+    if (!workload.has_context_tokens()) context = std::max(context, c.context_tokens());
+    if (!workload.has_output_tokens()) output = std::max(output, c.output_tokens());
+  }
+  if (context + output > plan.tokens_max) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a request of %d + %d tokens does not fit: beside weights and pools one rank of %s has HBM for "
+        "%d tokens; lower workload.context_tokens, raise engine.tensor_parallel or choose other hardware",
+        context, output, scenario.hardware().gpu(), plan.tokens_max));
+  }
+  if (plan.tiered && CeilDiv(context + output, plan.page_tokens) > plan.host_pages_max) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a request of %d + %d tokens does not fit: the cold pool has host DRAM for %d tokens; lower "
+        "workload.context_tokens or raise node.host_bytes",
+        context, output, plan.host_pages_max * plan.page_tokens));
+  }
+  return absl::OkStatus();
+}
+
+int32_t ThresholdCode(double threshold) { return static_cast<int32_t>(std::ceil(256.0 * threshold)); }
+
+void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult* result) {
+  const double asked = scenario.policy().threshold();
+  const double used = ThresholdCode(asked) / 256.0;
+  if (used != asked) {
+    result->add_notes(absl::StrFormat("policy.threshold %v is rounded up to %v, a multiple of 1/256",
+                                      asked, used));
+  }
+  const int32_t stride = demand.profiles.front().stride_steps;
+  result->add_notes(absl::StrCat("coverage: a change of the active set counts from the next boundary of ",
+                                 stride, " steps of a request; its step 0 and a last part of under ",
+                                 stride, " steps are not counted"));
+}
+
+void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
+  int64_t requests = 0, wrapped = 0, off_by_half = 0;
+  for (const ReplicaOutcome::ProfileUse& use : outcome.profile_use) {
+    requests += use.requests;
+    wrapped += use.wraps;
+    off_by_half += use.context_off;
+  }
+  if (wrapped > 0) {
+    result->add_notes(absl::StrCat("attention: requests ran past the end of their recorded profile and "
+                                   "went on at its start ",
+                                   wrapped, " times (", requests, " requests)"));
+  }
+  if (off_by_half > 0) {
+    result->add_notes(absl::StrCat("attention: ", off_by_half, " of ", requests,
+                                   " requests have a context more than 1.5 times shorter or longer than "
+                                   "the nearest recorded profile, which was not rescaled"));
+  }
+}
+
+void NoteModels(const Scenario& scenario, RunResult* result) {
+  const StepModel& step = scenario.hardware().step_model();
+  result->add_notes(absl::StrCat("step time: ", step.fitted_to(),
+                                 step.evidence() == FITTED ? " (fitted)" : " (carried, not fitted)"));
+  if (scenario.hardware().host_link().evidence() == EVIDENCE_UNKNOWN) {
+    result->add_notes("host link: the copy curve was measured on another card (H100) and is carried over");
+  }
+  if (!scenario.node().evidence().empty()) {
+    result->add_notes(absl::StrCat("node: ", scenario.node().evidence()));
+  }
+}
+
+void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
+  if (!outcome.warmup_end) {
+    result->add_notes(absl::StrCat("the run ended within the warm-up of ",
+                                   scenario.engine().warmup_windows() * scenario.policy().tau_steps(),
+                                   " steps: nothing is left out of the metrics"));
+  }
+  if (outcome.rejected > 0) {
+    result->add_notes(absl::StrCat(outcome.rejected,
+                                   " requests were rejected: they would not fit an empty replica"));
+  }
+}
+
+void AddViolation(RunResult* result, absl::string_view what, int64_t count) {
+  if (count == 0) return;
+  Violation* violation = result->add_violations();
+  violation->set_what(std::string(what));
+  violation->set_count(count);
+}
+
+// Invariants that hold in every run; a violation is our bug and the result shows it.
+void CheckInvariants(const MemoryPlan& plan, const ReplicaOutcome& outcome, RunResult* result) {
+  const Counters& c = outcome.counters;
+  AddViolation(result, "blocks of the reserve held by nobody", outcome.blocks_leaked);
+  AddViolation(result, "bytes recalled differ from pages x page bytes",
+               c.recall_bytes - c.pages_recalled * plan.recall_page_bytes);
+  AddViolation(result, "more blocks in use than the reserve has",
+               std::max<int64_t>(0, outcome.peaks.blocks_in_use - plan.reserve_blocks));
+  AddViolation(result, "tokens promised beyond HBM",
+               std::max<int64_t>(0, outcome.peaks.tokens_reserved - plan.tokens_max));
+}
+
+void FillInputs(const SimulationInputs& inputs, RunResult* result) {
+  if (inputs.demand != nullptr) {
+    Input* input = result->add_inputs();
+    input->set_role("attention trace");
+    input->set_name(inputs.demand->trace_name);
+    input->set_digest(inputs.demand->trace_digest);
+    input->set_provenance(inputs.demand->provenance);
+  }
+  if (inputs.requests != nullptr) {
+    Input* input = result->add_inputs();
+    input->set_role("request trace");
+    input->set_name(inputs.requests->source_name);
+    input->set_digest(inputs.requests->digest);
+    input->set_provenance(inputs.requests->format);
+  }
+}
+
+void FillProfiles(const WindowDemand& demand, const ReplicaOutcome& outcome, RunResult* result) {
+  for (size_t i = 0; i < demand.profiles.size(); ++i) {
+    Profile* profile = result->add_profiles();
+    profile->set_index(static_cast<int32_t>(i));
+    profile->set_prompt_tokens(demand.profiles[i].prompt_tokens);
+    profile->set_requests(outcome.profile_use[i].requests);
+    profile->set_wraps(outcome.profile_use[i].wraps);
+  }
+}
+
+}  // namespace
+
+bool NeedsDemand(const Scenario& scenario) { return scenario.policy().kind() != Policy::FULL; }
+
+DemandSpec DemandSpecOf(const Scenario& scenario) {
+  const Policy& policy = scenario.policy();
+  DemandSpec spec;
+  spec.policy = WantPolicyOf(policy.kind());
+  spec.tau_steps = policy.tau_steps();
+  spec.threshold_code = std::min(255, ThresholdCode(policy.threshold()));
+  spec.page_kmax = policy.page_kmax();
+  spec.recency_entries = policy.recency_entries();
+  spec.sink_entries = policy.sink_entries();
+  spec.seed = scenario.seed();
+  return spec;
+}
+
+absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationInputs& inputs) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const MemoryPlan plan, MakeMemoryPlan(scenario));
+  TIERSCOPE_RETURN_IF_ERROR(CheckRequestFits(scenario, plan));
+  Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer);
+  ReplicaOutcome outcome = replica.Run();
+
+  Simulation simulation;
+  simulation.events = outcome.events;
+  RunResult* result = &simulation.result;
+  result->set_schema_version(kResultSchemaVersion);
+  result->set_kind("simulated");
+  result->set_scenario(scenario.name());
+  result->set_scenario_digest(ScenarioDigest(scenario));
+  result->set_seed(scenario.seed());
+  result->set_event_digest(outcome.event_digest);
+  FillInputs(inputs, result);
+  FillMetrics(scenario, plan, inputs.demand, outcome, result);
+  if (inputs.demand != nullptr) {
+    NotePolicy(scenario, *inputs.demand, result);
+    NoteProfiles(outcome, result);
+    FillProfiles(*inputs.demand, outcome, result);
+  }
+  NoteModels(scenario, result);
+  NoteRun(scenario, outcome, result);
+  CheckInvariants(plan, outcome, result);
+  return simulation;
+}
+
+}  // namespace tierscope

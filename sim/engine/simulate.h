@@ -1,0 +1,41 @@
+// Runs a resolved scenario on the simulated hardware and turns what happened into a RunResult.
+#ifndef TIERSCOPE_SIM_ENGINE_SIMULATE_H_
+#define TIERSCOPE_SIM_ENGINE_SIMULATE_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "reports/schema/result.pb.h"
+#include "scenarios/scenario.pb.h"
+#include "sim/demand/demand.h"
+#include "sim/demand/distil.h"
+#include "sim/engine/observer.h"
+#include "traces/request_trace.h"
+
+namespace tierscope {
+
+// Whether the scenario's policy needs an attention trace.
+bool NeedsDemand(const Scenario& scenario);
+
+// What to distil the attention trace for. Precondition: NeedsDemand. A threshold off the grid of 1/256
+// is rounded up; the result says so.
+DemandSpec DemandSpecOf(const Scenario& scenario);
+
+struct SimulationInputs {
+  const WindowDemand* demand = nullptr;   // of DemandSpecOf(scenario); null when not NeedsDemand
+  const RequestTrace* requests = nullptr; // null when the scenario names no request trace
+  Observer* observer = nullptr;           // null: nobody watches
+};
+
+struct Simulation {
+  RunResult result;    // same bytes for the same scenario, inputs and build, on any x86-64
+  int64_t events = 0;  // taken from the queues
+};
+
+// The scenario comes from the loader. Errors: memory that does not add up, a request that fits no
+// empty replica, an empty request trace. Thread-safe; deterministic.
+absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationInputs& inputs);
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_ENGINE_SIMULATE_H_

@@ -1,0 +1,88 @@
+#include "sim/model/step_model.h"
+
+#include <algorithm>
+
+namespace tierscope {
+namespace {
+
+// Rounds half up; all inputs are non-negative.
+SimDuration RoundNs(double ns) { return {static_cast<int64_t>(ns + 0.5)}; }
+
+}  // namespace
+
+StepTimeModel::Roof StepTimeModel::MakeRoof(double flop, double flop_per_s, double bytes,
+                                            double bytes_per_s) {
+  return {flop, flop / flop_per_s * 1e9, bytes / bytes_per_s * 1e9};
+}
+
+double StepTimeModel::Roof::Time(double units) const {
+  return units * std::max(compute_ns, memory_ns);
+}
+
+StepTimeModel::StepTimeModel(const Scenario& scenario) {
+  const Model& model = scenario.model();
+  const Hardware& hardware = scenario.hardware();
+  const StepModel& fit = hardware.step_model();
+  base_ns_ = fit.base_ms() * 1e6;
+  per_request_ns_ = fit.per_request_ms() * 1e6;
+  level1_launch_ns_ = fit.level1_launch_ms() * 1e6;
+  hbm_bytes_per_ns_ = static_cast<double>(hardware.hbm_bytes_per_s()) * 1e-9;
+  constant_flop_per_token_ = model.gflop_per_token_constant() * 1e9;
+  hca_entries_per_token_ = 1.0 / model.hca_tokens_per_entry();
+  csa_entries_per_request_ = model.top_k() + model.window_tokens();
+  graph_batch_sizes_.assign(scenario.engine().graph_batch_sizes().begin(),
+                            scenario.engine().graph_batch_sizes().end());
+
+  const double fp8 = fit.scoring_efficiency() * hardware.fp8_flop_per_s();
+  const double bf16 = fit.attention_efficiency() * hardware.bf16_flop_per_s();
+  const double bandwidth =
+      fit.memory_efficiency() * static_cast<double>(hardware.hbm_bytes_per_s());
+  const double key_bytes = static_cast<double>(model.index_key_bytes());
+  const double entry_bytes = static_cast<double>(model.kv_entry_bytes());
+  const double attention_flop = model.query_heads() * 4.0 * model.head_dim();
+  scoring_ = MakeRoof(
+      model.csa_layers() * model.index_heads() * (2.0 * model.index_head_dim() + 2.0), fp8,
+      model.csa_layers() * key_bytes, bandwidth);
+  hca_ = MakeRoof(model.hca_layers() * attention_flop, bf16, model.hca_layers() * entry_bytes,
+                  bandwidth);
+  csa_ = MakeRoof(model.csa_layers() * attention_flop, bf16, model.csa_layers() * entry_bytes,
+                  bandwidth);
+  level1_ = MakeRoof(
+      model.target_layers() * model.memory_index_heads() * 2.0 * model.memory_index_head_dim(), fp8,
+      model.target_layers() * key_bytes, bandwidth);
+}
+
+int32_t StepTimeModel::PaddedBatch(int32_t requests) const {
+  const auto next =
+      std::lower_bound(graph_batch_sizes_.begin(), graph_batch_sizes_.end(), requests);
+  return next == graph_batch_sizes_.end() ? requests : *next;
+}
+
+SimDuration StepTimeModel::Step(const BatchWork& work) const {
+  return RoundNs(base_ns_ + per_request_ns_ * PaddedBatch(work.requests) +
+                 scoring_.Time(static_cast<double>(work.scored_entries)) +
+                 hca_.Time(static_cast<double>(work.context_tokens) * hca_entries_per_token_) +
+                 csa_.Time(csa_entries_per_request_ * work.requests));
+}
+
+SimDuration StepTimeModel::Level1(int64_t entries, bool scores) const {
+  return RoundNs(level1_launch_ns_ + (scores ? level1_.Time(static_cast<double>(entries)) : 0.0));
+}
+
+SimDuration StepTimeModel::HbmWrite(int64_t bytes) const {
+  return RoundNs(static_cast<double>(bytes) / hbm_bytes_per_ns_);
+}
+
+double StepTimeModel::ReplicatedStepFlop(const BatchWork& work) const {
+  return scoring_.flop * static_cast<double>(work.scored_entries);
+}
+
+double StepTimeModel::StepFlop(const BatchWork& work) const {
+  return constant_flop_per_token_ * work.requests + ReplicatedStepFlop(work);
+}
+
+double StepTimeModel::Level1Flop(int64_t entries) const {
+  return level1_.flop * static_cast<double>(entries);
+}
+
+}  // namespace tierscope

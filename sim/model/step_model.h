@@ -1,0 +1,80 @@
+// Analytic time of one decode step and of one level-1 job, on one rank.
+//
+//   step = base + per_request * batch + scoring + HCA + CSA
+//
+// base and per_request are fitted (which rows, which device: StepModel.fitted_to in the scenario); the
+// other terms are rooflines, each max(flop / (efficiency * peak), bytes / (efficiency * bandwidth)):
+//   scoring  flop = csa_layers * index_heads * (2 * index_head_dim + 2) per scored entry (FP8)
+//            bytes = csa_layers * index_key_bytes per scored entry
+//   HCA      flop = hca_layers * query_heads * 4 * head_dim per entry (BF16; QK and PV)
+//            bytes = hca_layers * kv_entry_bytes per entry
+//   CSA      the same per entry over csa_layers, top_k + window_tokens entries a request
+//   level 1  flop = target_layers * memory_index_heads * 2 * memory_index_head_dim per entry (FP8)
+//            bytes = target_layers * index_key_bytes per entry
+// Source: facts on V4's dimensions and FlashMemory's report in README.md beside this file. KV, indexing
+// and attention are replicated on every tensor-parallel rank, so none of these terms shrinks with it.
+#ifndef TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
+#define TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "scenarios/scenario.pb.h"
+#include "sim/base/time.h"
+
+namespace tierscope {
+
+// The batch of one step, summed over its requests.
+struct BatchWork {
+  int32_t requests = 0;
+  int64_t scored_entries = 0;  // entries the native indexer scores
+  int64_t context_tokens = 0;  // history behind HCA
+};
+
+class StepTimeModel {
+ public:
+  // The scenario is resolved and valid.
+  explicit StepTimeModel(const Scenario& scenario);
+
+  // Time of a step, the batch padded to the next captured CUDA-graph size. Cost: a few dozen flops.
+  SimDuration Step(const BatchWork& work) const;
+
+  // Time of one level-1 job over the histories of its requests: launch, scoring, selection.
+  // `entries`: CSA entries over all requests of the job. scores = false: the policy has no indexer and
+  // only the launch remains.
+  SimDuration Level1(int64_t entries, bool scores) const;
+
+  // HBM time that writing `bytes` of recalled pages takes.
+  SimDuration HbmWrite(int64_t bytes) const;
+
+  // Logical work in flop: what one replica computes, tensor-parallel replication left out.
+  double StepFlop(const BatchWork& work) const;
+  double Level1Flop(int64_t entries) const;
+  // Flop of a step that every tensor-parallel rank repeats.
+  double ReplicatedStepFlop(const BatchWork& work) const;
+
+ private:
+  // Cost of one unit (an entry, a request) in nanoseconds on either roof.
+  struct Roof {
+    double flop = 0.0;
+    double compute_ns = 0.0;
+    double memory_ns = 0.0;
+    double Time(double units) const;
+  };
+  static Roof MakeRoof(double flop, double flop_per_s, double bytes, double bytes_per_s);
+  int32_t PaddedBatch(int32_t requests) const;
+
+  double base_ns_;
+  double per_request_ns_;
+  double level1_launch_ns_;
+  double hbm_bytes_per_ns_;
+  double constant_flop_per_token_;
+  double hca_entries_per_token_;
+  double csa_entries_per_request_;
+  Roof scoring_, hca_, csa_, level1_;
+  std::vector<int32_t> graph_batch_sizes_;
+};
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
