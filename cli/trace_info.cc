@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "cli/request_trace_info.h"
 #include "cli/trace.h"
+#include "cli/request_trace_info.h"
 #include "cli/verb.h"
 #include "google/protobuf/util/json_util.h"
 

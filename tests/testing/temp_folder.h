@@ -1,4 +1,5 @@
-// A folder of small files that lives as long as its owner.
+// A folder of small files that lives as long as its owner. Without GoogleTest, so that benchmarks
+// use it.
 #ifndef TIERSCOPE_TESTS_TESTING_TEMP_FOLDER_H_
 #define TIERSCOPE_TESTS_TESTING_TEMP_FOLDER_H_
 
@@ -9,16 +10,16 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "gtest/gtest.h"
+
+#include "sim/base/check.h"
 
 namespace tierscope::testing {
 
 class TempFolder {
  public:
   TempFolder() {
-    std::string path = ::testing::TempDir() + "tierscope.XXXXXX";
-    EXPECT_NE(mkdtemp(path.data()), nullptr);
-    path_ = path;
+    path_ = std::filesystem::temp_directory_path() / "tierscope.XXXXXX";
+    TIERSCOPE_CHECK(mkdtemp(path_.data()) != nullptr);
   }
   ~TempFolder() {
     std::error_code error;

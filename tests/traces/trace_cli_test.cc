@@ -96,8 +96,11 @@ TEST(TraceCliTest, WrongInput) {
     ExpectWrong(verb + TempPath("empty"), "empty");
     if (absl::string_view(verb) == "info ") continue;  // reads foreign files and folders too
     WriteFile(TempPath("text"), "{\"timestamp\": 1}\n");
-    ExpectWrong(verb + TempPath("text"), "not a tierscope trace");
-    ExpectWrong(verb + ::testing::TempDir(), "regular file");
+    const bool reads_foreign_formats = verb == std::string("info ");
+    ExpectWrong(verb + TempPath("text"),
+                reads_foreign_formats ? "'input_length' is missing" : "not a tierscope trace");
+    std::filesystem::create_directories(TempPath("folder"));
+    ExpectWrong(verb + TempPath("folder"), reads_foreign_formats ? ".json" : "regular file");
   }
   EXPECT_FALSE(std::filesystem::exists(TempPath("new")));
 }
