@@ -11,6 +11,7 @@ namespace tierscope::cli {
 
 // Each adds one subcommand to `trace`, as the verbs of cli/verb.h do to the program.
 void AddTraceGenerate(CLI::App& trace, int* exit_code);
+void AddTraceImport(CLI::App& trace, int* exit_code);
 void AddTraceInfo(CLI::App& trace, int* exit_code);
 void AddTraceCat(CLI::App& trace, int* exit_code);
 void AddTraceVerify(CLI::App& trace, int* exit_code);

@@ -1,11 +1,9 @@
 // tierscope trace import: converts a foreign request trace into tierscope's container.
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 
-#include "absl/strings/str_cat.h"
+#include "cli/trace.h"
 #include "cli/verb.h"
 
 #include "sim/base/status_macros.h"
@@ -22,11 +20,7 @@ struct ImportOptions {
 };
 
 absl::Status RunImport(const ImportOptions& options) {
-  std::error_code error;
-  if (!options.overwrite && std::filesystem::exists(options.out, error)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--out: ", options.out, " exists; choose another name or add --overwrite"));
-  }
+  TIERSCOPE_RETURN_IF_ERROR(CheckOutputFile(options.out, options.overwrite));
   TIERSCOPE_ASSIGN_OR_RETURN(const RequestTrace trace,
                              LoadRequestTrace(options.source, {.load_block_ids = true}));
   TIERSCOPE_RETURN_IF_ERROR(WriteRequestContainer(trace, options.out));

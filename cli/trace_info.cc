@@ -170,8 +170,8 @@ void AddTraceInfo(CLI::App& trace, int* exit_code) {
   auto arguments = std::make_shared<Arguments>();
   StatisticsOptions& options = arguments->options;
   app->add_option("file", arguments->file, "Trace file")->required();
-  app->add_option("--format", arguments->format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
+  app->add_option("--format", arguments->format, "table or json; csv for request traces")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
       ->capture_default_str();
   app->add_option("--page-kmax", options.page_kmax, "Pages of a page set")
       ->check(CLI::Range(1, 1 << 24))

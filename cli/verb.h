@@ -20,9 +20,6 @@ void AddRunVerb(CLI::App& app, int* exit_code);
 void AddCacheVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);
 
-// Parts of `trace`, added to its subcommand.
-void AddTraceImport(CLI::App& trace, int* exit_code);
-
 }  // namespace tierscope::cli
 
 #endif  // TIERSCOPE_CLI_VERB_H_

@@ -75,8 +75,7 @@ TEST_F(CacheVerbTest, AnImportReplaysLikeItsSource) {
             RunTierscope("cache " + trace_ + options).out);
   const CommandOutput again = RunTierscope("trace import " + trace_ + " --out " + out);
   EXPECT_EQ(again.exit_code, 2);
-  EXPECT_EQ(again.err,
-            "tierscope: --out: " + out + " exists; choose another name or add --overwrite\n");
+  EXPECT_EQ(again.err, "tierscope: " + out + ": exists; name another file or give --overwrite\n");
   EXPECT_EQ(RunTierscope("trace import " + trace_ + " --overwrite --out " + out).exit_code, 0);
 }
 

@@ -1,4 +1,5 @@
-// A folder of small files that lives as long as its owner.
+// A folder of small files that lives as long as its owner. Without GoogleTest, so that benchmarks
+// use it.
 #ifndef TIERSCOPE_TESTS_TESTING_TEMP_FOLDER_H_
 #define TIERSCOPE_TESTS_TESTING_TEMP_FOLDER_H_
 
@@ -32,6 +33,7 @@ class TempFolder {
   std::string Write(const std::string& name, absl::string_view text) const {
     const std::filesystem::path file = File(name);
     std::filesystem::create_directories(file.parent_path());
+    std::filesystem::remove(file);  // ext4 flushes a file that is written over
     std::ofstream(file, std::ios::binary)
         .write(text.data(), static_cast<std::streamsize>(text.size()));
     return file.string();

@@ -94,6 +94,7 @@ TEST(TraceCliTest, WrongInput) {
     ExpectWrong(verb + TempPath("missing"), "No such file");
     WriteFile(TempPath("empty"), "");
     ExpectWrong(verb + TempPath("empty"), "empty");
+    if (absl::string_view(verb) == "info ") continue;  // reads foreign files and folders too
     WriteFile(TempPath("text"), "{\"timestamp\": 1}\n");
     const bool reads_foreign_formats = verb == std::string("info ");
     ExpectWrong(verb + TempPath("text"),

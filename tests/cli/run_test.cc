@@ -1,0 +1,169 @@
+// tierscope run as a user meets it: what it prints and leaves, and how it refuses wrong input.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "gtest/gtest.h"
+
+#include "tests/testing/command.h"
+
+namespace tierscope::testing {
+namespace {
+
+// A world small enough for a test: generated attention of 64K, a few hundred steps.
+constexpr char kSmall[] =
+    " --set workload.context_tokens=65536,workload.output_tokens=200,workload.concurrency=4"
+    " --set workload.attention.steps=256,workload.attention.profiles_per_context=1"
+    " --set workload.attention.context_tokens=65536"
+    " --set engine.simulated_s=20 ";
+
+std::string Scenario(const std::string& name) {
+  return std::string(TIERSCOPE_SOURCE_DIR) + "/scenarios/" + name + ".txtpb";
+}
+
+class RunVerbTest : public ::testing::Test {
+ protected:
+  // One cache of generated traces for all cases.
+  static void SetUpTestSuite() {
+    cache_ = new TempFolder();
+    setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
+  }
+  static void TearDownTestSuite() { delete cache_; }
+
+  CommandOutput Run(const std::string& arguments) {
+    return RunTierscope("run " + arguments + " --out " + folder_.File("out"));
+  }
+  void ExpectRefused(const std::string& arguments, const std::vector<std::string>& parts) {
+    const CommandOutput output = Run(arguments);
+    EXPECT_EQ(output.exit_code, 2) << arguments;
+    EXPECT_EQ(output.out, "") << arguments;
+    std::string error = output.err;
+    if (error.rfind("generating an attention trace", 0) == 0) error.erase(0, error.find('\n') + 1);
+    EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
+    for (const std::string& part : parts) EXPECT_NE(error.find(part), std::string::npos) << error;
+    EXPECT_FALSE(std::filesystem::exists(folder_.File("out"))) << arguments;
+  }
+
+  static TempFolder* cache_;
+  TempFolder folder_;
+};
+TempFolder* RunVerbTest::cache_ = nullptr;
+
+TEST_F(RunVerbTest, EveryReadyScenarioTakesEveryPromisedOverride) {
+  const std::string trace = folder_.Write(
+      "t.jsonl",
+      "{\"timestamp\": 0, \"input_length\": 700, \"output_length\": 9, \"hash_ids\": [1, 2]}\n"
+      "{\"timestamp\": 100, \"input_length\": 65000, \"output_length\": 90, \"hash_ids\": [" +
+          [] {
+            std::string ids = "1";
+            for (int i = 2; i <= 127; ++i) ids += ", " + std::to_string(i);
+            return ids;
+          }() +
+          "]}\n");
+  for (const char* name : {"h20_lsa", "h20_full", "h20_mix", "h20_trace"}) {
+    const CommandOutput output = Run(
+        Scenario(name) + kSmall + "--overwrite --format json --set workload.trace=" +
+        (name == std::string("h20_trace") ? trace : "") +
+        " --set policy.kind=oracle,policy.tau_steps=32,policy.threshold=0.6,policy.page_kmax=20,"
+        "seed=7");
+    EXPECT_EQ(output.exit_code, 0) << name << output.err;
+    EXPECT_NE(output.out.find("\"seed\": 7"), std::string::npos) << output.out;
+    for (const char* file : {"scenario.txtpb", "result.json", "host.json", "metrics.csv",
+                             "timeline.json", "report.html"}) {
+      EXPECT_TRUE(std::filesystem::exists(folder_.File("out") + "/" + file)) << name << file;
+    }
+  }
+}
+
+TEST_F(RunVerbTest, TheResolvedScenarioRepeatsTheRun) {
+  ASSERT_EQ(Run(Scenario("h20_lsa") + kSmall).exit_code, 0);
+  const CommandOutput again =
+      RunTierscope("run " + folder_.File("out/scenario.txtpb") + " --out " + folder_.File("again"));
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  const auto text = [&](const std::string& name) {
+    std::ostringstream s;
+    s << std::ifstream(folder_.File(name)).rdbuf();
+    return s.str();
+  };
+  EXPECT_EQ(text("out/result.json"), text("again/result.json"));
+  EXPECT_FALSE(text("out/result.json").empty());
+}
+
+// On one trace at equal KMAX: oracle misses no more than lsa, and lsa less than recency and random.
+TEST_F(RunVerbTest, PoliciesRankAsTheyMust) {
+  const auto misses = [&](const std::string& kind) {
+    const CommandOutput output = Run(Scenario("h20_lsa") + kSmall +
+                                     "--overwrite --format csv --set "
+                                     "policy.page_kmax=24,policy.recency_entries=512,policy.kind=" +
+                                     kind);
+    EXPECT_EQ(output.exit_code, 0) << output.err;
+    const size_t at = output.out.find("miss_inactive,selections,");
+    return at == std::string::npos ? -1.0 : std::stod(output.out.substr(at + 25));
+  };
+  const double oracle = misses("oracle"), lsa = misses("lsa");
+  EXPECT_GT(oracle, 0);
+  EXPECT_LE(oracle, lsa);
+  EXPECT_LT(lsa, misses("recency"));
+  EXPECT_LT(lsa, misses("random"));
+}
+
+TEST_F(RunVerbTest, RefusesWhatTheTraceCannotAnswer) {
+  const std::string run = Scenario("h20_lsa") + kSmall;
+  ExpectRefused(run + "--set policy.threshold=0.2", {"policy.threshold 52/256", "64/256", "raise"});
+  ExpectRefused(run + "--set policy.tau_steps=40",
+                {"policy.tau_steps 40", "stride 16", "multiple"});
+}
+
+TEST_F(RunVerbTest, RefusesWrongScenarios) {
+  const std::string run = Scenario("h20_lsa") + kSmall;
+  ExpectRefused(run + "--set policy.kmax=3", {"--set policy.kmax", "policy.page_kmax"});
+  ExpectRefused(
+      run + "--set engine.tensor_parallel=1,hardware.preset=h100_sxm,policy.reserve_entries=65536",
+      {"GB", "engine.tensor_parallel"});
+  ExpectRefused(run + "--set policy.page_kmax=many", {"policy.page_kmax", "many"});
+  ExpectRefused(run + "--set workload.context_tokens=16777216,policy.kind=full",
+                {"does not fit", "16777216"});
+  ExpectRefused(folder_.File("none.txtpb"), {"none.txtpb"});
+  ExpectRefused(folder_.Write("bad.txtpb", "policy {\n  tau_steps: x\n}\n"), {"bad.txtpb:2:14"});
+  ExpectRefused(folder_.Write("empty.txtpb", ""), {"empty.txtpb"});
+  ExpectRefused(Scenario("h20_trace"), {"workload.trace", "--set workload.trace=FILE"});
+}
+
+TEST_F(RunVerbTest, RefusesBadTraces) {
+  const std::string attention = Scenario("h20_lsa") + kSmall + "--set workload.attention.trace=";
+  ExpectRefused(attention + folder_.File("none.trace"), {"none.trace"});
+  ExpectRefused(attention + folder_.Write("empty.trace", ""), {"empty.trace", "empty"});
+  ExpectRefused(attention + folder_.Write("text.trace", "hello"), {"text.trace"});
+  const std::string made = folder_.File("made.trace");
+  ASSERT_EQ(
+      RunTierscope("trace generate --context-tokens 16384 --profiles 1 --steps 64 --out " + made)
+          .exit_code,
+      0);
+  std::filesystem::resize_file(made, std::filesystem::file_size(made) / 2);
+  ExpectRefused(attention + made, {"made.trace", "byte"});
+  const std::string requests = Scenario("h20_trace") + " --set workload.trace=";
+  ExpectRefused(requests + folder_.File("none.jsonl"), {"none.jsonl"});
+  ExpectRefused(requests + folder_.Write("empty.jsonl", ""), {"empty.jsonl"});
+  ExpectRefused(
+      requests + folder_.Write("few.jsonl",
+                               "{\"timestamp\": 0, \"input_length\": 1025, \"output_length\": 1, "
+                               "\"hash_ids\": [0, 1]}\n"),
+      {"few.jsonl:1", "hash_ids", "1025"});
+}
+
+TEST_F(RunVerbTest, KeepsAnExistingFolderUnlessTold) {
+  const std::string run =
+      Scenario("h20_full") + " --set engine.simulated_s=1 --out " + folder_.File("kept");
+  ASSERT_EQ(RunTierscope("run " + run).exit_code, 0);
+  const CommandOutput refused = RunTierscope("run " + run);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("--overwrite"), std::string::npos) << refused.err;
+  EXPECT_EQ(RunTierscope("run " + run + " --overwrite").exit_code, 0);
+  // A refused run with --overwrite leaves the old results alone.
+  EXPECT_EQ(RunTierscope("run " + run + " --overwrite --set engine.tensor_parallel=3").exit_code,
+            2);
+  EXPECT_TRUE(std::filesystem::exists(folder_.File("kept/result.json")));
+}
+
+}  // namespace
+}  // namespace tierscope::testing
