@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/request_trace_info.h"
 #include "cli/trace.h"
 #include "cli/verb.h"
 #include "google/protobuf/util/json_util.h"
@@ -148,15 +149,6 @@ absl::Status PrintAttentionInfo(const Arguments& arguments) {
   return absl::OkStatus();
 }
 
-// HOOK: request traces, in a container or in their own format (file or directory). To be replaced
-// by
-//   return PrintRequestTraceInfo(arguments.file, arguments.format);   // cli/request_trace_info.h
-absl::Status PrintRequestInfo(const Arguments& arguments) {
-  TIERSCOPE_RETURN_IF_ERROR(ContainerReader::Open(arguments.file).status());
-  return absl::UnimplementedError(absl::StrCat(
-      arguments.file, ": a request trace; this build describes attention traces only"));
-}
-
 absl::StatusOr<bool> IsAttentionTrace(const std::string& file) {
   if (!LooksLikeContainer(file)) return false;
   TIERSCOPE_ASSIGN_OR_RETURN(const auto reader, ContainerReader::Open(file));
@@ -167,7 +159,8 @@ absl::StatusOr<bool> IsAttentionTrace(const std::string& file) {
 
 absl::Status Info(const Arguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const bool is_attention, IsAttentionTrace(arguments.file));
-  return is_attention ? PrintAttentionInfo(arguments) : PrintRequestInfo(arguments);
+  return is_attention ? PrintAttentionInfo(arguments)
+                      : PrintRequestTraceInfo(arguments.file, arguments.format);
 }
 
 }  // namespace
