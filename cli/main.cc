@@ -12,8 +12,8 @@ int main(int argc, char** argv) {
     return std::string("tierscope: ") + error.what() + "; run with --help\n";
   });
   int exit_code = tierscope::cli::kExitDone;
-  tierscope::cli::AddRunVerb(app, exit_code);
-  tierscope::cli::AddCacheVerb(app, exit_code);
+  tierscope::cli::AddRunVerb(app, &exit_code);
+  tierscope::cli::AddCacheVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);
   try {
     app.parse(argc, argv);

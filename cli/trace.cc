@@ -19,7 +19,7 @@ void AddTraceVerb(CLI::App& app, int* exit_code) {
   CLI::App* trace = app.add_subcommand("trace", "Make, import, describe and check traces");
   trace->require_subcommand(1);
   AddTraceGenerate(*trace, exit_code);
-  AddTraceImport(*trace, *exit_code);
+  AddTraceImport(*trace, exit_code);
   AddTraceInfo(*trace, exit_code);
   AddTraceCat(*trace, exit_code);
   AddTraceVerify(*trace, exit_code);

@@ -42,6 +42,9 @@ function(tierscope_proto name proto)
     COMMENT "Generating C++ from ${proto}" VERBATIM)
   target_sources(tierscope_${name} PRIVATE ${outputs})
   target_link_libraries(tierscope_${name} PUBLIC tierscope::flags protobuf::libprotobuf)
+  cmake_path(GET proto PARENT_PATH folder)
+  install(FILES ${PROJECT_BINARY_DIR}/generated/${stem}.h
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tierscope/${folder})
   install(TARGETS tierscope_${name} EXPORT tierscope-targets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endfunction()

@@ -8,6 +8,8 @@
 namespace tierscope {
 namespace {
 
+constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
+
 int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
   const Node& node = scenario.node();
   const int64_t ranks_of_socket =
@@ -37,8 +39,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   flow_end_.fill(kSimTimeNever);
   InitLink(scenario);
   if (tiered()) {
-    assigner_.emplace(*demand_, scenario.seed(),
-                      scenario.workload().attention().random_offset());
+    assigner_.emplace(*demand_, scenario.seed(), scenario.workload().attention().random_offset());
     outcome_.profile_use.resize(demand_->profiles.size());
   }
 }
@@ -55,15 +56,16 @@ void Replica::InitLink(const Scenario& scenario) {
 }
 
 ReplicaOutcome Replica::Run() {
-  const SimTime horizon =
-      engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s()) : kSimTimeNever;
+  const SimTime horizon = engine_.simulated_s() > 0
+                              ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
+                              : kSimTimeNever;
   SimTime now;
   if (warmup_steps_ == 0) EndWarmup(now);
   PullArrival();
   while (!queue_.empty() && queue_.next().key <= horizon.ns) {
     TIERSCOPE_CHECK(queue_.next().key >= now.ns);
     now = SimTime{queue_.next().key};
-    ++outcome_.events;
+    if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
     Dispatch(queue_.Pop());
   }
   return Outcome(horizon == kSimTimeNever ? now : horizon);
@@ -100,7 +102,8 @@ void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
   digest_.Add(static_cast<uint64_t>(b));
 }
 
-// ---- the step -------------------------------------------------------------------------------------
+// ---- the step
+// -------------------------------------------------------------------------------------
 
 void Replica::OnStepEnd(SimTime now) {
   stepping_ = false;
@@ -239,14 +242,15 @@ void Replica::StartStep(SimTime now) {
 
 // Ends the wait at the present boundary and counts it under `cause`.
 void Replica::EndWait(StallCause cause, SimTime now) {
-  static constexpr const char* kNames[] = {"index", "queue",    "transfer",  "join",
+  static constexpr const char* kNames[] = {"index",    "queue",     "transfer",    "join",
                                            "eviction", "admission", "interference"};
   CountStall(cause, now - wait_begin_);
   if (observer_ != nullptr) observer_->Wait(wait_begin_, now, kNames[static_cast<size_t>(cause)]);
   wait_ = Wait::kNone;
 }
 
-// ---- the run's frame ------------------------------------------------------------------------------
+// ---- the run's frame
+// ------------------------------------------------------------------------------
 
 void Replica::EndWarmup(SimTime now) {
   SettleAccounts();
@@ -265,7 +269,8 @@ void Replica::SettleAccounts() {
 // Counts the selections of all whole sub-windows that the request has run.
 void Replica::SettleAccount(RequestState& request) {
   const int64_t steps_after_first = Completed(request) - 1;
-  if (steps_after_first > 0) request.Account(steps_after_first / request.demand->stride_steps, counters_);
+  if (steps_after_first > 0)
+    request.Account(steps_after_first / request.demand->stride_steps, counters_);
 }
 
 ReplicaOutcome Replica::Outcome(SimTime end) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "gtest/gtest.h"
+
 #include "sim/base/rng.h"
 
 namespace tierscope {
@@ -27,14 +28,16 @@ TEST(DistilTest, RefusesWhatTheTraceCannotAnswer) {
   spec.tau_steps = 48;
   spec.threshold_code = 63;
   EXPECT_EQ(std::string(ProfileDistiller(spec).Begin(Header(1000, 64, 16), 0).message()),
-            "policy.threshold 63/256 is under the trace's score floor 64/256: scores below the floor were "
+            "policy.threshold 63/256 is under the trace's score floor 64/256: scores below the "
+            "floor were "
             "not recorded; raise policy.threshold or record with a lower floor");
   spec.threshold_code = 64;
   EXPECT_TRUE(ProfileDistiller(spec).Begin(Header(1000, 64, 16), 0).ok());
   spec.tau_steps = 40;
-  EXPECT_EQ(std::string(ProfileDistiller(spec).Begin(Header(1000, 64, 16), 0).message()),
-            "policy.tau_steps 40 is no multiple of the trace's tick stride 16: set policy.tau_steps to a "
-            "multiple of 16");
+  EXPECT_EQ(
+      std::string(ProfileDistiller(spec).Begin(Header(1000, 64, 16), 0).message()),
+      "policy.tau_steps 40 is no multiple of the trace's tick stride 16: set policy.tau_steps to a "
+      "multiple of 16");
   spec.tau_steps = 48;
   EXPECT_FALSE(ProfileDistiller(spec).Begin(Header(int64_t{256} * 65536, 64, 16), 0).ok());
   spec.policy = WantPolicy::kOracle;
@@ -50,10 +53,11 @@ TEST(DistilTest, SeveralTargetLayersCountAsTheirMaximum) {
   spec.tau_steps = 16;
   ProfileDistiller distiller(spec);
   ASSERT_TRUE(distiller.Begin(Header(4 * 64 * 4, 16, 16), 0).ok());
-  // Page 3, the newest, is forced. Page 0: entries 1, 2 over the threshold in one layer or the other, 2 distinct. Page 1: 3 distinct.
-  // Counting entries per layer would give page 0 four.
+  // Page 3, the newest, is forced. Page 0: entries 1, 2 over the threshold in one layer or the
+  // other, 2 distinct. Page 1: 3 distinct. Counting entries per layer would give page 0 four.
   distiller.Tick(0, 10, std::vector<uint32_t>{1, 2, 64}, std::vector<uint8_t>{200, 200, 200});
-  distiller.Tick(0, 12, std::vector<uint32_t>{1, 2, 65, 66}, std::vector<uint8_t>{200, 130, 128, 255});
+  distiller.Tick(0, 12, std::vector<uint32_t>{1, 2, 65, 66},
+                 std::vector<uint8_t>{200, 130, 128, 255});
   distiller.Tick(0, 20, std::vector<uint32_t>{3, 4}, std::vector<uint8_t>{127, 64});
   const ProfileDemand demand = distiller.Finish();
   const auto list = demand.WantList(0);
@@ -76,7 +80,7 @@ TEST(DistilTest, ATickWithoutRecordsWantsTheForcedPages) {
 
 // Random small profiles against sets of entries, step by step.
 struct Recorded {
-  std::map<int32_t, std::map<uint32_t, uint8_t>> ticks;                    // position -> entry -> code
+  std::map<int32_t, std::map<uint32_t, uint8_t>> ticks;  // position -> entry -> code
   std::map<int32_t, std::vector<std::pair<uint32_t, uint8_t>>> selections;  // step -> entry, votes
 };
 
@@ -87,7 +91,8 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
   for (int round = 0; round < 150; ++round) {
     const auto stride = static_cast<int32_t>(1 + rng.NextBelow(4));
     const auto positions = static_cast<int32_t>(1 + rng.NextBelow(6));
-    const auto prompt_entries = static_cast<int64_t>(64 * (1 + rng.NextBelow(12)) + rng.NextBelow(64));
+    const auto prompt_entries =
+        static_cast<int64_t>(64 * (1 + rng.NextBelow(12)) + rng.NextBelow(64));
     DemandSpec spec;
     spec.policy = GetParam();
     spec.tau_steps = stride * static_cast<int32_t>(1 + rng.NextBelow(3));
@@ -132,8 +137,9 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
         for (const auto& [entry, code] : recorded.ticks[position]) {
           if (code >= spec.threshold_code) ++density[static_cast<PageIndex>(entry / 64)];
         }
-        const ForcedPages forced = ForcedPagesOf((header.prompt_tokens() + position * stride + 1) / 4,
-                                                 spec.sink_entries, spec.recency_entries);
+        const ForcedPages forced =
+            ForcedPagesOf((header.prompt_tokens() + position * stride + 1) / 4, spec.sink_entries,
+                          spec.recency_entries);
         int least_in = 65, most_out = 0, in = 0;
         for (int32_t page = forced.sink_end; page < forced.recency_begin; ++page) {
           const auto p = static_cast<PageIndex>(page);
@@ -146,11 +152,15 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
         }
         ASSERT_LE(in, spec.page_kmax);
         ASSERT_GE(least_in, most_out);
-        if (in < spec.page_kmax) { ASSERT_EQ(most_out, 0); }
-        if (in > 0) { ASSERT_GT(least_in, 0); }
+        if (in < spec.page_kmax) {
+          ASSERT_EQ(most_out, 0);
+        }
+        if (in > 0) {
+          ASSERT_GT(least_in, 0);
+        }
       }
-      const int64_t formed =
-          std::max<int64_t>(0, ((header.prompt_tokens() + position * stride + 1) / 4 + 63) / 64 - 1);
+      const int64_t formed = std::max<int64_t>(
+          0, ((header.prompt_tokens() + position * stride + 1) / 4 + 63) / 64 - 1);
       SelectionCount all, missed;
       for (int32_t lag = 0; lag < demand.lag_count; ++lag) {
         const int32_t w = (position + lag) % positions;
@@ -171,8 +181,8 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllPolicies, DistilDifferentialTest,
-                         ::testing::Values(WantPolicy::kLsa, WantPolicy::kRecency, WantPolicy::kRandom,
-                                           WantPolicy::kOracle));
+                         ::testing::Values(WantPolicy::kLsa, WantPolicy::kRecency,
+                                           WantPolicy::kRandom, WantPolicy::kOracle));
 
 }  // namespace
 }  // namespace tierscope

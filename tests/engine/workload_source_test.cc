@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "gtest/gtest.h"
+
 #include "tests/testing/toy.h"
 
 namespace tierscope::testing {
@@ -36,8 +37,9 @@ TEST(WorkloadSourceTest, ClosedLoopRampsTheFirstRequests) {
 
 TEST(WorkloadSourceTest, GapsHaveTheirMeanAndVariation) {
   for (const char* process : {"arrivals: POISSON", "arrivals: GAMMA arrival_cv: 2"}) {
-    const Scenario scenario = ToyScenario(std::string("workload { requests_per_s: 10 context_tokens: 1 output_tokens: 1 ") +
-                                          process + " }");
+    const Scenario scenario = ToyScenario(
+        std::string("workload { requests_per_s: 10 context_tokens: 1 output_tokens: 1 ") + process +
+        " }");
     WorkloadSource source(scenario, nullptr);
     const std::vector<Arrival> arrivals = Drain(source, 40000);
     double sum = 0, squares = 0;
@@ -50,7 +52,8 @@ TEST(WorkloadSourceTest, GapsHaveTheirMeanAndVariation) {
     const double mean = sum / n;
     const double cv = std::sqrt(squares / n - mean * mean) / mean;
     EXPECT_NEAR(mean, 0.1, 0.005) << process;
-    EXPECT_NEAR(cv, std::string(process).find("GAMMA") == std::string::npos ? 1.0 : 2.0, 0.08) << process;
+    EXPECT_NEAR(cv, std::string(process).find("GAMMA") == std::string::npos ? 1.0 : 2.0, 0.08)
+        << process;
   }
 }
 
@@ -75,7 +78,9 @@ RequestTrace TwoConversations() {
   trace.conversation_count = 2;
   const auto at = [](int64_t s) { return SimTime{s * 1'000'000'000}; };
   const auto think = [](int64_t s) { return SimDuration{s * 1'000'000'000}; };
-  trace.requests = {{at(0), 10, 1, think(9), 0}, {at(0), 20, 1, think(9), 1}, {at(5), 11, 1, think(2), 0},
+  trace.requests = {{at(0), 10, 1, think(9), 0},
+                    {at(0), 20, 1, think(9), 1},
+                    {at(5), 11, 1, think(2), 0},
                     {at(7), 21, 1, think(3), 1}};
   return trace;
 }

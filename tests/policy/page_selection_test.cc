@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+
 #include "sim/base/rng.h"
 #include "sim/policy/oracle.h"
 #include "sim/policy/random.h"
@@ -64,7 +65,8 @@ TEST(SelectDensestPagesTest, AgreesWithASort) {
     std::stable_sort(candidates.begin(), candidates.end(), [&](int32_t a, int32_t b) {
       return density[static_cast<size_t>(a)] > density[static_cast<size_t>(b)];
     });
-    if (static_cast<int32_t>(candidates.size()) > kmax) candidates.resize(static_cast<size_t>(kmax));
+    if (static_cast<int32_t>(candidates.size()) > kmax)
+      candidates.resize(static_cast<size_t>(kmax));
     for (int32_t p = 0; p < sink; ++p) candidates.push_back(p);
     for (int32_t p = begin; p < pages; ++p) candidates.push_back(p);
     std::sort(candidates.begin(), candidates.end());

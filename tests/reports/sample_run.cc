@@ -19,6 +19,7 @@ constexpr Value kLsaValues[] = {
     {"output_tokens", 7'200'000},
     {"requests_completed", 6'984},
     {"requests_unfinished", 60},
+    {"requests_rejected", 0},
     {"concurrency_mean", 60},
     {"throughput_tok_per_s", 2002.1},
     {"throughput_tok_per_s_per_gpu", 250.2625},

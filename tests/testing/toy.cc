@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/text_format.h"
+
 #include "sim/base/check.h"
 
 namespace tierscope::testing {
@@ -95,7 +96,8 @@ void Diary::WarmupEnded(SimTime now) {
 
 void Diary::Step(SimTime begin, SimDuration length, SimDuration interference, int64_t requests) {
   lines_.push_back(absl::StrCat(Ms(begin), " step of ", requests, " for ", Ms(length)));
-  if (interference.ns > 0) absl::StrAppend(&lines_.back(), " (interference ", Ms(interference), ")");
+  if (interference.ns > 0)
+    absl::StrAppend(&lines_.back(), " (interference ", Ms(interference), ")");
 }
 
 void Diary::Wait(SimTime begin, SimTime end, const char* cause) {

@@ -94,13 +94,13 @@ TEST(TraceCliTest, WrongInput) {
     ExpectWrong(verb + TempPath("missing"), "No such file");
     WriteFile(TempPath("empty"), "");
     ExpectWrong(verb + TempPath("empty"), "empty");
+    WriteFile(TempPath("text"), "{\"timestamp\": 1}\n");
+    const bool reads_foreign_formats = verb == std::string("info ");
+    ExpectWrong(verb + TempPath("text"),
+                reads_foreign_formats ? "'input_length' is missing" : "not a tierscope trace");
+    std::filesystem::create_directories(TempPath("folder"));
+    ExpectWrong(verb + TempPath("folder"), reads_foreign_formats ? ".json" : "regular file");
   }
-  WriteFile(TempPath("text"), "{\"timestamp\": 1}\n");
-  for (const char* verb : {"cat ", "verify "}) {
-    ExpectWrong(verb + TempPath("text"), "not a tierscope trace");
-    ExpectWrong(verb + ::testing::TempDir(), "regular file");
-  }
-  ExpectWrong("info " + TempPath("text"), TempPath("text"));  // taken for a request trace
   EXPECT_FALSE(std::filesystem::exists(TempPath("new")));
 }
 
