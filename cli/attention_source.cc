@@ -54,8 +54,7 @@ absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
   options.profiles_per_context = attention.profiles_per_context();
   options.step_count = attention.steps();
   if (absl::Status status = ValidateGeneratorOptions(options); !status.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("workload.attention: ", status.message()));
+    return absl::InvalidArgumentError(absl::StrCat("workload.attention: ", status.message()));
   }
   return options;
 }
@@ -87,9 +86,9 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder.string(), ": cannot make the cache folder (", error.message(),
-        "); set TIERSCOPE_CACHE to a folder that can be written"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.string(), ": cannot make the cache folder (", error.message(),
+                     "); set TIERSCOPE_CACHE to a folder that can be written"));
   }
   const std::filesystem::path path = folder / NameOf(options);
   if (std::filesystem::exists(path, error)) return AttentionSource{path.string(), 0.0};

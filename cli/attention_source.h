@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+
 #include "scenarios/scenario.pb.h"
 
 namespace tierscope::cli {
@@ -15,9 +16,9 @@ struct AttentionSource {
   double generate_wall_s = 0.0;  // 0: the file was there
 };
 
-// The generated file's name is a digest of everything it depends on, so a file found is the right one.
-// Folder: $TIERSCOPE_CACHE, else $XDG_CACHE_HOME/tierscope, else ~/.cache/tierscope. Says on stderr
-// what it generates. Precondition: the scenario's policy needs an attention trace.
+// The generated file's name is a digest of everything it depends on, so a file found is the right
+// one. Folder: $TIERSCOPE_CACHE, else $XDG_CACHE_HOME/tierscope, else ~/.cache/tierscope. Says on
+// stderr what it generates. Precondition: the scenario's policy needs an attention trace.
 absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario);
 
 }  // namespace tierscope::cli

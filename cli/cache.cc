@@ -94,7 +94,7 @@ absl::Status RunCache(const CacheOptions& options) {
 
 }  // namespace
 
-void AddCacheVerb(CLI::App& app, int& exit_code) {
+void AddCacheVerb(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<CacheOptions>();
   CLI::App* verb = app.add_subcommand(
       "cache", "Replay the block ids of a request trace through eviction policies");
@@ -106,7 +106,7 @@ void AddCacheVerb(CLI::App& app, int& exit_code) {
                    "capacities in blocks, comma-separated; infinite is one")
       ->capture_default_str();
   verb->add_option("--format", options->format, "table, csv or json")->capture_default_str();
-  verb->callback([options, &exit_code] { exit_code = ExitCode(RunCache(*options)); });
+  verb->callback([options, exit_code] { *exit_code = ExitCode(RunCache(*options)); });
 }
 
 }  // namespace tierscope::cli

@@ -23,7 +23,7 @@ class InfoRow {
   }
   void Add(absl::string_view name, int64_t value) { Add(name, Cell::Count(value)); }
   void Add(absl::string_view name, const std::optional<double>& value) {
-    Add(name, value ? Cell::Number(*value) : Cell::Absent());
+    Add(name, value ? Cell::Number(*value, 3) : Cell::Absent());
   }
   void Add(absl::string_view name, const TokenPercentiles& tokens) {
     Add(absl::StrCat(name, "_p50"), tokens.p50);
@@ -39,6 +39,7 @@ class InfoRow {
 
 Rows Describe(const RequestTrace& trace, const RequestSummary& summary) {
   InfoRow info;
+  info.Add("kind", Cell::String("requests"));
   info.Add("format", Cell::String(trace.format));
   info.Add("source", Cell::String(trace.source_name));
   info.Add("digest", Cell::String(trace.digest));
@@ -48,7 +49,7 @@ Rows Describe(const RequestTrace& trace, const RequestSummary& summary) {
   info.Add("output_tokens_total", summary.output_tokens_total);
   info.Add("input_tokens", summary.input_tokens);
   info.Add("output_tokens", summary.output_tokens);
-  info.Add("arrival_span_s", std::optional<double>(ToSeconds(summary.arrival_span)));
+  info.Add("arrival_span_s", Cell::Number(ToSeconds(summary.arrival_span), 3));
   info.Add("arrival_gap_cv", summary.arrival_gap_cv);
   info.Add("block_tokens", trace.block_tokens);
   info.Add("block_references", trace.block_reference_count);

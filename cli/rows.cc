@@ -1,10 +1,10 @@
 #include "cli/rows.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 
@@ -58,7 +58,9 @@ absl::StatusOr<OutputFormat> ParseOutputFormat(absl::string_view name) {
 
 Cell Cell::Count(int64_t value) { return Cell(Kind::kNumber, absl::StrCat(value)); }
 
-Cell Cell::Number(double value) { return Cell(Kind::kNumber, absl::StrCat(value)); }
+Cell Cell::Number(double value, int decimals) {
+  return Cell(Kind::kNumber, absl::StrFormat("%.*f", decimals, value));
+}
 
 std::string Cell::json() const {
   switch (kind_) {

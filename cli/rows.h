@@ -23,7 +23,7 @@ class Cell {
  public:
   static Cell String(absl::string_view text) { return Cell(Kind::kString, std::string(text)); }
   static Cell Count(int64_t value);
-  static Cell Number(double value);  // six digits that mean something
+  static Cell Number(double value, int decimals);
   static Cell Absent() { return Cell(Kind::kAbsent, "-"); }
 
   bool is_number() const { return kind_ == Kind::kNumber; }

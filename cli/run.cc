@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tbb/parallel_for.h"
-#include "tbb/task_arena.h"
-
 #include "cli/attention_source.h"
 #include "cli/host_info.h"
 #include "cli/rows.h"
-#include "cli/timeline_observer.h"
+#include "cli/run_observer.h"
 #include "cli/verb.h"
+#include "tbb/parallel_for.h"
+#include "tbb/task_arena.h"
+
 #include "reports/csv.h"
 #include "reports/host_result.h"
 #include "reports/result_json.h"
@@ -43,108 +43,112 @@ struct RunOptions {
   int jobs = 1;
 };
 
-struct PreparedRun {
+// One scenario on its way through the phases; `wall_s` is what they took, generation left out.
+struct Run {
   Scenario scenario;
   AttentionSource attention;
-  Clock::time_point begin;
+  std::optional<WindowDemand> demand;
+  std::optional<RequestTrace> requests;
+  RunFolder folder;
+  RunReport report;
+  double wall_s = 0.0;
 };
 
 double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-absl::StatusOr<PreparedRun> Prepare(const std::string& path, const RunOptions& options,
-                                    Clock::time_point begin) {
-  PreparedRun run;
-  run.begin = begin;
+absl::Status Prepare(const std::string& path, const RunOptions& options, Run& run) {
   TIERSCOPE_ASSIGN_OR_RETURN(run.scenario, LoadScenario(path, options.sets));
   if (NeedsDemand(run.scenario)) {
     TIERSCOPE_ASSIGN_OR_RETURN(run.attention, FindAttentionTrace(run.scenario));
+    run.report.host.generate_wall_s = run.attention.generate_wall_s;
+    run.wall_s -= run.attention.generate_wall_s;
   }
-  return run;
+  return absl::OkStatus();
 }
 
-// What the simulation reads: demand and requests, with the time each took.
-struct LoadedInputs {
-  std::optional<WindowDemand> demand;
-  std::optional<RequestTrace> requests;
-  double distil_wall_s = 0.0;
-  double load_wall_s = 0.0;
-};
-
-absl::StatusOr<LoadedInputs> LoadInputs(const PreparedRun& run) {
-  LoadedInputs inputs;
-  Clock::time_point begin = Clock::now();
+absl::Status Load(Run& run) {
+  const Clock::time_point begin = Clock::now();
   if (run.scenario.workload().has_trace()) {
-    TIERSCOPE_ASSIGN_OR_RETURN(inputs.requests, LoadRequestTrace(run.scenario.workload().trace(),
-                                                                 RequestTraceOptions{}));
+    TIERSCOPE_ASSIGN_OR_RETURN(
+        run.requests, LoadRequestTrace(run.scenario.workload().trace(), RequestTraceOptions{}));
   }
-  inputs.load_wall_s = SecondsSince(begin);
-  begin = Clock::now();
+  run.report.host.load_wall_s = SecondsSince(begin);
   if (NeedsDemand(run.scenario)) {
-    TIERSCOPE_ASSIGN_OR_RETURN(inputs.demand,
+    TIERSCOPE_ASSIGN_OR_RETURN(run.demand,
                                DistilTrace(run.attention.path, DemandSpecOf(run.scenario)));
   }
-  inputs.distil_wall_s = SecondsSince(begin);
-  return inputs;
+  run.report.host.distil_wall_s = SecondsSince(begin) - run.report.host.load_wall_s;
+  run.wall_s += SecondsSince(begin);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Simulation> SimulateWithTimeline(const PreparedRun& run, const LoadedInputs& loaded,
-                                                const RunFolder& folder) {
+absl::StatusOr<Simulation> SimulateWithTimeline(const Run& run) {
   SimulationInputs inputs;
-  inputs.demand = loaded.demand ? &*loaded.demand : nullptr;
-  inputs.requests = loaded.requests ? &*loaded.requests : nullptr;
-  const double timeline_s = run.scenario.engine().timeline_s();
-  if (timeline_s <= 0) return Simulate(run.scenario, inputs);
+  inputs.demand = run.demand ? &*run.demand : nullptr;
+  inputs.requests = run.requests ? &*run.requests : nullptr;
+  const Engine& engine = run.scenario.engine();
   TimelineWriter writer;
-  TIERSCOPE_RETURN_IF_ERROR(writer.Open(folder.File("timeline.json"), kTimelineEventsMax));
-  TimelineObserver observer(writer, DurationFromSeconds(timeline_s));
+  if (engine.timeline_s() > 0) {
+    TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.File("timeline.json"), kTimelineEventsMax));
+  }
+  RunObserver observer(run.scenario.name(), DurationFromSeconds(engine.simulated_s()),
+                       engine.timeline_s() > 0 ? &writer : nullptr,
+                       DurationFromSeconds(engine.timeline_s()));
   inputs.observer = &observer;
   TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, Simulate(run.scenario, inputs));
-  TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+  if (engine.timeline_s() > 0) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
   return simulation;
 }
 
-absl::StatusOr<RunReport> Execute(const PreparedRun& run, const RunFolder& folder) {
-  TIERSCOPE_ASSIGN_OR_RETURN(const LoadedInputs inputs, LoadInputs(run));
-  const Clock::time_point loop_begin = Clock::now();
-  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, SimulateWithTimeline(run, inputs, folder));
-  const double loop_s = SecondsSince(loop_begin);
-
-  RunReport report;
+absl::Status Execute(Run& run) {
+  const Clock::time_point begin = Clock::now();
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, SimulateWithTimeline(run));
+  const double loop_s = SecondsSince(begin);
+  RunReport& report = run.report;
   report.result = std::move(simulation.result);
   report.result.set_version(TIERSCOPE_VERSION);
   HostResult& host = report.host;
-  host.generate_wall_s = run.attention.generate_wall_s;
-  host.load_wall_s = inputs.load_wall_s;
-  host.distil_wall_s = inputs.distil_wall_s;
-  host.sim_wall_s = SecondsSince(run.begin) - host.generate_wall_s;
+  host.sim_wall_s = run.wall_s + loop_s;
   host.sim_speedup = FindMetric(report.result, "simulated_s")->value() / host.sim_wall_s;
   host.sim_events = simulation.events;
   host.sim_events_per_s = static_cast<double>(simulation.events) / loop_s;
   host.peak_rss_bytes = PeakRssBytes();
   host.build_type = TIERSCOPE_BUILD_TYPE;
   host.cpu = CpuModelName();
-  TIERSCOPE_RETURN_IF_ERROR(
-      WriteRunFolder(folder, ScenarioText(run.scenario), report.result, report.host));
-  return report;
+  return WriteRunFolder(run.folder, ScenarioText(run.scenario), report.result, report.host);
 }
 
-// Folders are made before any work, in order, so that names do not depend on which run ends first.
-absl::StatusOr<std::vector<RunFolder>> CreateFolders(const std::vector<PreparedRun>& runs,
-                                                     const RunOptions& options) {
-  std::vector<RunFolder> folders;
+// Folders are made in order, once all inputs are known to be good and before the first simulation.
+absl::Status CreateFolders(const RunOptions& options, std::vector<Run>& runs) {
   for (size_t i = 0; i < runs.size(); ++i) {
     const std::string& name = runs[i].scenario.name();
     std::string out = options.out;
     if (!out.empty() && runs.size() > 1) out = absl::StrCat(out, "/", i + 1, "-", name);
-    TIERSCOPE_ASSIGN_OR_RETURN(RunFolder folder, CreateRunFolder(out, name, options.overwrite));
-    folders.push_back(std::move(folder));
+    TIERSCOPE_ASSIGN_OR_RETURN(runs[i].folder, CreateRunFolder(out, name, options.overwrite));
   }
-  return folders;
+  return absl::OkStatus();
 }
 
-void Print(const std::vector<RunReport>& reports, OutputFormat format) {
+// Does `phase` to every run, `jobs` at a time; the first error in the order of the runs.
+absl::Status ForEachRun(int jobs, std::vector<Run>& runs, absl::Status (*phase)(Run&)) {
+  std::vector<absl::Status> statuses(runs.size());
+  tbb::task_arena arena(jobs);
+  arena.execute([&] {
+    tbb::parallel_for(size_t{0}, runs.size(), [&](size_t i) { statuses[i] = phase(runs[i]); });
+  });
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (statuses[i].ok()) continue;
+    return absl::Status(statuses[i].code(), absl::StrCat("scenario ", runs[i].scenario.name(), ": ",
+                                                         statuses[i].message()));
+  }
+  return absl::OkStatus();
+}
+
+void Print(const std::vector<Run>& runs, OutputFormat format) {
+  std::vector<RunReport> reports;
+  for (const Run& run : runs) reports.push_back(run.report);
   std::string text;
   switch (format) {
     case OutputFormat::kTable:
@@ -158,60 +162,47 @@ void Print(const std::vector<RunReport>& reports, OutputFormat format) {
       break;
   }
   std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+  for (const Run& run : runs) {
+    std::fprintf(stderr, "report: %s\n", run.folder.File("report.html").c_str());
+  }
 }
 
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
-  std::vector<PreparedRun> runs;
-  for (const std::string& path : options.scenarios) {
-    const bool only = options.scenarios.size() == 1;
-    TIERSCOPE_ASSIGN_OR_RETURN(PreparedRun run,
-                               Prepare(path, options, only ? process_begin : Clock::now()));
-    runs.push_back(std::move(run));
+  std::vector<Run> runs(options.scenarios.size());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const Clock::time_point begin = i == 0 ? process_begin : Clock::now();
+    TIERSCOPE_RETURN_IF_ERROR(Prepare(options.scenarios[i], options, runs[i]));
+    runs[i].wall_s += SecondsSince(begin);
   }
-  TIERSCOPE_ASSIGN_OR_RETURN(const std::vector<RunFolder> folders, CreateFolders(runs, options));
-
-  std::vector<absl::StatusOr<RunReport>> outcomes(runs.size(), absl::UnknownError("not run"));
-  tbb::task_arena arena(options.jobs);
-  arena.execute([&] {
-    tbb::parallel_for(size_t{0}, runs.size(), [&](size_t i) {
-      if (runs.size() > 1) runs[i].begin = Clock::now();
-      outcomes[i] = Execute(runs[i], folders[i]);
-    });
-  });
-  std::vector<RunReport> reports;
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    if (!outcomes[i].ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(options.scenarios[i], ": ", outcomes[i].status().message()));
-    }
-    reports.push_back(*std::move(outcomes[i]));
-  }
-  Print(reports, format);
-  for (const RunFolder& folder : folders) {
-    std::fprintf(stderr, "report: %s\n", folder.File("report.html").c_str());
-  }
+  TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
+  TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
+  TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
+  Print(runs, format);
   return absl::OkStatus();
 }
 
 }  // namespace
 
-void AddRunVerb(CLI::App& app, int& exit_code) {
+void AddRunVerb(CLI::App& app, int* exit_code) {
   const Clock::time_point process_begin = Clock::now();
   auto options = std::make_shared<RunOptions>();
   CLI::App* verb = app.add_subcommand("run", "Simulate scenarios; one run folder each");
   verb->add_option("SCENARIO", options->scenarios, "scenario files (.txtpb)")->required();
-  verb->add_option("--set", options->sets, "override fields: a.b=1,c=2; repeatable")->allow_extra_args(false);
-  verb->add_option("--out", options->out,
-                   "run folder; of several scenarios the folder that holds theirs [tierscope-runs/NAME]");
+  verb->add_option("--set", options->sets, "override fields: a.b=1,c=2; repeatable")
+      ->allow_extra_args(false);
+  verb->add_option(
+      "--out", options->out,
+      "run folder; of several scenarios the folder that holds theirs [tierscope-runs/NAME]");
   verb->add_flag("--overwrite", options->overwrite, "replace the files of an existing run folder");
   verb->add_option("--format", options->format, "table, csv or json, to stdout")
       ->capture_default_str();
   verb->add_option("--jobs", options->jobs, "scenarios to run at once")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  verb->callback([options, process_begin, &exit_code] {
-    exit_code = ExitCode(RunScenarios(*options, process_begin));
+  verb->callback([options, process_begin, exit_code] {
+    *exit_code = ExitCode(RunScenarios(*options, process_begin));
   });
 }
 

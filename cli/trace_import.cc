@@ -38,14 +38,14 @@ absl::Status RunImport(const ImportOptions& options) {
 
 }  // namespace
 
-void AddTraceImport(CLI::App& trace, int& exit_code) {
+void AddTraceImport(CLI::App& trace, int* exit_code) {
   auto options = std::make_shared<ImportOptions>();
   CLI::App* verb = trace.add_subcommand(
       "import", "Convert a Mooncake, WEKA or Azure 2023 request trace into a tierscope trace");
   verb->add_option("FILE", options->source, "file, or directory of WEKA conversations")->required();
   verb->add_option("--out", options->out, "the trace to write")->required();
   verb->add_flag("--overwrite", options->overwrite, "replace an existing --out");
-  verb->callback([options, &exit_code] { exit_code = ExitCode(RunImport(*options)); });
+  verb->callback([options, exit_code] { *exit_code = ExitCode(RunImport(*options)); });
 }
 
 }  // namespace tierscope::cli

@@ -16,11 +16,12 @@ inline constexpr int kExitWrongInput = 2;
 int ExitCode(const absl::Status& status);
 
 // Each adds one subcommand whose callback stores the process's exit code in `exit_code`.
-void AddRunVerb(CLI::App& app, int& exit_code);
-void AddCacheVerb(CLI::App& app, int& exit_code);
+void AddRunVerb(CLI::App& app, int* exit_code);
+void AddCacheVerb(CLI::App& app, int* exit_code);
+void AddTraceVerb(CLI::App& app, int* exit_code);
 
 // Parts of `trace`, added to its subcommand.
-void AddTraceImport(CLI::App& trace, int& exit_code);
+void AddTraceImport(CLI::App& trace, int* exit_code);
 
 }  // namespace tierscope::cli
 

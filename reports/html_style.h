@@ -1,11 +1,13 @@
-// The style sheet of report.html. Colours of pools: Okabe and Ito (2008), told apart with any colour vision;
-// their yellow, too loud for a large area, gave way to the olive of Tol's muted scheme.
+// The style sheet of report.html. Colours of pools: Okabe and Ito (2008), told apart with any
+// colour vision; their yellow, too loud for a large area, gave way to the olive of Tol's muted
+// scheme.
 #ifndef TIERSCOPE_REPORTS_HTML_STYLE_H_
 #define TIERSCOPE_REPORTS_HTML_STYLE_H_
 
 namespace tierscope {
 
-inline constexpr int kPoolColorCount = 8;  // classes c0 to c7 below; the last serves all further pools
+inline constexpr int kPoolColorCount =
+    8;  // classes c0 to c7 below; the last serves all further pools
 
 inline constexpr char kHtmlStyle[] = R"css(
 :root {

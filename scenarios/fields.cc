@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "sim/base/check.h"
@@ -208,8 +209,9 @@ std::string NearestPath(const Descriptor& type, const std::string& path) {
   std::string nearest;
   size_t fewest = 0;
   for (const std::string& candidate : SchemaPaths(type)) {
-    const size_t same_name = LastName(candidate) == LastName(wanted) ? 0 : 1000;
-    const size_t distance = same_name + EditDistance(candidate, wanted);
+    const bool akin =
+        LastName(candidate) == LastName(wanted) || absl::StartsWith(candidate, wanted);
+    const size_t distance = (akin ? 0 : 1000) + EditDistance(candidate, wanted);
     if (nearest.empty() || distance < fewest) {
       nearest = candidate;
       fewest = distance;

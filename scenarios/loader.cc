@@ -8,6 +8,7 @@
 #include "scenarios/origins.h"
 #include "scenarios/overrides.h"
 #include "scenarios/presets.h"
+#include "scenarios/set_value.h"
 #include "scenarios/text_file.h"
 #include "scenarios/validate.h"
 #include "sim/base/check.h"

@@ -12,6 +12,23 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 using google::protobuf::TextFormat;
 
+namespace {
+
+// Of an element of a list "[1, 2]", which is located as a whole: that of its first element.
+TextFormat::ParseLocation LocationOf(const TextFormat::ParseInfoTree& tree,
+                                     const FieldDescriptor* field, int index) {
+  const TextFormat::ParseLocation location = tree.GetLocation(field, index);
+  return location.line < 0 && index > 0 ? tree.GetLocation(field, 0) : location;
+}
+
+}  // namespace
+
+void Origins::AddPosition(const std::string& path, const TextFormat::ParseLocation& location,
+                          const std::string& file) {
+  if (location.line < 0) return;
+  positions_.emplace(path, absl::StrCat(file, ":", location.line + 1, ":", location.column + 1));
+}
+
 void Origins::AddFile(const Message& message, const TextFormat::ParseInfoTree& tree,
                       const std::string& prefix, const std::string& file) {
   const Reflection& reflection = *message.GetReflection();
@@ -22,9 +39,7 @@ void Origins::AddFile(const Message& message, const TextFormat::ParseInfoTree& t
     const int last = repeated ? reflection.FieldSize(message, field) - 1 : -1;
     for (int i = repeated ? 0 : -1; i <= last; ++i) {
       const std::string path = FieldPath(prefix, *field, i);
-      const TextFormat::ParseLocation location = tree.GetLocation(field, i);
-      positions_.emplace(path,
-                         absl::StrCat(file, ":", location.line + 1, ":", location.column + 1));
+      AddPosition(path, LocationOf(tree, field, i), file);
       if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
       const TextFormat::ParseInfoTree* inner = tree.GetTreeForNested(field, i);
       if (inner == nullptr) continue;
@@ -56,7 +71,11 @@ bool Origins::IsOverride(const std::string& path) const {
 
 std::string Origins::Where(const std::string& path) const {
   const auto it = positions_.find(path);
-  if (it == positions_.end()) return path;
+  if (it == positions_.end()) {
+    // An element of a list that --set gave whole.
+    const std::string list = path.substr(0, path.rfind('['));
+    return IsOverride(list) ? absl::StrCat("--set ", list) : path;
+  }
   if (it->second.empty()) return absl::StrCat("--set ", path);
   return absl::StrCat(it->second, ": ", path);
 }

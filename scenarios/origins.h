@@ -37,6 +37,10 @@ class Origins {
   absl::Status Error(const std::string& path, absl::string_view problem) const;
 
  private:
+  void AddPosition(const std::string& path,
+                   const google::protobuf::TextFormat::ParseLocation& location,
+                   const std::string& file);
+
   std::map<std::string, std::string> positions_;  // empty value: --set
 };
 

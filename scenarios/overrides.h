@@ -34,9 +34,6 @@ absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::stri
 absl::Status ApplyOverrides(const std::vector<Override>& overrides, Scenario* scenario,
                             Origins* origins);
 
-// Whether the value at `path` names a file: an attention or request trace, or a preset's file.
-bool IsFilePath(const std::string& path, const std::string& value);
-
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_SCENARIOS_OVERRIDES_H_

@@ -1,5 +1,6 @@
 #include "scenarios/presets.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -8,7 +9,7 @@
 
 #include "scenarios/embedded.h"
 #include "scenarios/fields.h"
-#include "scenarios/overrides.h"
+#include "scenarios/set_value.h"
 #include "scenarios/text_file.h"
 #include "sim/base/status_macros.h"
 
@@ -39,8 +40,9 @@ const EmbeddedFile* FindEmbedded(const std::string& kind, const std::string& nam
 }
 
 std::string UnknownName(const std::string& kind, const std::string& name) {
-  return absl::StrCat("no ", kind, " preset '", name.substr(0, 60), "'; there are ",
-                      absl::StrJoin(PresetNames(kind), ", "), ", or give a .txtpb file");
+  return absl::StrCat("no ", kind, " preset '", absl::CHexEscape(name.substr(0, 60)),
+                      "'; there are ", absl::StrJoin(PresetNames(kind), ", "),
+                      ", or give a .txtpb file");
 }
 
 template <typename Preset>

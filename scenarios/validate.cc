@@ -233,9 +233,7 @@ absl::Status CheckPrefill(const Scenario& scenario, const Origins& origins) {
 absl::Status CheckGraphs(const Engine& engine, const Origins& origins) {
   for (int i = 1; i < engine.graph_batch_sizes_size(); ++i) {
     if (engine.graph_batch_sizes(i) > engine.graph_batch_sizes(i - 1)) continue;
-    const std::string list = "engine.graph_batch_sizes";
-    const std::string element = absl::StrCat(list, "[", i, "]");
-    return origins.Error(origins.IsOverride(list) ? list : element,
+    return origins.Error(absl::StrCat("engine.graph_batch_sizes[", i, "]"),
                          absl::StrCat(engine.graph_batch_sizes(i),
                                       " does not exceed the size before it; list sizes rising"));
   }

@@ -25,9 +25,9 @@ class ProfileCollector {
  public:
   ProfileCollector(const ProfileHeader& header, const StatisticsOptions& options)
       : options_(options),
-        window_steps_(static_cast<int32_t>(
-            CeilDiv(options.window_steps, header.tick_stride_steps()) *
-            header.tick_stride_steps())),
+        window_steps_(
+            static_cast<int32_t>(CeilDiv(options.window_steps, header.tick_stride_steps()) *
+                                 header.tick_stride_steps())),
         history_max_(HistoryEntries(header, header.step_count())),
         page_count_(static_cast<size_t>(CeilDiv(history_max_ + 1, options.page_entries))),
         votes_of_(static_cast<size_t>(history_max_)),

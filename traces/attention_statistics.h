@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "traces/trace.pb.h"
 
 namespace tierscope {
@@ -24,31 +25,32 @@ struct StatisticsOptions {
 // How well the scores of a tick tell the selections of the window behind it, at one threshold.
 struct IndexerQuality {
   double threshold = 0.0;
-  double kept_fraction = 0.0;    // wanted entries / history
-  double precision = 0.0;        // wanted entries that some layer selects / wanted entries
-  double recall = 0.0;           // the same / entries that some layer selects
-  double vote_recall = 0.0;      // selections of wanted entries / all selections
+  double kept_fraction = 0.0;  // wanted entries / history
+  double precision = 0.0;      // wanted entries that some layer selects / wanted entries
+  double recall = 0.0;         // the same / entries that some layer selects
+  double vote_recall = 0.0;    // selections of wanted entries / all selections
 };
 
 // Means over the profile's whole windows, or its ticks; -1 where the trace cannot tell.
 struct ProfileStatistics {
   ProfileHeader header;
   int64_t windows = 0;
-  double kept_fraction = -1.0;             // per tick, at kept_threshold
-  double recorded_fraction = -1.0;         // per tick, of history
-  double distinct_entries = -1.0;          // selected in a window, over all layers
-  double golden_entries = -1.0;            // in a window, see below
-  double step_overlap = -1.0;              // selections that the step before made too
-  double layer_overlap = -1.0;             // between adjacent layers; per-layer records only
-  double kept_page_fraction = -1.0;        // pages with a kept entry / pages
-  double kept_entries_per_page = -1.0;     // kept entries / pages
-  double page_churn = -1.0;                // new pages in a tick's page_kmax densest, a window later
-  double selected_page_churn = -1.0;       // the same of the page_kmax pages most selected in a window
-  std::vector<IndexerQuality> quality;     // one per threshold
+  double kept_fraction = -1.0;          // per tick, at kept_threshold
+  double recorded_fraction = -1.0;      // per tick, of history
+  double distinct_entries = -1.0;       // selected in a window, over all layers
+  double golden_entries = -1.0;         // in a window, see below
+  double step_overlap = -1.0;           // selections that the step before made too
+  double layer_overlap = -1.0;          // between adjacent layers; per-layer records only
+  double kept_page_fraction = -1.0;     // pages with a kept entry / pages
+  double kept_entries_per_page = -1.0;  // kept entries / pages
+  double page_churn = -1.0;             // new pages in a tick's page_kmax densest, a window later
+  double selected_page_churn = -1.0;    // the same of the page_kmax pages most selected in a window
+  std::vector<IndexerQuality> quality;  // one per threshold
   std::vector<double> step_overlap_by_layer;  // per-layer records only
 };
-// Golden entries: in the smallest set that holds 0.6 of the attention of at least 3 layers. Per-layer
-// records count them; records with votes are taken as one distribution over all layers, an estimate.
+// Golden entries: in the smallest set that holds 0.6 of the attention of at least 3 layers.
+// Per-layer records count them; records with votes are taken as one distribution over all layers,
+// an estimate.
 
 struct AttentionStatistics {
   std::string digest;

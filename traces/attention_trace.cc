@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/check.h"
 #include "sim/base/status_macros.h"
 #include "traces/container.h"
@@ -136,8 +137,7 @@ class RecordVisitor {
     TIERSCOPE_RETURN_IF_ERROR(
         visitor_->OnSelection(step, layer, entries_, AsSpan(selection.votes())));
     if (selection.weights().empty()) return absl::OkStatus();
-    TIERSCOPE_RETURN_IF_ERROR(
-        CheckLength("weights", selection.weights().size(), entries_.size()));
+    TIERSCOPE_RETURN_IF_ERROR(CheckLength("weights", selection.weights().size(), entries_.size()));
     return visitor_->OnWeights(step, layer, entries_, AsSpan(selection.weights()));
   }
 
@@ -170,11 +170,13 @@ class RecordVisitor {
   std::vector<uint32_t> entries_;
 };
 
-// Adds file and record. Only damage (not a visitor's own refusal) gets the advice to replace the file.
+// Adds file and record. Only damage (not a visitor's own refusal) gets the advice to replace the
+// file.
 absl::Status AtRecord(const ContainerReader& reader, int64_t record, const absl::Status& status) {
   if (status.ok()) return status;
   const absl::string_view advice =
-      absl::IsDataLoss(status) ? "; see it with `tierscope trace cat`, record or generate it again" : "";
+      absl::IsDataLoss(status) ? "; see it with `tierscope trace cat`, record or generate it again"
+                               : "";
   return absl::Status(status.code(), absl::StrCat(reader.path(), ": record ", record, ": ",
                                                   absl::string_view(status.message()), advice));
 }
@@ -184,8 +186,11 @@ absl::Status AtRecord(const ContainerReader& reader, int64_t record, const absl:
 absl::Status ValidateProfileHeader(const ProfileHeader& profile) {
   TIERSCOPE_RETURN_IF_ERROR(InRange("tokens_per_entry", profile.tokens_per_entry(), 1, 1024));
   TIERSCOPE_RETURN_IF_ERROR(InRange("step_count", profile.step_count(), 1, kStepCountMax));
-  const int64_t tokens_max = kHistoryEntriesMax * profile.tokens_per_entry() - kStepCountMax - 1;
-  TIERSCOPE_RETURN_IF_ERROR(InRange("prompt_tokens", profile.prompt_tokens(), 0, tokens_max));
+  TIERSCOPE_RETURN_IF_ERROR(InRange("prompt_tokens", profile.prompt_tokens(), 0,
+                                    kHistoryEntriesMax * profile.tokens_per_entry()));
+  TIERSCOPE_RETURN_IF_ERROR(InRange("prompt_tokens + step_count, in entries,",
+                                    HistoryEntries(profile, profile.step_count()), 1,
+                                    kHistoryEntriesMax));
   TIERSCOPE_RETURN_IF_ERROR(
       InRange("tick_stride_steps", profile.tick_stride_steps(), 1, profile.step_count()));
   if (profile.step_count() % profile.tick_stride_steps() != 0) {
@@ -199,7 +204,8 @@ absl::Status ValidateProfileHeader(const ProfileHeader& profile) {
   TIERSCOPE_RETURN_IF_ERROR(
       InRange("selections", profile.selections(), 0, SelectionScope_ARRAYSIZE - 1));
   if (profile.provenance().source_case() == Provenance::SOURCE_NOT_SET) {
-    return Wrong("header field provenance is missing, expected the recording tool or the generator");
+    return Wrong(
+        "header field provenance is missing, expected the recording tool or the generator");
   }
   return ValidateTargets(profile);
 }
@@ -212,8 +218,7 @@ absl::Status ReadAttentionTrace(const std::string& path, AttentionVisitor& visit
   for (;;) {
     TIERSCOPE_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
     if (!more) break;
-    TIERSCOPE_RETURN_IF_ERROR(
-        AtRecord(*reader, reader->records_read() - 1, records.Visit(record)));
+    TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read() - 1, records.Visit(record)));
   }
   TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read(), records.EndProfile()));
   if (reader->records_read() == 0) {

@@ -1,7 +1,7 @@
 // Attention traces: typed reading and writing over TraceRecord. Words as in traces/trace.proto.
 //
-// Steps are 0 .. step_count. A tick at step s (a multiple of the stride, from 0) happens after step s
-// has run and predicts steps s + 1 .. s + tau; sub-window j is steps j * stride + 1 .. (j + 1) *
+// Steps are 0 .. step_count. A tick at step s (a multiple of the stride, from 0) happens after step
+// s has run and predicts steps s + 1 .. s + tau; sub-window j is steps j * stride + 1 .. (j + 1) *
 // stride. The last tick needed is at step_count - stride.
 #ifndef TIERSCOPE_TRACES_ATTENTION_TRACE_H_
 #define TIERSCOPE_TRACES_ATTENTION_TRACE_H_
@@ -11,12 +11,13 @@
 #include <string>
 
 #include "absl/status/status.h"
+
 #include "traces/trace.pb.h"
 
 namespace tierscope {
 
 // Limits on what a profile may claim.
-inline constexpr int64_t kHistoryEntriesMax = int64_t{1} << 28;
+inline constexpr int64_t kHistoryEntriesMax = int64_t{1} << 24;  // 64 M tokens in V4
 inline constexpr int32_t kStepCountMax = 1 << 24;
 inline constexpr int32_t kLayerCountMax = 255;  // votes are a byte
 inline constexpr int32_t kTopKMax = 1 << 16;
@@ -24,7 +25,8 @@ inline constexpr int32_t kTopKMax = 1 << 16;
 // `layer` of a record that stands for all layers (selections) or the maximum over them (ticks).
 inline constexpr int32_t kAllLayers = -1;
 
-// Entries that exist once `step` has run: the prompt and step + 1 decoded tokens, whole entries only.
+// Entries that exist once `step` has run: the prompt and step + 1 decoded tokens, whole entries
+// only.
 inline int64_t HistoryEntries(const ProfileHeader& profile, int32_t step) {
   return (profile.prompt_tokens() + step + 1) / profile.tokens_per_entry();
 }
@@ -45,7 +47,8 @@ class AttentionVisitor {
   // Entries in rising order. `votes` (1 .. layers, one per entry) is empty unless kAllLayers.
   virtual absl::Status OnSelection(int32_t step, int32_t layer, std::span<const uint32_t> entries,
                                    std::span<const uint8_t> votes) = 0;
-  // Follows OnSelection where the record holds attention weights, scaled so that the largest is 255.
+  // Follows OnSelection where the record holds attention weights, scaled so that the largest is
+  // 255.
   virtual absl::Status OnWeights(int32_t, int32_t, std::span<const uint32_t>,
                                  std::span<const uint8_t>) {
     return absl::OkStatus();
@@ -60,12 +63,13 @@ class AttentionVisitor {
 };
 
 // Reads and checks a whole attention trace in one pass and constant memory: header limits, entries
-// rising and inside the history, one code or vote per entry, steps and layers in order and complete.
-// Error: file, record number, what is wrong, what to do. Cost: about 2 ns per recorded entry.
+// rising and inside the history, one code or vote per entry, steps and layers in order and
+// complete. Error: file, record number, what is wrong, what to do. Cost: about 2 ns per recorded
+// entry.
 absl::Status ReadAttentionTrace(const std::string& path, AttentionVisitor& visitor);
 
-// Fill a record for the writer. Preconditions: entries rise; codes, votes and weights are as long as
-// entries, or empty where optional.
+// Fill a record for the writer. Preconditions: entries rise; codes, votes and weights are as long
+// as entries, or empty where optional.
 void FillTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
               std::span<const uint8_t> codes, TraceRecord* record);
 void FillSelection(int32_t step, int32_t layer, std::span<const uint32_t> entries,

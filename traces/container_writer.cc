@@ -38,7 +38,7 @@ void AppendVarint(std::string* out, uint64_t value) {
 absl::StatusOr<std::unique_ptr<ContainerWriter>> ContainerWriter::Open(const std::string& path) {
   std::string temporary_path = TemporaryPath(path);
   std::FILE* file = std::fopen(temporary_path.c_str(), "wbx");
-  if (file == nullptr) return DiskError("create", temporary_path);
+  if (file == nullptr) return DiskError("create", path);
   auto writer =
       std::unique_ptr<ContainerWriter>(new ContainerWriter(path, std::move(temporary_path), file));
   TIERSCOPE_RETURN_IF_ERROR(writer->Write(container::Head()));

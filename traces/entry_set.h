@@ -1,5 +1,6 @@
-// A set of entries of a history with fast updates and visits in rising order: a bitmap under a bitmap
-// of its non-zero words. Add and Remove are O(1), a visit costs the members plus history / 4096.
+// A set of entries of a history with fast updates and visits in rising order: a bitmap under a
+// bitmap of its non-zero words. Add and Remove are O(1), a visit costs the members plus history /
+// 4096.
 #ifndef TIERSCOPE_TRACES_ENTRY_SET_H_
 #define TIERSCOPE_TRACES_ENTRY_SET_H_
 

@@ -1,11 +1,13 @@
 #include "traces/generator.h"
 
+#include <algorithm>
 #include <bit>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/rng.h"
 #include "sim/base/status_macros.h"
 #include "traces/attention_trace.h"
@@ -20,7 +22,8 @@ namespace {
 // Random streams of a profile: same for the same context and index, whatever else the file holds.
 uint64_t ProfileStream(int64_t context_tokens, int32_t profile_index, uint64_t purpose) {
   return MixBits(MixBits(static_cast<uint64_t>(context_tokens)) +
-                 static_cast<uint64_t>(profile_index)) + purpose;
+                 static_cast<uint64_t>(profile_index)) +
+         purpose;
 }
 
 ProfileHeader MakeHeader(const GeneratorOptions& options, int64_t context_tokens,
@@ -31,7 +34,7 @@ ProfileHeader MakeHeader(const GeneratorOptions& options, int64_t context_tokens
   header.set_prompt_tokens(context_tokens);
   header.set_step_count(options.step_count);
   header.set_tick_stride_steps(options.tick_stride_steps);
-  header.set_score_floor_code(static_cast<uint32_t>(256.0 * p.score_floor() + 0.999999));
+  header.set_score_floor_code(ScoreFloorCode(p));
   header.set_tokens_per_entry(p.tokens_per_entry());
   header.set_csa_layer_count(p.csa_layer_count());
   header.set_top_k(p.top_k());
@@ -52,7 +55,8 @@ class ProfileGenerator {
         header_(header),
         writer_(writer),
         topics_(options.parameters, HistoryEntries(header, 0), HistoryMax(header), Stream(0)),
-        sets_(options.parameters, topics_, HistoryEntries(header, 0), HistoryMax(header), Stream(1)),
+        sets_(options.parameters, topics_, HistoryEntries(header, 0), HistoryMax(header),
+              Stream(1)),
         indexer_(options.parameters, topics_, sets_.draws_per_window(), HistoryMax(header),
                  Stream(2)),
         layer_sums_(static_cast<size_t>(header.csa_layer_count())) {}
@@ -82,8 +86,8 @@ class ProfileGenerator {
   }
 
   uint64_t Stream(uint64_t purpose) const {
-    return ProfileStream(header_.prompt_tokens(),
-                         header_.provenance().synthetic().profile_index(), purpose);
+    return ProfileStream(header_.prompt_tokens(), header_.provenance().synthetic().profile_index(),
+                         purpose);
   }
 
   // Window w is steps 64 w + 1 .. 64 (w + 1).
@@ -178,8 +182,8 @@ absl::Status GenerateAttentionTrace(const GeneratorOptions& options, const std::
   TIERSCOPE_RETURN_IF_ERROR(ValidateGeneratorOptions(options));
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<ContainerWriter> writer,
                              ContainerWriter::Open(path));
-  const auto all = static_cast<int64_t>(options.context_tokens.size()) *
-                   options.profiles_per_context;
+  const auto all =
+      static_cast<int64_t>(options.context_tokens.size()) * options.profiles_per_context;
   int64_t done = 0;
   for (const int64_t context_tokens : options.context_tokens) {
     for (int32_t i = 0; i < options.profiles_per_context; ++i) {

@@ -12,17 +12,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+
 #include "traces/trace.pb.h"
 
 namespace tierscope {
 
 struct GeneratorOptions {
-  GeneratorParameters parameters;       // from GeneratorPreset; `seed` counts, `profile_index` is set here
+  GeneratorParameters
+      parameters;  // from GeneratorPreset; `seed` counts, `profile_index` is set here
   std::vector<int64_t> context_tokens;  // prompt lengths, `profiles_per_context` profiles each
   int32_t profiles_per_context = 8;
   int32_t step_count = 1024;
   int32_t tick_stride_steps = 16;
-  bool per_layer = false;  // selections per layer, instead of all layers with votes (21 x the records)
+  bool per_layer =
+      false;  // selections per layer, instead of all layers with votes (21 x the records)
   std::function<void(int64_t done, int64_t all)> on_profile_done;  // progress; may be empty
 };
 
@@ -37,8 +40,8 @@ absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view val
 // Errors: a parameter, context, profile or step count outside its limits.
 absl::Status ValidateGeneratorOptions(const GeneratorOptions& options);
 
-// Writes the trace to `path`, replacing what is there only once it is whole. A profile depends on the
-// parameters, its context and its index alone, not on what else the file holds.
+// Writes the trace to `path`, replacing what is there only once it is whole. A profile depends on
+// the parameters, its context and its index alone, not on what else the file holds.
 absl::Status GenerateAttentionTrace(const GeneratorOptions& options, const std::string& path);
 
 }  // namespace tierscope

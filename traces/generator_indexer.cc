@@ -37,6 +37,10 @@ std::vector<double> RecencyTruth(const GeneratorParameters& p, double draws_per_
 
 }  // namespace
 
+uint8_t ScoreFloorCode(const GeneratorParameters& parameters) {
+  return static_cast<uint8_t>(std::max(1.0, std::ceil(256.0 * parameters.score_floor())));
+}
+
 MemoryIndexer::MemoryIndexer(const GeneratorParameters& parameters, const TopicPool& topics,
                              double draws_per_window, int64_t history_entries_max, uint64_t stream)
     : parameters_(parameters),
@@ -45,7 +49,7 @@ MemoryIndexer::MemoryIndexer(const GeneratorParameters& parameters, const TopicP
       draws_per_window_(draws_per_window),
       midpoint_(parameters.indexer_midpoint() * draws_per_window /
                 static_cast<double>(topics.pool_entries())),
-      floor_code_(static_cast<uint8_t>(std::max(1.0, std::ceil(256.0 * parameters.score_floor())))),
+      floor_code_(ScoreFloorCode(parameters)),
       floor_logit_(Logit(static_cast<double>(floor_code_) / 256.0)),
       noise_persistent_(parameters.indexer_noise() *
                         std::sqrt(parameters.indexer_noise_persistence())),
@@ -71,15 +75,13 @@ void MemoryIndexer::Tick(int32_t step, int64_t history_entries) {
   scored_.Clear();
 }
 
-// A topic that dies inside the window is relevant for the part that it lives; one that is born inside
-// is not known yet.
+// A topic that dies inside the window is relevant for the part that it lives; one that is born
+// inside is not known yet.
 void MemoryIndexer::ScoreTopics(int32_t step) {
   const double topic_share = 1.0 - parameters_.recency_share() - parameters_.sink_share();
-  const double draws_per_popularity =
-      draws_per_window_ * topic_share / topics_.popularity_total();
+  const double draws_per_popularity = draws_per_window_ * topic_share / topics_.popularity_total();
   for (const Topic& topic : topics_.topics()) {
-    const double alive =
-        std::clamp((topic.death_step - step) / kGeneratorWindowSteps, 0.01, 1.0);
+    const double alive = std::clamp((topic.death_step - step) / kGeneratorWindowSteps, 0.01, 1.0);
     const size_t n = topic.entries.size();
     const double relevance =
         draws_per_popularity * topic.popularity * alive / static_cast<double>(n);
@@ -101,7 +103,8 @@ void MemoryIndexer::ScoreRecency(int64_t history_entries) {
 
 void MemoryIndexer::ScoreSink(int64_t history_entries) {
   if (parameters_.sink_entries() == 0 || parameters_.sink_share() <= 0.0) return;
-  const double relevance = draws_per_window_ * parameters_.sink_share() / parameters_.sink_entries();
+  const double relevance =
+      draws_per_window_ * parameters_.sink_share() / parameters_.sink_entries();
   const double truth = DetLog(relevance / midpoint_);
   for (int64_t e = 0; e < std::min<int64_t>(parameters_.sink_entries(), history_entries); ++e) {
     Score(static_cast<uint32_t>(e), truth, MixBits(~static_cast<uint64_t>(e)));
@@ -139,16 +142,18 @@ void MemoryIndexer::SetBackgroundChance(int64_t history_entries) {
 void MemoryIndexer::UpdateFalsePositives(int64_t history_entries) {
   const bool is_first = false_positives_.empty();
   const double stays = parameters_.background_persistence();
-  std::erase_if(false_positives_,
-                [&](const FalsePositive&) { return rng_.NextDouble() >= stays; });
-  // Fresh ones that meet a surviving one are lost, so a little more than 1 - stays keeps the number.
+  std::erase_if(false_positives_, [&](const FalsePositive&) { return rng_.NextDouble() >= stays; });
+  // Fresh ones that meet a surviving one are lost, so a little more than 1 - stays keeps the
+  // number.
   const double fresh = is_first ? 1.0 : (1.0 - stays) / (1.0 - stays * background_chance_);
   AddFreshFalsePositives(background_chance_ * fresh, history_entries);
   merged_.clear();
   std::merge(false_positives_.begin(), false_positives_.end(), fresh_.begin(), fresh_.end(),
              std::back_inserter(merged_),
              [](const FalsePositive& a, const FalsePositive& b) { return a.entry < b.entry; });
-  const auto same = [](const FalsePositive& a, const FalsePositive& b) { return a.entry == b.entry; };
+  const auto same = [](const FalsePositive& a, const FalsePositive& b) {
+    return a.entry == b.entry;
+  };
   merged_.erase(std::unique(merged_.begin(), merged_.end(), same), merged_.end());
   std::swap(false_positives_, merged_);
   for (const FalsePositive& f : false_positives_) {

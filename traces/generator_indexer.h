@@ -14,6 +14,9 @@
 
 namespace tierscope {
 
+// The lowest code recorded: the score floor, rounded up to the grid of codes.
+uint8_t ScoreFloorCode(const GeneratorParameters& parameters);
+
 class MemoryIndexer {
  public:
   // `draws_per_window`: of all layers, what relevance counts. `topics` must outlive this.
@@ -46,14 +49,14 @@ class MemoryIndexer {
   const TopicPool& topics_;
   Rng rng_;
   double draws_per_window_;
-  double midpoint_;             // relevance with truth 0, in draws per window
+  double midpoint_;  // relevance with truth 0, in draws per window
   uint8_t floor_code_;
   double floor_logit_;
-  double noise_persistent_;     // standard deviations
+  double noise_persistent_;  // standard deviations
   double noise_fresh_;
   double background_chance_ = -1.0;  // that an irrelevant entry is recorded; set at the first tick
   std::vector<double> recency_truth_;  // by distance from the newest entry
-  std::vector<uint8_t> code_of_;     // per entry, 0 = not scored in this tick
+  std::vector<uint8_t> code_of_;       // per entry, 0 = not scored in this tick
   EntrySet scored_;
   std::vector<FalsePositive> false_positives_;  // rising
   std::vector<FalsePositive> fresh_, merged_;   // reused

@@ -3,6 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+
 #include "sim/base/status_macros.h"
 #include "traces/attention_trace.h"
 #include "traces/generator.h"
@@ -78,7 +79,8 @@ absl::Status SetNumber(absl::string_view value, bool add, const FieldDescriptor&
     default:
       break;
   }
-  return absl::InvalidArgumentError(absl::StrCat("generator parameter ", field.name(), ": \"", value,
+  return absl::InvalidArgumentError(absl::StrCat("generator parameter ", field.name(), ": \"",
+                                                 value,
                                                  "\" is not a number of its kind; give one"));
 }
 
@@ -169,14 +171,15 @@ absl::Status CheckRange(const GeneratorParameters& p, const Range& range) {
 absl::Status CheckLayerGroups(const GeneratorParameters& p) {
   int layers = 0;
   for (const int group : p.layer_group_layers()) layers += group;
-  if (p.layer_group_layers_size() == p.layer_group_overlap_size() && layers == p.csa_layer_count()) {
+  if (p.layer_group_layers_size() == p.layer_group_overlap_size() &&
+      layers == p.csa_layer_count()) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "generator parameters layer_group_layers (", layers, " layers in ",
-      p.layer_group_layers_size(), " groups) and layer_group_overlap (",
-      p.layer_group_overlap_size(), " values): give one overlap per group and ",
-      p.csa_layer_count(), " layers in all"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("generator parameters layer_group_layers (", layers, " layers in ",
+                   p.layer_group_layers_size(), " groups) and layer_group_overlap (",
+                   p.layer_group_overlap_size(), " values): give one overlap per group and ",
+                   p.csa_layer_count(), " layers in all"));
 }
 
 absl::Status ValidateParameters(const GeneratorParameters& p) {
@@ -205,12 +208,10 @@ absl::StatusOr<GeneratorParameters> GeneratorPreset(absl::string_view name) {
 
 absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view value,
                                    GeneratorParameters* parameters) {
-  const FieldDescriptor* field =
-      parameters->GetDescriptor()->FindFieldByName(std::string(name));
+  const FieldDescriptor* field = parameters->GetDescriptor()->FindFieldByName(std::string(name));
   if (field == nullptr || name == "preset" || name == "profile_index") {
-    return absl::InvalidArgumentError(absl::StrCat("generator parameter \"", name,
-                                                   "\" is not known; give one of ",
-                                                   ParameterNames()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "generator parameter \"", name, "\" is not known; give one of ", ParameterNames()));
   }
   if (!field->is_repeated()) return SetNumber(value, false, *field, parameters);
   parameters->GetReflection()->ClearField(parameters, field);
@@ -237,7 +238,7 @@ absl::Status ValidateGeneratorOptions(const GeneratorOptions& options) {
   }
   const int64_t least = int64_t{4} * p.top_k() * p.tokens_per_entry();
   for (const int64_t context : options.context_tokens) {
-    TIERSCOPE_RETURN_IF_ERROR(CheckOption("context_tokens", context, least, int64_t{1} << 26));
+    TIERSCOPE_RETURN_IF_ERROR(CheckOption("context_tokens", context, least, int64_t{1} << 24));
   }
   return absl::OkStatus();
 }

@@ -29,9 +29,8 @@ LayerSets::LayerSets(const GeneratorParameters& parameters, const TopicPool& top
   for (int group = 0; group < parameters.layer_group_layers_size(); ++group) {
     const int layers = parameters.layer_group_layers(group);
     const double overlap = parameters.layer_group_overlap(group);
-    const auto shared = layers == 1 ? 0
-                                    : static_cast<int64_t>(parameters.layer_overlap() *
-                                                           parameters.top_k());
+    const auto shared =
+        layers == 1 ? 0 : static_cast<int64_t>(parameters.layer_overlap() * parameters.top_k());
     AddSlotSet(LayerMask(first, layers), shared, overlap);
     for (int layer = first; layer < first + layers; ++layer) {
       AddSlotSet(LayerMask(layer, 1), parameters.top_k() - shared, overlap);
@@ -57,17 +56,18 @@ void LayerSets::AddSlotSet(uint64_t mask, int64_t slot_count, double overlap) {
 }
 
 // The slots redrawn are a random sample: the order of the slots means nothing, so they are swapped
-// to the front. An entry is drawn before the old one is dropped, so it is never the same one.
+// to the front. All new entries are drawn before an old one is dropped, so no old one comes back.
 void LayerSets::Redraw(SlotSet* set) {
   auto redrawn = static_cast<size_t>(set->redrawn_per_step + rng_.NextDouble());
   redrawn = std::min(redrawn, set->entries.size());
+  dropped_.clear();
   for (size_t i = 0; i < redrawn; ++i) {
     std::swap(set->entries[i], set->entries[i + rng_.NextBelow(set->entries.size() - i)]);
-    const uint32_t entry = DrawFree(set->mask);
-    Drop(set->entries[i], set->mask);
-    Hold(entry, set->mask);
-    set->entries[i] = entry;
+    dropped_.push_back(set->entries[i]);
+    set->entries[i] = DrawFree(set->mask);
+    Hold(set->entries[i], set->mask);
   }
+  for (const uint32_t entry : dropped_) Drop(entry, set->mask);
 }
 
 uint32_t LayerSets::DrawFree(uint64_t mask) {

@@ -17,8 +17,8 @@ namespace tierscope {
 class LayerSets {
  public:
   // Draws the sets of step 0. `topics` must outlive this.
-  LayerSets(const GeneratorParameters& parameters, const TopicPool& topics,
-            int64_t history_entries, int64_t history_entries_max, uint64_t stream);
+  LayerSets(const GeneratorParameters& parameters, const TopicPool& topics, int64_t history_entries,
+            int64_t history_entries_max, uint64_t stream);
 
   // Moves from one step to the next: redraws 1 - overlap of every group's and layer's set.
   void Advance(int64_t history_entries);
@@ -54,6 +54,7 @@ class LayerSets {
   std::vector<uint64_t> layers_of_;  // per entry: the layers that hold it
   EntrySet members_;                 // entries with a non-zero mask
   std::vector<SlotSet> slot_sets_;
+  std::vector<uint32_t> dropped_;  // reused
   double draws_per_window_ = 0.0;
 };
 

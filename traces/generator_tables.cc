@@ -45,7 +45,8 @@ const GeneratorTables& GeneratorTables::Get() {
 
 GeneratorTables::GeneratorTables() {
   for (size_t i = 0; i < normal_.size(); ++i) {
-    normal_[i] = NormalQuantile((static_cast<double>(i) + 0.5) / static_cast<double>(normal_.size()));
+    normal_[i] =
+        NormalQuantile((static_cast<double>(i) + 0.5) / static_cast<double>(normal_.size()));
   }
   for (size_t i = 0; i < code_.size(); ++i) {
     const double score = DetSigmoid(static_cast<double>(i) / kCellsPerLogit - kLogitMax);

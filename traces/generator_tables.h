@@ -32,7 +32,8 @@ class GeneratorTables {
   std::array<uint8_t, kCells> code_;
 };
 
-// Quantile of the standard normal, 0 < p < 1 (Acklam's rational approximation, relative error 1.2e-9).
+// Quantile of the standard normal, 0 < p < 1 (Acklam's rational approximation, relative
+// error 1.2e-9).
 double NormalQuantile(double p);
 
 }  // namespace tierscope

@@ -43,8 +43,8 @@ std::array<double, 3> DeathRates(const GeneratorParameters& parameters) {
 
 // Enough for top_k distinct entries, never more than half of the history.
 int64_t PoolTarget(const GeneratorParameters& p, int64_t history_entries) {
-  const double scale = DetPow(static_cast<double>(history_entries) / kReferenceHistoryEntries,
-                              p.pool_exponent());
+  const double scale =
+      DetPow(static_cast<double>(history_entries) / kReferenceHistoryEntries, p.pool_exponent());
   const auto target = static_cast<int64_t>(p.pool_entries() * scale);
   return std::min(std::max<int64_t>(target, p.top_k()), history_entries / 2);
 }
@@ -131,25 +131,27 @@ void TopicPool::FillTopic(int32_t step, Topic* topic) {
   // Ranks carry the weights of a sorted sample.
   const size_t n = topic->entries.size();
   for (size_t rank = 0; rank < n; ++rank) {
-    const double u = (static_cast<double>(n - 1 - rank) + rng_.NextDouble()) / static_cast<double>(n);
+    const double u =
+        (static_cast<double>(n - 1 - rank) + rng_.NextDouble()) / static_cast<double>(n);
     weight_[topic->entries[rank]] =
         static_cast<float>(weight_table_[static_cast<size_t>(u * 4096.0)]);
   }
   topic->log_density = LogRankDensity(n);
-  const double per_entry =
-      rng_.NextLogNormal(0.0, parameters_.popularity_sigma()) *
-      (topic->dense ? parameters_.dense_popularity() : 1.0);
+  const double per_entry = rng_.NextLogNormal(0.0, parameters_.popularity_sigma()) *
+                           (topic->dense ? parameters_.dense_popularity() : 1.0);
   topic->popularity = per_entry * static_cast<double>(n);
 }
 
 void TopicPool::PlaceRuns(Topic* topic) {
   const GeneratorParameters& p = parameters_;
   const int64_t entries_max = std::max<int64_t>(4, pool_target_ / 16);
-  const int64_t runs = DrawLength(topic->dense ? p.dense_topic_runs() : p.scattered_topic_runs(), &rng_);
+  const int64_t runs =
+      DrawLength(topic->dense ? p.dense_topic_runs() : p.scattered_topic_runs(), &rng_);
   const double run_entries = topic->dense ? p.dense_run_entries() : p.scattered_run_entries();
   for (int64_t run = 0; run < runs || topic->entries.empty(); ++run) {
     const int64_t length = DrawLength(run_entries, &rng_);
-    const auto first = static_cast<int64_t>(rng_.NextBelow(static_cast<uint64_t>(history_entries_)));
+    const auto first =
+        static_cast<int64_t>(rng_.NextBelow(static_cast<uint64_t>(history_entries_)));
     for (int64_t e = first; e < std::min(first + length, history_entries_); ++e) {
       if (static_cast<int64_t>(topic->entries.size()) == entries_max) break;
       if (is_owned_[static_cast<size_t>(e)] != 0) continue;

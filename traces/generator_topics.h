@@ -16,13 +16,13 @@ namespace tierscope {
 inline constexpr int32_t kGeneratorWindowSteps = 64;
 
 struct Topic {
-  uint64_t id = 0;                     // unique in the profile
+  uint64_t id = 0;  // unique in the profile
   bool dense = false;
-  int lifetime_class = 0;              // 0 long, 1 medium, 2 short
+  int lifetime_class = 0;  // 0 long, 1 medium, 2 short
   double death_step = 0.0;
-  double popularity = 0.0;             // draws go to topics in proportion
-  std::vector<uint32_t> entries;       // most relevant first
-  std::vector<float> log_density;      // by rank: ln(draws of the rank / mean over ranks)
+  double popularity = 0.0;         // draws go to topics in proportion
+  std::vector<uint32_t> entries;   // most relevant first
+  std::vector<float> log_density;  // by rank: ln(draws of the rank / mean over ranks)
 };
 
 class TopicPool {
@@ -41,7 +41,6 @@ class TopicPool {
     const double u = static_cast<double>(bits >> 12) * 0x1.0p-52;
     return entries[static_cast<size_t>(u * u * static_cast<double>(entries.size()))];
   }
-
 
   // Attention weight of `entry`, relative: that of its topic while it is in one.
   double Weight(uint32_t entry) const;

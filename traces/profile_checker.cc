@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/status_macros.h"
 #include "traces/attention_trace.h"
 
@@ -91,14 +92,17 @@ absl::Status ProfileChecker::Advance(const char* kind, int32_t step, int32_t lay
     series->step = step;
     series->position = 0;
   }
-  if (!series->layers_known) {
-    if (!series->layers.empty() && (series->layers.back() == kAllLayers || layer <= series->layers.back())) {
-      return Wrong("a second ", kind, " of step ", step, ", layer ", layer);
-    }
+  const bool is_first_step = !series->layers_known;
+  const bool rises = series->layers.empty() || layer > series->layers.back();
+  const bool is_over = !series->layers.empty() && series->layers[0] == kAllLayers;
+  if (is_first_step ? !rises || is_over : series->complete()) {
+    return Wrong("a second ", kind, " of step ", step, ", layer ", layer);
+  }
+  if (is_first_step) {
     series->layers.push_back(layer);
     return absl::OkStatus();
   }
-  if (series->complete() || series->layers[series->position] != layer) {
+  if (series->layers[series->position] != layer) {
     return Wrong("a ", kind, " of step ", step, ", layer ", layer,
                  ": the layers of every step must be those of step 0, in the same order");
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+
 #include "traces/trace.pb.h"
 
 namespace tierscope {
@@ -25,9 +26,9 @@ class ProfileChecker {
  private:
   // Records of one kind: the layers of the first step repeat, whole, at every further step.
   struct Series {
-    int32_t step = -1;             // of the last record
-    size_t position = 0;           // of the next record in `layers`, once those are known
-    std::vector<int32_t> layers;   // of the first step
+    int32_t step = -1;            // of the last record
+    size_t position = 0;          // of the next record in `layers`, once those are known
+    std::vector<int32_t> layers;  // of the first step
     bool layers_known = false;
     bool complete() const { return !layers_known || position == layers.size(); }
   };
@@ -39,8 +40,8 @@ class ProfileChecker {
   ProfileHeader profile_;
   Series selections_;
   Series ticks_;
-  int32_t step_ = 0;      // of the last record of any kind
-  bool ticked_ = false;   // whether step_ already had a tick: no selection may follow
+  int32_t step_ = 0;     // of the last record of any kind
+  bool ticked_ = false;  // whether step_ already had a tick: no selection may follow
   bool decided_ = false;
 };
 

@@ -29,10 +29,10 @@ inline constexpr int64_t kConversationCountMax = 1'000'000;
 inline constexpr int64_t kTraceSpanSecondsMax = 100LL * 365 * 86'400;  // arrival and think time
 
 struct TraceRequest {
-  SimTime arrival;            // since the trace's start
+  SimTime arrival{};          // since the trace's start
   int64_t input_tokens = 0;   // >= 0
   int64_t output_tokens = 0;  // >= 0
-  SimDuration think;          // pause after the conversation's previous request; 0 if not stated
+  SimDuration think{};        // pause after the conversation's previous request; 0 if not stated
   int32_t conversation = -1;  // [0, conversation_count), -1 = the source has no conversations
 };
 

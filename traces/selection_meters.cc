@@ -127,7 +127,8 @@ std::vector<uint32_t> TopPages(const std::vector<int64_t>& weight, int32_t count
   const auto heavier = [&](uint32_t a, uint32_t b) {
     return weight[a] != weight[b] ? weight[a] > weight[b] : a < b;
   };
-  std::partial_sort(pages.begin(), pages.begin() + static_cast<int64_t>(kept), pages.end(), heavier);
+  std::partial_sort(pages.begin(), pages.begin() + static_cast<int64_t>(kept), pages.end(),
+                    heavier);
   pages.resize(kept);
   std::sort(pages.begin(), pages.end());
   return pages;

@@ -1,5 +1,5 @@
-// Parts of the statistics of a profile: overlaps between sets of entries, golden entries, churn of page
-// sets. Used by attention_statistics.cc; plain accumulators, one owner.
+// Parts of the statistics of a profile: overlaps between sets of entries, golden entries, churn of
+// page sets. Used by attention_statistics.cc; plain accumulators, one owner.
 #ifndef TIERSCOPE_TRACES_SELECTION_METERS_H_
 #define TIERSCOPE_TRACES_SELECTION_METERS_H_
 
@@ -36,7 +36,8 @@ int64_t CommonCount(std::span<const uint32_t> a, std::span<const uint32_t> b);
 class OverlapMeter {
  public:
   explicit OverlapMeter(int32_t layer_count);
-  // Records in the order of a trace. With votes, an entry counts the lesser of its votes at two steps.
+  // Records in the order of a trace. With votes, an entry counts the lesser of its votes at two
+  // steps.
   void Add(int32_t layer, std::span<const uint32_t> entries, std::span<const uint8_t> votes);
 
   double step_overlap() const { return step_.value(); }

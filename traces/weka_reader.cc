@@ -221,7 +221,7 @@ absl::StatusOr<std::vector<std::string>> ConversationFiles(const std::string& pa
                     absl::StrCat("split it into at most ", kConversationCountMax));
   }
   std::sort(names.begin(), names.end());
-  for (std::string& name : names) name = absl::StrCat(path, "/", name);
+  for (std::string& name : names) name = std::filesystem::path(path) / name;
   return names;
 }
 

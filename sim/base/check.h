@@ -16,7 +16,6 @@ namespace tierscope::internal {
 }  // namespace tierscope::internal
 
 #define TIERSCOPE_CHECK(condition) \
-  ((condition) ? (void)0           \
-               : ::tierscope::internal::CheckFailed(__FILE__, __LINE__, #condition))
+  ((condition) ? (void)0 : ::tierscope::internal::CheckFailed(__FILE__, __LINE__, #condition))
 
 #endif  // TIERSCOPE_SIM_BASE_CHECK_H_

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/rng.h"
 
 namespace tierscope {
@@ -16,7 +17,7 @@ void Digest::Add(absl::string_view bytes) {
     Add(word);
   }
   uint64_t tail = 0;
-  std::memcpy(&tail, p, left);
+  if (left > 0) std::memcpy(&tail, p, left);  // an empty view may point nowhere
   Add(tail);
   Add(static_cast<uint64_t>(bytes.size()));
 }

@@ -44,11 +44,11 @@ class Rng {
     return static_cast<uint64_t>(static_cast<unsigned __int128>(NextUint64()) * bound >> 64);
   }
 
-  double NextNormal();                     // mean 0, variance 1 (polar method)
-  double NextExponential();                // mean 1
-  double NextGamma(double shape);          // mean `shape`, shape > 0 (Marsaglia and Tsang, 2000)
+  double NextNormal();             // mean 0, variance 1 (polar method)
+  double NextExponential();        // mean 1
+  double NextGamma(double shape);  // mean `shape`, shape > 0 (Marsaglia and Tsang, 2000)
   double NextLogNormal(double mu, double sigma);
-  int64_t NextGeometric(double p);         // failures before a success, 0 < p <= 1
+  int64_t NextGeometric(double p);  // failures before a success, 0 < p <= 1
 
  private:
   static constexpr uint64_t Rotate(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }

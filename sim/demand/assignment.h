@@ -18,14 +18,15 @@ struct ProfileStart {
 };
 
 // Assigns profiles to requests in order of admission: among the profiles whose prompt length is
-// nearest to the request's (the shorter on a tie), one at random, at a random tick or at its first. The
-// recording is not rescaled.
-// Deterministic in the seed. One owner.
+// nearest to the request's (the shorter on a tie), one at random, at its first tick or at a random
+// one from which the request does not run past the profile's end (at any, if it is too long for
+// that). The recording is not rescaled. Deterministic in the seed. One owner.
 class ProfileAssigner {
  public:
   // `demand` outlives the assigner and holds at least one profile.
   ProfileAssigner(const WindowDemand& demand, uint64_t seed, bool random_offset);
-  ProfileStart Assign(int64_t context_tokens);
+  // `steps`: own steps of the request after its first.
+  ProfileStart Assign(int64_t context_tokens, int64_t steps);
 
  private:
   struct Group {

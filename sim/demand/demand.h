@@ -19,8 +19,8 @@ namespace tierscope {
 using PageIndex = uint16_t;
 inline constexpr int64_t kPagesPerProfileMax = 65535;
 
-// Selections counted over a stretch of steps; votes of layers, so one entry of one step in one layer
-// counts one. `prompt` leaves out the pages that hold only generated entries.
+// Selections counted over a stretch of steps; votes of layers, so one entry of one step in one
+// layer counts one. `prompt` leaves out the pages that hold only generated entries.
 struct SelectionCount {
   int64_t all = 0;
   int64_t prompt = 0;
@@ -39,11 +39,11 @@ class ProfileDemand {
  public:
   int64_t prompt_tokens = 0;
   int32_t stride_steps = 0;
-  int32_t position_count = 0;  // ticks, and sub-windows, of the profile
-  int32_t page_count = 0;      // pages of the history at the profile's end
+  int32_t position_count = 0;     // ticks, and sub-windows, of the profile
+  int32_t page_count = 0;         // pages of the history at the profile's end
   int32_t prompt_page_count = 0;  // pages whose first entry is a prompt entry
   int32_t tokens_per_page = 0;
-  int32_t lag_count = 0;       // sub-windows behind a tick for which misses are known
+  int32_t lag_count = 0;  // sub-windows behind a tick for which misses are known
 
   int32_t step_count() const { return position_count * stride_steps; }
 

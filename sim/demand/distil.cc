@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/check.h"
 #include "sim/policy/oracle.h"
 #include "sim/policy/random.h"
@@ -14,16 +15,17 @@ namespace {
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec) {
   if (spec.policy == WantPolicy::kLsa &&
       spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "policy.threshold ", spec.threshold_code / 256.0, " is under the trace's score floor ",
-        header.score_floor_code() / 256.0,
-        ": scores below the floor were not recorded; raise policy.threshold or record with a lower floor"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy.threshold ", spec.threshold_code,
+                     "/256 is under the trace's score floor ", header.score_floor_code(), "/256",
+                     ": scores below the floor were not recorded; raise policy.threshold or record "
+                     "with a lower floor"));
   }
   if (spec.tau_steps % header.tick_stride_steps() != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("policy.tau_steps ", spec.tau_steps, " is no multiple of the trace's tick stride ",
-                     header.tick_stride_steps(), ": set policy.tau_steps to a multiple of ",
-                     header.tick_stride_steps()));
+        absl::StrCat("policy.tau_steps ", spec.tau_steps,
+                     " is no multiple of the trace's tick stride ", header.tick_stride_steps(),
+                     ": set policy.tau_steps to a multiple of ", header.tick_stride_steps()));
   }
   if (spec.policy == WantPolicy::kOracle && header.selections() != SELECTIONS_FULL_HISTORY) {
     return absl::InvalidArgumentError(
@@ -82,7 +84,8 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
   if (position >= demand_.position_count) return;
   if (position != open_tick_) {
     CloseTick();
-    // A tick that recorded no entry above the floor leaves no record: its want list is the forced pages.
+    // A tick that recorded no entry above the floor leaves no record: its want list is the forced
+    // pages.
     while (static_cast<int32_t>(demand_.want_begin.size()) - 1 < position) {
       open_tick_ = static_cast<int32_t>(demand_.want_begin.size()) - 1;
       CloseTick();

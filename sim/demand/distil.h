@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "sim/demand/demand.h"
 #include "sim/policy/page_selection.h"
 #include "traces/trace.pb.h"
@@ -28,17 +29,18 @@ struct DemandSpec {
   uint64_t seed = 1;  // of policy `random`
 };
 
-// Builds the demand of one profile from its records in trace order. One owner; reusable through Begin.
-// Memory: the demand itself, one counter a page, and one bit an entry where ticks stand per layer.
+// Builds the demand of one profile from its records in trace order. One owner; reusable through
+// Begin. Memory: the demand itself, one counter a page, and one bit an entry where ticks stand per
+// layer.
 class ProfileDistiller {
  public:
   explicit ProfileDistiller(const DemandSpec& spec) : spec_(spec) {}
 
-  // Fails when the profile cannot answer the spec: a threshold under its score floor, a tau that is no
-  // multiple of its tick stride, a history of too many pages.
+  // Fails when the profile cannot answer the spec: a threshold under its score floor, a tau that is
+  // no multiple of its tick stride, a history of too many pages.
   absl::Status Begin(const ProfileHeader& header, int32_t profile_index);
-  // Entries in rising order with their score codes. Several target layers of one step count as their
-  // maximum.
+  // Entries in rising order with their score codes. Several target layers of one step count as
+  // their maximum.
   void Tick(int32_t step, int32_t target_layer, std::span<const uint32_t> entries,
             std::span<const uint8_t> codes);
   // Entries in rising order; `votes` empty means one vote each.
@@ -62,10 +64,10 @@ class ProfileDistiller {
   int32_t profile_index_ = 0;
   ProfileDemand demand_;
 
-  std::vector<uint8_t> density_;        // [page] of the open tick
-  std::vector<uint64_t> wanted_bits_;   // [entry / 64] of the open tick, when it has several layers
-  int32_t open_tick_ = -1;              // its position, -1 = none
-  std::vector<uint32_t> page_count_;    // [page] selections of the open sub-window
+  std::vector<uint8_t> density_;       // [page] of the open tick
+  std::vector<uint64_t> wanted_bits_;  // [entry / 64] of the open tick, when it has several layers
+  int32_t open_tick_ = -1;             // its position, -1 = none
+  std::vector<uint32_t> page_count_;   // [page] selections of the open sub-window
   int32_t open_sub_window_ = 0;
   std::vector<PageIndex> list_;
 };

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+
 #include "sim/base/status_macros.h"
 #include "sim/demand/distil.h"
 #include "traces/attention_trace.h"
@@ -61,8 +62,9 @@ absl::StatusOr<WindowDemand> DistilTrace(const std::string& path, const DemandSp
   WindowDemand demand = visitor.Take();
   if (demand.profiles.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": holds no attention profile; give an attention trace, such as one made by "
-                           "`tierscope trace generate`"));
+        absl::StrCat(path,
+                     ": holds no attention profile; give an attention trace, such as one made by "
+                     "`tierscope trace generate`"));
   }
   demand.trace_name = std::filesystem::path(path).filename().string();
   return demand;

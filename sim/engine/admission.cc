@@ -8,7 +8,8 @@
 namespace tierscope {
 namespace {
 
-constexpr int32_t kNextOfSource = -1;  // subject of an arrival event: next_arrival_, not a returning user
+constexpr int32_t kNextOfSource =
+    -1;  // subject of an arrival event: next_arrival_, not a returning user
 
 }  // namespace
 
@@ -152,7 +153,7 @@ void Replica::Admit(const Waiting& waiting, SimTime now) {
 // Gives the request a recorded profile and its place in the cold pool.
 void Replica::BindProfile(int32_t slot) {
   RequestState& request = At(slot);
-  request.start = assigner_->Assign(request.context_tokens());
+  request.start = assigner_->Assign(request.context_tokens(), request.output_tokens() - 1);
   const auto profile = static_cast<size_t>(request.start.profile.value);
   request.demand = &demand_->profiles[profile];
   ReplicaOutcome::ProfileUse& use = outcome_.profile_use[profile];
@@ -185,7 +186,7 @@ void Replica::StartIngest(SimTime now) {
   StartFlow(Flow::kIngest, now, std::max<int64_t>(1, bytes), ingest_cap_bytes_per_s_);
 }
 
-void Replica::Join(int32_t slot) {
+void Replica::Join(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   request.base_step = steps_ - request.steps_completed;
   request.in_batch = true;
@@ -196,7 +197,7 @@ void Replica::Join(int32_t slot) {
   if (request.steps_completed == 0) {
     step_queue_.Push(steps_ + 1, kFirstStepDone, slot, request.generation);
   } else {
-    ScheduleSteps(slot);
+    ScheduleSteps(slot, now);
   }
 }
 
@@ -210,7 +211,8 @@ void Replica::Leave(int32_t slot) {
   batch_active_pages_ -= request.active_pages;
 }
 
-// Own steps from the first tick to the second: tau, or less so that ticks meet or spread (Policy.phase).
+// Own steps from the first tick to the second: tau, or less so that ticks meet or spread
+// (Policy.phase).
 int32_t Replica::FirstWindow(const RequestState& request) const {
   const int64_t tau = policy_.tau_steps();
   if (policy_.phase() == Policy::OWN_STEPS) return static_cast<int32_t>(tau);
@@ -223,10 +225,12 @@ int32_t Replica::FirstWindow(const RequestState& request) const {
 
 // Puts the request's recurring work into the step queue, after its first token (full) or its first
 // publish.
-void Replica::ScheduleSteps(int32_t slot) {
+void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
-  step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot, request.generation);
+  step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot,
+                   request.generation);
   if (!tiered()) return;
+  OpenPage(slot, now);
   SchedulePageFull(slot);
   request.first_window_steps = FirstWindow(request);
   ScheduleTick(slot, request.first_window_steps);
@@ -252,7 +256,7 @@ void Replica::Finish(int32_t slot, SimTime now) {
     const int64_t last_step = int64_t{request.start.position} * request.demand->stride_steps +
                               request.output_tokens() - 1;
     outcome_.profile_use[static_cast<size_t>(request.start.profile.value)].wraps +=
-        last_step / request.demand->step_count();
+        (last_step - 1) / request.demand->step_count();
     host_pages_in_use_ -= request.host_pages;
     host_pages_reserved_ -= request.host_pages_reserved;
     residency_.Close(slot);

@@ -27,9 +27,9 @@ struct Counters {
   // Batch steps.
   int64_t steps = 0;
   int64_t output_tokens = 0;
-  SimDuration decode;                 // waits and steps; not idle time
-  __int128 request_ns = 0;            // batch size integrated over decode
-  LogHistogram step_ns;               // wait before the step and the step itself
+  SimDuration decode;       // waits and steps; not idle time
+  __int128 request_ns = 0;  // batch size integrated over decode
+  LogHistogram step_ns;     // wait before the step and the step itself
   SimDuration step_longest;
   std::array<SimDuration, kStallCauseCount> stall;
   // KV in HBM, summed over steps and the requests of each.
@@ -49,7 +49,7 @@ struct Counters {
   SimDuration link_busy;
   // Work.
   double flop = 0.0;
-  double flop_replicated = 0.0;       // the part that every rank repeats
+  double flop_replicated = 0.0;  // the part that every rank repeats
   // Requests that finished.
   int64_t completed = 0;
   int64_t slo_met = 0;
@@ -60,7 +60,7 @@ struct Counters {
 
 // Over the whole run, warm-up included.
 struct Peaks {
-  int64_t tokens_reserved = 0;        // prompt and output of admitted requests
+  int64_t tokens_reserved = 0;  // prompt and output of admitted requests
   int64_t tokens_in_use = 0;
   int64_t host_pages_reserved = 0;
   int64_t host_pages_in_use = 0;

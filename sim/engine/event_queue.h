@@ -9,12 +9,13 @@
 
 namespace tierscope {
 
-// `order` holds the phase in its top 8 bits and the sequence number below, so one comparison decides.
+// `order` holds the phase in its top 8 bits and the sequence number below, so one comparison
+// decides.
 struct Event {
-  int64_t key;     // nanoseconds or steps
+  int64_t key;  // nanoseconds or steps
   uint64_t order;
-  int32_t subject; // what the event is about, e.g. a request
-  int32_t stamp;   // lets the receiver tell a stale event
+  int32_t subject;  // what the event is about, e.g. a request
+  int32_t stamp;    // lets the receiver tell a stale event
 
   uint8_t phase() const { return static_cast<uint8_t>(order >> 56); }
   bool Before(const Event& o) const { return key != o.key ? key < o.key : order < o.order; }

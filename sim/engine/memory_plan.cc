@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+
 #include "scenarios/memory.h"
 #include "sim/base/units.h"
 #include "sim/model/footprint.h"
@@ -26,11 +27,12 @@ void PlanPerToken(const Scenario& scenario, MemoryPlan& plan) {
   const Model& model = scenario.model();
   const int64_t tokens = kScaleTokens;
   plan.hca_bytes_per_scale = HcaBytes(model, tokens);
-  plan.index_bytes_per_scale = plan.tiered ? IndexKeyBytes(model, scenario.policy(), tokens)
-                                           : CsaEntries(model, tokens) * model.csa_layers() *
-                                                 model.index_key_bytes();
-  plan.csa_bytes_per_scale = FullKvBytes(model, tokens) - plan.hca_bytes_per_scale -
-                             CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
+  plan.index_bytes_per_scale =
+      plan.tiered ? IndexKeyBytes(model, scenario.policy(), tokens)
+                  : CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
+  plan.csa_bytes_per_scale =
+      FullKvBytes(model, tokens) - plan.hca_bytes_per_scale -
+      CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
   plan.budget_bytes_per_scale = plan.tiered ? ContextHbmBytes(model, scenario.policy(), tokens)
                                             : FullKvBudgetBytes(model, tokens);
 }

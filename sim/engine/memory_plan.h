@@ -1,11 +1,12 @@
-// How a scenario divides HBM and host DRAM, and what admission may promise. Integer bytes of one rank
-// unless a name says node.
+// How a scenario divides HBM and host DRAM, and what admission may promise. Integer bytes of one
+// rank unless a name says node.
 #ifndef TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 #define TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+
 #include "scenarios/scenario.pb.h"
 
 namespace tierscope {
@@ -14,28 +15,29 @@ namespace tierscope {
 inline constexpr int64_t kScaleTokens = 1024;
 
 struct MemoryPlan {
-  bool tiered = false;             // false under policy FULL: no cold pool, no reserve
-  bool protects_live = false;      // eviction LRU_PROTECTED: live pages of all requests must fit
+  bool tiered = false;         // false under policy FULL: no cold pool, no reserve
+  bool protects_live = false;  // eviction LRU_PROTECTED: live pages of all requests must fit
   int64_t ranks = 1;
   int64_t page_tokens = 0;
-  int64_t page_bytes = 0;          // payload of a page over all CSA layers
-  int64_t recall_page_bytes = 0;   // what one page moves: payload, and offloaded index keys
-  int64_t recall_pieces = 1;       // descriptors a page needs
+  int64_t page_bytes = 0;         // payload of a page over all CSA layers
+  int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys
+  int64_t recall_pieces = 1;      // descriptors a page needs
   int64_t reserve_blocks = 0;
-  int64_t live_pages_max = 0;      // blocks one request can have pinned at once
+  int64_t live_pages_max = 0;  // blocks one request can have pinned at once
 
-  int64_t hbm_bytes = 0;           // of the card
+  int64_t hbm_bytes = 0;  // of the card
   int64_t hbm_usable_bytes = 0;
   int64_t hbm_weight_bytes = 0;
-  int64_t hbm_fixed_bytes = 0;     // SWA pool and compressor states; under FULL in the per-token budget
+  int64_t hbm_fixed_bytes =
+      0;  // SWA pool and compressor states; under FULL in the per-token budget
   int64_t hbm_index_fixed_bytes = 0;  // index-key buffer of the non-target layers, when offloaded
   int64_t hbm_reserve_bytes = 0;
   int64_t host_bytes_node = 0;
   int64_t host_usable_bytes_node = 0;
-  int64_t host_page_bytes_node = 0;   // one page of the cold pool over all ranks
+  int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
 
-  int64_t tokens_max = 0;          // prompt and output tokens that admission may promise in HBM
-  int64_t host_pages_max = 0;      // pages that admission may promise in the cold pool
+  int64_t tokens_max = 0;      // prompt and output tokens that admission may promise in HBM
+  int64_t host_pages_max = 0;  // pages that admission may promise in the cold pool
 
   // Bytes of kScaleTokens tokens, so that a token's share stays an exact fraction.
   int64_t hca_bytes_per_scale = 0;
@@ -46,7 +48,9 @@ struct MemoryPlan {
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }
-  int64_t BudgetBytes(int64_t tokens) const { return tokens * budget_bytes_per_scale / kScaleTokens; }
+  int64_t BudgetBytes(int64_t tokens) const {
+    return tokens * budget_bytes_per_scale / kScaleTokens;
+  }
 };
 
 // Errors: fixed pools and reserve leave no HBM for a single token; a reserve smaller than one

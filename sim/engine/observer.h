@@ -11,9 +11,12 @@ namespace tierscope {
 class Observer {
  public:
   virtual ~Observer() = default;
+  // Every million events or so.
+  virtual void Progress(SimTime now) = 0;
   virtual void WarmupEnded(SimTime now) = 0;
   // One batch step, from its first compute on; `interference` of `length` is due to the side-band.
-  virtual void Step(SimTime begin, SimDuration length, SimDuration interference, int64_t requests) = 0;
+  virtual void Step(SimTime begin, SimDuration length, SimDuration interference,
+                    int64_t requests) = 0;
   // Decode waited at a boundary; `cause` is a name of stall_ms_by_cause or "level1" for all of a
   // synchronous job.
   virtual void Wait(SimTime begin, SimTime end, const char* cause) = 0;

@@ -8,6 +8,8 @@
 namespace tierscope {
 namespace {
 
+constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
+
 int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
   const Node& node = scenario.node();
   const int64_t ranks_of_socket =
@@ -33,12 +35,11 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       max_concurrency_(scenario.workload().concurrency()),
       prefill_free_(scenario.engine().prefill_instances()),
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
-      warmup_steps_(2 * int64_t{scenario.policy().tau_steps()}) {
+      warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()) {
   flow_end_.fill(kSimTimeNever);
   InitLink(scenario);
   if (tiered()) {
-    assigner_.emplace(*demand_, scenario.seed(),
-                      scenario.workload().attention().random_offset());
+    assigner_.emplace(*demand_, scenario.seed(), scenario.workload().attention().random_offset());
     outcome_.profile_use.resize(demand_->profiles.size());
   }
 }
@@ -55,14 +56,16 @@ void Replica::InitLink(const Scenario& scenario) {
 }
 
 ReplicaOutcome Replica::Run() {
-  const SimTime horizon =
-      engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s()) : kSimTimeNever;
+  const SimTime horizon = engine_.simulated_s() > 0
+                              ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
+                              : kSimTimeNever;
   SimTime now;
+  if (warmup_steps_ == 0) EndWarmup(now);
   PullArrival();
   while (!queue_.empty() && queue_.next().key <= horizon.ns) {
     TIERSCOPE_CHECK(queue_.next().key >= now.ns);
     now = SimTime{queue_.next().key};
-    ++outcome_.events;
+    if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
     Dispatch(queue_.Pop());
   }
   return Outcome(horizon == kSimTimeNever ? now : horizon);
@@ -99,7 +102,8 @@ void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
   digest_.Add(static_cast<uint64_t>(b));
 }
 
-// ---- the step -------------------------------------------------------------------------------------
+// ---- the step
+// -------------------------------------------------------------------------------------
 
 void Replica::OnStepEnd(SimTime now) {
   stepping_ = false;
@@ -183,22 +187,14 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
   } else if (tiered()) {
     due_.push_back(slot);
   } else {
-    ScheduleSteps(slot);
+    ScheduleSteps(slot, now);
   }
 }
 
-// The page that was filling is sealed and written back; the next one opens and is active from birth.
+// The page that was filling is sealed and written back, and the next one opens.
 void Replica::OnPageFull(int32_t slot, SimTime now) {
-  RequestState& request = At(slot);
-  const int64_t step = Completed(request);
-  residency_.Grow(slot, request.OpenPageAfter(step));
-  HandleEvicted(now);
-  request.active_pages += 1;
-  if (request.in_batch) {
-    batch_active_pages_ += 1;
-    batch_.scored_entries += kPageEntries;
-  }
-  request.host_pages += 1;
+  OpenPage(slot, now);
+  At(slot).host_pages += 1;
   host_pages_in_use_ += 1;
   RaisePeaks();
   ++counters_.pages_written_back;
@@ -207,9 +203,22 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   SchedulePageFull(slot);
 }
 
+// The page that the next generated entries fill: active from birth, in HBM without a recall.
+void Replica::OpenPage(int32_t slot, SimTime now) {
+  RequestState& request = At(slot);
+  const PageIndex page = request.OpenPageAfter(Completed(request));
+  if (residency_.Holds(slot, page)) return;
+  residency_.Grow(slot, page);
+  HandleEvicted(now);
+  request.active_pages += 1;
+  if (!request.in_batch) return;
+  batch_active_pages_ += 1;
+  batch_.scored_entries += kPageEntries;
+}
+
 // At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
 void Replica::Proceed(SimTime now) {
-  for (int32_t slot : joining_) Join(slot);
+  for (int32_t slot : joining_) Join(slot, now);
   joining_.clear();
   if (!due_.empty()) {
     if (job_.in_flight) return BeginWait(Wait::kJoin, now);
@@ -233,14 +242,15 @@ void Replica::StartStep(SimTime now) {
 
 // Ends the wait at the present boundary and counts it under `cause`.
 void Replica::EndWait(StallCause cause, SimTime now) {
-  static constexpr const char* kNames[] = {"index", "queue",    "transfer",  "join",
+  static constexpr const char* kNames[] = {"index",    "queue",     "transfer",    "join",
                                            "eviction", "admission", "interference"};
   CountStall(cause, now - wait_begin_);
   if (observer_ != nullptr) observer_->Wait(wait_begin_, now, kNames[static_cast<size_t>(cause)]);
   wait_ = Wait::kNone;
 }
 
-// ---- the run's frame ------------------------------------------------------------------------------
+// ---- the run's frame
+// ------------------------------------------------------------------------------
 
 void Replica::EndWarmup(SimTime now) {
   SettleAccounts();
@@ -259,7 +269,8 @@ void Replica::SettleAccounts() {
 // Counts the selections of all whole sub-windows that the request has run.
 void Replica::SettleAccount(RequestState& request) {
   const int64_t steps_after_first = Completed(request) - 1;
-  if (steps_after_first > 0) request.Account(steps_after_first / request.demand->stride_steps, counters_);
+  if (steps_after_first > 0)
+    request.Account(steps_after_first / request.demand->stride_steps, counters_);
 }
 
 ReplicaOutcome Replica::Outcome(SimTime end) {

@@ -1,11 +1,11 @@
-// One model instance over its tensor-parallel ranks: continuous batching, level 1, recall, admission.
-// All ranks do the same at the same time (KV, indexing and attention are replicated), so one is
-// simulated; bytes and pages count one rank.
+// One model instance over its tensor-parallel ranks: continuous batching, level 1, recall,
+// admission. All ranks do the same at the same time (KV, indexing and attention are replicated), so
+// one is simulated; bytes and pages count one rank.
 //
 // Time: an event queue in nanoseconds drives arrivals, level-1 jobs, transfers and the end of each
-// batch step. What recurs with a request's own steps (ticks, page growth, its end) waits in a second
-// queue in units of batch steps, so a step costs nothing for the requests that have no event in it.
-// README.md beside this file has the states and the order of work at a step boundary.
+// batch step. What recurs with a request's own steps (ticks, page growth, its end) waits in a
+// second queue in units of batch steps, so a step costs nothing for the requests that have no event
+// in it. README.md beside this file has the states and the order of work at a step boundary.
 #ifndef TIERSCOPE_SIM_ENGINE_REPLICA_H_
 #define TIERSCOPE_SIM_ENGINE_REPLICA_H_
 
@@ -44,9 +44,9 @@ struct ReplicaOutcome {
   std::optional<SimTime> warmup_end;  // nothing: the run ended before, and nothing was left out
   int64_t events = 0;
   int64_t arrived = 0;
-  int64_t finished = 0;           // of arrived, warm-up included
-  int64_t rejected = 0;           // of arrived, would not fit an empty replica
-  int64_t blocks_leaked = 0;      // 0, or a bug
+  int64_t finished = 0;       // of arrived, warm-up included
+  int64_t rejected = 0;       // of arrived, would not fit an empty replica
+  int64_t blocks_leaked = 0;  // 0, or a bug
   std::string event_digest;
   struct ProfileUse {
     int64_t requests = 0;
@@ -99,10 +99,10 @@ class Replica {
     SimTime scored;
     std::vector<TickRef> ticks;
     int64_t entries = 0;
-    int64_t entries_first = 0;   // of first ticks
+    int64_t entries_first = 0;  // of first ticks
     int64_t pages = 0;
     int64_t pages_first = 0;
-    SimDuration recall_alone;    // transfer time on an idle link
+    SimDuration recall_alone;  // transfer time on an idle link
   };
 
   // replica.cc: the event loop and the step boundary
@@ -114,6 +114,7 @@ class Replica {
   void OnStepEvent(const Event& event, SimTime now);
   void OnFirstStepDone(int32_t slot, SimTime now);
   void OnPageFull(int32_t slot, SimTime now);
+  void OpenPage(int32_t slot, SimTime now);
   void RequestBoundary(SimTime now);
   void Proceed(SimTime now);
   void StartStep(SimTime now);
@@ -141,10 +142,10 @@ class Replica {
   void StartIngest(SimTime now);
   void Finish(int32_t slot, SimTime now);
   void RecordFinished(const RequestState& request, SimTime now);
-  void Join(int32_t slot);
+  void Join(int32_t slot, SimTime now);
   void Leave(int32_t slot);
   int32_t FirstWindow(const RequestState& request) const;
-  void ScheduleSteps(int32_t slot);
+  void ScheduleSteps(int32_t slot, SimTime now);
   void SchedulePageFull(int32_t slot);
   void ScheduleTick(int32_t slot, int64_t own_step);
 
@@ -182,12 +183,12 @@ class Replica {
   WorkloadSource source_;
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
-  int64_t dram_bytes_per_s_;        // this rank's share of host DRAM
+  int64_t dram_bytes_per_s_;  // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
   int64_t recall_cap_bytes_per_s_ = 0;
   int64_t writeback_cap_bytes_per_s_ = 0;
   int64_t ingest_cap_bytes_per_s_ = 0;
-  int32_t max_concurrency_ = 0;     // 0 = no bound but memory
+  int32_t max_concurrency_ = 0;  // 0 = no bound but memory
   Digest digest_;
 
   EventQueue queue_;
@@ -196,14 +197,15 @@ class Replica {
 
   // Arrivals.
   std::optional<Arrival> next_arrival_;
-  std::vector<Arrival> returning_;  // closed loop: users on their way; subject of their arrival event
+  std::vector<Arrival>
+      returning_;  // closed loop: users on their way; subject of their arrival event
   std::vector<int32_t> returning_free_;
   std::deque<Waiting> prefill_queue_;
   std::vector<std::optional<Waiting>> prefilling_;
   int32_t prefill_free_ = 0;
-  std::deque<Waiting> waiting_;     // ready to be admitted
+  std::deque<Waiting> waiting_;  // ready to be admitted
   std::deque<int32_t> ingest_queue_;
-  std::vector<int32_t> joining_;    // slots that enter the batch at the next boundary
+  std::vector<int32_t> joining_;  // slots that enter the batch at the next boundary
 
   // The batch.
   std::vector<RequestState> slots_;
@@ -213,19 +215,19 @@ class Replica {
   int64_t steps_ = 0;
   bool stepping_ = false;
   bool idle_ = true;
-  SimTime boundary_;                // when the last step ended or the batch stopped being empty
+  SimTime boundary_;  // when the last step ended or the batch stopped being empty
   Wait wait_ = Wait::kNone;
   SimTime wait_begin_;
   std::array<SimDuration, kStallCauseCount> step_stall_;  // of the step that is not yet counted
 
   // The side-band.
-  std::vector<int32_t> due_;        // slots whose tick is due at this boundary
+  std::vector<int32_t> due_;  // slots whose tick is due at this boundary
   Job job_;
-  int64_t cold_recalls_ = 0;        // admitted requests that wait for their first publish
+  int64_t cold_recalls_ = 0;          // admitted requests that wait for their first publish
   SimDuration recall_write_pending_;  // HBM time of recall writes that no step has felt yet
   std::array<SimTime, kFlowCount> flow_end_;
   std::array<int32_t, kFlowCount> flow_stamp_{};
-  int64_t writeback_bytes_ = 0;     // sealed, not yet on the link
+  int64_t writeback_bytes_ = 0;  // sealed, not yet on the link
 
   // Promised and used memory.
   int64_t tokens_reserved_ = 0;
@@ -237,8 +239,8 @@ class Replica {
   const Slo* slo_ = nullptr;
   int64_t warmup_steps_;
   std::optional<SimTime> warmup_end_;
-  SimTime counting_from_;           // start, or end of the warm-up
-  int64_t sequence_ = 0;            // requests admitted so far
+  SimTime counting_from_;  // start, or end of the warm-up
+  int64_t sequence_ = 0;   // requests admitted so far
   ReplicaOutcome outcome_;
   Counters counters_;
 };

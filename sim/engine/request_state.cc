@@ -14,8 +14,9 @@ PageIndex RequestState::OpenPageAfter(int64_t step) const {
 }
 
 int64_t RequestState::StepsToNextPage(int64_t step) const {
-  const int64_t tokens = demand->prompt_tokens +
-                         (int64_t{start.position} * demand->stride_steps + step) % demand->step_count();
+  const int64_t tokens =
+      demand->prompt_tokens +
+      (int64_t{start.position} * demand->stride_steps + step) % demand->step_count();
   return demand->tokens_per_page - tokens % demand->tokens_per_page;
 }
 

@@ -16,14 +16,14 @@ namespace tierscope {
 struct RequestState {
   bool alive = false;
   bool in_batch = false;
-  int32_t generation = 0;          // of the slot: tells a finished request's events from the next one's
-  int64_t id = 0;                  // order of admission
+  int32_t generation = 0;  // of the slot: tells a finished request's events from the next one's
+  int64_t id = 0;          // order of admission
   Arrival arrival;
-  SimTime ready;                   // could have decoded from here on
+  SimTime ready;  // could have decoded from here on
   SimTime admitted;
   SimTime first_token;
-  int64_t steps_completed = 0;     // own steps, as of leaving the batch; see Replica::Completed
-  int64_t base_step = 0;           // in the batch: replica step at which own step 0 would have stood
+  int64_t steps_completed = 0;  // own steps, as of leaving the batch; see Replica::Completed
+  int64_t base_step = 0;        // in the batch: replica step at which own step 0 would have stood
   int32_t first_window_steps = 0;  // own steps from the first tick to the second
   int64_t tokens_reserved = 0;
   int64_t host_pages_reserved = 0;
@@ -31,16 +31,16 @@ struct RequestState {
 
   const ProfileDemand* demand = nullptr;  // null under `full`
   ProfileStart start;
-  int64_t active_pages = 0;        // of the published set; what level 2 scores
+  int64_t active_pages = 0;  // of the published set; what level 2 scores
   // Windows count in sub-windows since own step 0 (demand.h).
-  int64_t active_window = -1;      // tick of the active set, -1 = nothing published yet
-  int64_t pending_window = -1;     // publish NEXT_TICK: the set that waits for the next tick
-  int64_t accounted_window = 0;    // selections before this sub-window are counted
+  int64_t active_window = -1;    // tick of the active set, -1 = nothing published yet
+  int64_t pending_window = -1;   // publish NEXT_TICK: the set that waits for the next tick
+  int64_t accounted_window = 0;  // selections before this sub-window are counted
   struct LostPage {
     PageIndex page;
     int64_t from_window;
   };
-  std::vector<LostPage> lost;      // pages of the active set that are no longer held
+  std::vector<LostPage> lost;  // pages of the active set that are no longer held
 
   int64_t context_tokens() const { return arrival.context_tokens; }
   int64_t output_tokens() const { return arrival.output_tokens; }

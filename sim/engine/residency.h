@@ -1,10 +1,13 @@
-// The reserve: one pool of page-sized HBM blocks that all requests of a replica share, and who holds
-// what. Decides nothing about time. Flat arrays; a tick costs a few operations per wanted page.
+// The reserve: one pool of page-sized HBM blocks that all requests of a replica share, and who
+// holds what. Decides nothing about time. Flat arrays; a tick costs a few operations per wanted
+// page.
 //
 // Two modes, by eviction policy:
-//   protected (LRU_PROTECTED)  the want lists of all live requests are pinned; victims come from pages
+//   protected (LRU_PROTECTED)  the want lists of all live requests are pinned; victims come from
+//   pages
 //                              no longer wanted, least recently wanted first
-//   unprotected (LRU, FIFO)    every sealed page is in the list, other requests' live pages included
+//   unprotected (LRU, FIFO)    every sealed page is in the list, other requests' live pages
+//   included
 // A page that is still being filled is pinned in both.
 #ifndef TIERSCOPE_SIM_ENGINE_RESIDENCY_H_
 #define TIERSCOPE_SIM_ENGINE_RESIDENCY_H_
@@ -35,13 +38,13 @@ class Residency {
   // Gives all blocks of the slot back.
   void Close(int32_t slot);
 
-  // Applies a tick's want list (rising; the span outlives the next tick of the slot): held pages are
-  // used, missing ones get a block each, evicting where none is free. Returns the pages to recall.
-  // Precondition in protected mode: the want lists of all open slots fit the reserve.
+  // Applies a tick's want list (rising; the span outlives the next tick of the slot): held pages
+  // are used, missing ones get a block each, evicting where none is free. Returns the pages to
+  // recall. Precondition in protected mode: the want lists of all open slots fit the reserve.
   int32_t Want(int32_t slot, std::span<const PageIndex> pages);
 
-  // A page starts to fill with generated entries: it gets a block without a recall. The page that was
-  // open before is sealed.
+  // A page starts to fill with generated entries: it gets a block without a recall. The page that
+  // was open before is sealed.
   void Grow(int32_t slot, PageIndex page);
 
   bool Holds(int32_t slot, PageIndex page) const { return BlockOf(slot, page) >= 0; }

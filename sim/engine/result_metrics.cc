@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+
 #include "reports/schema/metrics.h"
 #include "sim/base/stats.h"
 #include "sim/base/units.h"
@@ -53,8 +54,8 @@ void SetLoad(Frame& f) {
   m.Set("steps", static_cast<double>(c.steps));
   m.Set("output_tokens", static_cast<double>(c.output_tokens));
   m.Set("requests_completed", static_cast<double>(c.completed));
-  m.Set("requests_unfinished", static_cast<double>(f.outcome.arrived - f.outcome.finished -
-                                                   f.outcome.rejected));
+  m.Set("requests_unfinished",
+        static_cast<double>(f.outcome.arrived - f.outcome.finished - f.outcome.rejected));
   m.Set("requests_rejected", static_cast<double>(f.outcome.rejected));
   const double decode_s = ToSeconds(c.decode);
   SetOrAbsent(m, "concurrency_mean", c.steps > 0,
@@ -73,7 +74,8 @@ void SetSpeed(Frame& f) {
               static_cast<double>(c.slo_met) / f.counted_s, "the scenario sets no engine.slo");
   SetOrAbsent(m, "step_ms_mean", any, ToMilliseconds(c.decode) / static_cast<double>(c.steps),
               kNoStep);
-  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) * 1e-6, kNoStep);
+  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) * 1e-6,
+              kNoStep);
   SetOrAbsent(m, "step_ms_p99", any, static_cast<double>(c.step_ns.Percentile(0.99)) * 1e-6,
               kNoStep);
   SetOrAbsent(m, "step_ms_max", any, ToMilliseconds(c.step_longest), kNoStep);
@@ -83,17 +85,19 @@ void SetRequests(Frame& f) {
   Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
   constexpr absl::string_view kNoneFinished = "no request finished after the warm-up";
-  constexpr absl::string_view kNoneLong = "no request of two tokens or more finished after the warm-up";
+  constexpr absl::string_view kNoneLong =
+      "no request of two tokens or more finished after the warm-up";
   double tpot_sum_ns = 0.0;
   for (int64_t ns : c.tpot_ns) tpot_sum_ns += static_cast<double>(ns);
   SetOrAbsent(m, "tpot_ms_mean", !c.tpot_ns.empty(),
               tpot_sum_ns * 1e-6 / static_cast<double>(c.tpot_ns.size()), kNoneLong);
-  SetPercentilesMs(m, "tpot_ms_", {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}, c.tpot_ns, kNoneLong);
+  SetPercentilesMs(m, "tpot_ms_", {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}, c.tpot_ns,
+                   kNoneLong);
   const bool prefill = f.scenario.engine().prefill() != Engine::NONE;
   std::vector<int64_t> none;
-  SetPercentilesMs(m, "ttft_ms_", {{"p50", 0.5}, {"p99", 0.99}}, prefill ? c.ttft_ns : none,
-                   prefill ? kNoneFinished
-                           : "engine.prefill is NONE: a request's KV is there when it arrives");
+  SetPercentilesMs(
+      m, "ttft_ms_", {{"p50", 0.5}, {"p99", 0.99}}, prefill ? c.ttft_ns : none,
+      prefill ? kNoneFinished : "engine.prefill is NONE: a request's KV is there when it arrives");
   SetPercentilesMs(m, "queue_ms_", {{"p50", 0.5}, {"p99", 0.99}}, c.queue_ns, kNoneFinished);
   SetPercentilesMs(m, "request_latency_ms_", {{"p50", 0.5}, {"p99", 0.99}}, c.latency_ns,
                    kNoneFinished);
@@ -121,7 +125,8 @@ void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, RunResult* result
   hbm("HCA entries", plan.HcaBytes(promised), plan.HcaBytes(used));
   if (!plan.tiered) {
     hbm("CSA entries", plan.CsaBytes(promised), plan.CsaBytes(used));
-    const int64_t kv = plan.IndexBytes(promised) + plan.HcaBytes(promised) + plan.CsaBytes(promised);
+    const int64_t kv =
+        plan.IndexBytes(promised) + plan.HcaBytes(promised) + plan.CsaBytes(promised);
     const int64_t states = plan.BudgetBytes(promised) - kv;
     hbm("SWA pool, compressor states", states, states);
     return;
@@ -188,9 +193,9 @@ void SetAttention(Frame& f) {
     m.Set("coverage_prompt", 1.0);
     return;
   }
-  const absl::string_view reason = f.demand->coverage_known
-                                       ? "no whole sub-window of steps was counted"
-                                       : "the attention trace holds no selections of the full history";
+  const absl::string_view reason =
+      f.demand->coverage_known ? "no whole sub-window of steps was counted"
+                               : "the attention trace holds no selections of the full history";
   const bool known = f.demand->coverage_known && c.selections.all > 0;
   const auto misses = c.inactive.all + c.evicted.all;
   const auto misses_prompt = c.inactive.prompt + c.evicted.prompt;

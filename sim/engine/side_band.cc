@@ -18,7 +18,8 @@ void Replica::LaunchJob(SimTime now) {
     RequestState& request = At(slot);
     const int64_t step = Completed(request) - 1;
     const bool first = step == 0;
-    const int64_t entries = (request.context_tokens() + step + 1) * kPageEntries / plan_.page_tokens;
+    const int64_t entries =
+        (request.context_tokens() + step + 1) * kPageEntries / plan_.page_tokens;
     job_.ticks.push_back({slot, request.generation, step / request.demand->stride_steps, first});
     job_.entries += entries;
     if (first) job_.entries_first += entries;
@@ -69,8 +70,8 @@ void Replica::OnScored(SimTime now) {
 void Replica::StartRecall(SimTime now) {
   const int64_t bytes = job_.pages * plan_.recall_page_bytes;
   const int64_t pieces = job_.pages * plan_.recall_pieces;
-  const auto rate =
-      static_cast<int64_t>(link_model_.BatchedCopyRate(plan_.recall_page_bytes / plan_.recall_pieces, pieces));
+  const auto rate = static_cast<int64_t>(
+      link_model_.BatchedCopyRate(plan_.recall_page_bytes / plan_.recall_pieces, pieces));
   const int64_t cap = std::max<int64_t>(1, std::min(rate, recall_cap_bytes_per_s_));
   counters_.recall_bytes += bytes;
   job_.recall_alone = TransferDuration(bytes, std::min(cap, dram_bytes_per_s_));
@@ -105,14 +106,14 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   Activate(tick.slot, tick.window);
   if (!tick.first) return;
   if (sync()) {
-    ScheduleSteps(tick.slot);
+    ScheduleSteps(tick.slot, now);
   } else {
     joining_.push_back(tick.slot);
   }
 }
 
-// First sub-window that runs wholly under a set that changes now: the step in progress keeps the old
-// one, and a change counts from the next boundary between sub-windows.
+// First sub-window that runs wholly under a set that changes now: the step in progress keeps the
+// old one, and a change counts from the next boundary between sub-windows.
 int64_t Replica::NextWindowBoundary(const RequestState& request) const {
   const int64_t next_step = Completed(request) + (stepping_ && request.in_batch ? 1 : 0);
   return CeilDiv(std::max<int64_t>(0, next_step - 1), request.demand->stride_steps);
@@ -157,8 +158,9 @@ void Replica::HandleEvicted(SimTime now) {
 // The part of requests that had their first tick is the price of admission.
 void Replica::EndSyncWait(SimTime now) {
   const auto share = [](SimDuration d, int64_t part, int64_t whole) {
-    return whole == 0 ? SimDuration{}
-                      : SimDuration{static_cast<int64_t>(static_cast<__int128>(d.ns) * part / whole)};
+    return whole == 0
+               ? SimDuration{}
+               : SimDuration{static_cast<int64_t>(static_cast<__int128>(d.ns) * part / whole)};
   };
   const SimDuration index = job_.scored - job_.launched;
   const SimDuration recall = now - job_.scored;
@@ -191,7 +193,8 @@ void Replica::StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes
   ScheduleFlows();
 }
 
-// Puts the completion of every flow whose time has moved into the queue; older events of it are stale.
+// Puts the completion of every flow whose time has moved into the queue; older events of it are
+// stale.
 void Replica::ScheduleFlows() {
   for (int i = 0; i < kFlowCount; ++i) {
     const auto at = static_cast<size_t>(i);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
@@ -41,33 +42,39 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
     if (!workload.has_output_tokens()) output = std::max(output, c.output_tokens());
   }
   if (context + output > plan.tokens_max) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a request of %d + %d tokens does not fit: beside weights and pools one rank of %s has HBM for "
-        "%d tokens; lower workload.context_tokens, raise engine.tensor_parallel or choose other hardware",
-        context, output, scenario.hardware().gpu(), plan.tokens_max));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a request of %d + %d tokens does not fit: beside weights and pools one "
+                        "rank of %s has HBM for "
+                        "%d tokens; lower workload.context_tokens, raise engine.tensor_parallel or "
+                        "choose other hardware",
+                        context, output, scenario.hardware().gpu(), plan.tokens_max));
   }
   if (plan.tiered && CeilDiv(context + output, plan.page_tokens) > plan.host_pages_max) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a request of %d + %d tokens does not fit: the cold pool has host DRAM for %d tokens; lower "
-        "workload.context_tokens or raise node.host_bytes",
-        context, output, plan.host_pages_max * plan.page_tokens));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a request of %d + %d tokens does not fit: the cold pool has host DRAM for "
+                        "%d tokens; lower "
+                        "workload.context_tokens or raise node.host_bytes",
+                        context, output, plan.host_pages_max * plan.page_tokens));
   }
   return absl::OkStatus();
 }
 
-int32_t ThresholdCode(double threshold) { return static_cast<int32_t>(std::ceil(256.0 * threshold)); }
+int32_t ThresholdCode(double threshold) {
+  return static_cast<int32_t>(std::ceil(256.0 * threshold));
+}
 
 void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult* result) {
   const double asked = scenario.policy().threshold();
   const double used = ThresholdCode(asked) / 256.0;
   if (used != asked) {
-    result->add_notes(absl::StrFormat("policy.threshold %v is rounded up to %v, a multiple of 1/256",
-                                      asked, used));
+    result->add_notes(absl::StrFormat(
+        "policy.threshold %v is rounded up to %v, a multiple of 1/256", asked, used));
   }
   const int32_t stride = demand.profiles.front().stride_steps;
-  result->add_notes(absl::StrCat("coverage: a change of the active set counts from the next boundary of ",
-                                 stride, " steps of a request; its step 0 and a last part of under ",
-                                 stride, " steps are not counted"));
+  result->add_notes(
+      absl::StrCat("coverage: a change of the active set counts from the next boundary of ", stride,
+                   " steps of a request; its step 0 and a last part of under ", stride,
+                   " steps are not counted"));
 }
 
 void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
@@ -78,23 +85,27 @@ void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
     off_by_half += use.context_off;
   }
   if (wrapped > 0) {
-    result->add_notes(absl::StrCat("attention: requests ran past the end of their recorded profile and "
-                                   "went on at its start ",
-                                   wrapped, " times (", requests, " requests)"));
+    result->add_notes(
+        absl::StrCat("attention: requests ran past the end of their recorded profile and "
+                     "went on at its start ",
+                     wrapped, " times (", requests, " requests)"));
   }
   if (off_by_half > 0) {
-    result->add_notes(absl::StrCat("attention: ", off_by_half, " of ", requests,
-                                   " requests have a context more than 1.5 times shorter or longer than "
-                                   "the nearest recorded profile, which was not rescaled"));
+    result->add_notes(
+        absl::StrCat("attention: ", off_by_half, " of ", requests,
+                     " requests have a context more than 1.5 times shorter or longer than "
+                     "the nearest recorded profile, which was not rescaled"));
   }
 }
 
 void NoteModels(const Scenario& scenario, RunResult* result) {
   const StepModel& step = scenario.hardware().step_model();
-  result->add_notes(absl::StrCat("step time: ", step.fitted_to(),
-                                 step.evidence() == FITTED ? " (fitted)" : " (carried, not fitted)"));
+  result->add_notes(
+      absl::StrCat("step time: ", step.fitted_to(),
+                   step.evidence() == FITTED ? " (fitted)" : " (carried, not fitted)"));
   if (scenario.hardware().host_link().evidence() == EVIDENCE_UNKNOWN) {
-    result->add_notes("host link: the copy curve was measured on another card (H100) and is carried over");
+    result->add_notes(
+        "host link: the copy curve was measured on another card (H100) and is carried over");
   }
   if (!scenario.node().evidence().empty()) {
     result->add_notes(absl::StrCat("node: ", scenario.node().evidence()));
@@ -103,9 +114,10 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
 
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
   if (!outcome.warmup_end) {
-    result->add_notes(absl::StrCat("the run ended within the warm-up of ",
-                                   2 * scenario.policy().tau_steps(),
-                                   " steps: nothing is left out of the metrics"));
+    result->add_notes(
+        absl::StrCat("the run ended within the warm-up of ",
+                     scenario.engine().warmup_windows() * scenario.policy().tau_steps(),
+                     " steps: nothing is left out of the metrics"));
   }
   if (outcome.rejected > 0) {
     result->add_notes(absl::StrCat(outcome.rejected,

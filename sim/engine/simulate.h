@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+
 #include "reports/schema/result.pb.h"
 #include "scenarios/scenario.pb.h"
 #include "sim/demand/demand.h"
@@ -17,14 +18,14 @@ namespace tierscope {
 // Whether the scenario's policy needs an attention trace.
 bool NeedsDemand(const Scenario& scenario);
 
-// What to distil the attention trace for. Precondition: NeedsDemand. A threshold off the grid of 1/256
-// is rounded up; the result says so.
+// What to distil the attention trace for. Precondition: NeedsDemand. A threshold off the grid of
+// 1/256 is rounded up; the result says so.
 DemandSpec DemandSpecOf(const Scenario& scenario);
 
 struct SimulationInputs {
-  const WindowDemand* demand = nullptr;   // of DemandSpecOf(scenario); null when not NeedsDemand
-  const RequestTrace* requests = nullptr; // null when the scenario names no request trace
-  Observer* observer = nullptr;           // null: nobody watches
+  const WindowDemand* demand = nullptr;    // of DemandSpecOf(scenario); null when not NeedsDemand
+  const RequestTrace* requests = nullptr;  // null when the scenario names no request trace
+  Observer* observer = nullptr;            // null: nobody watches
 };
 
 struct Simulation {

@@ -30,7 +30,8 @@ WorkloadSource::WorkloadSource(const Scenario& scenario, const RequestTrace* tra
 void WorkloadSource::ScheduleTrace() {
   const size_t count = trace_->requests.size();
   trace_times_.resize(count);
-  std::vector<SimDuration> shift(static_cast<size_t>(std::max<int64_t>(1, trace_->conversation_count)));
+  std::vector<SimDuration> shift(
+      static_cast<size_t>(std::max<int64_t>(1, trace_->conversation_count)));
   const bool own_times = workload_.arrivals() == Workload::TRACE;
   SimDuration drawn;
   if (!own_times && trace_->conversation_count > 0) {
@@ -48,9 +49,8 @@ void WorkloadSource::ScheduleTrace() {
   }
   trace_order_.resize(count);
   std::iota(trace_order_.begin(), trace_order_.end(), 0u);
-  std::stable_sort(trace_order_.begin(), trace_order_.end(), [&](uint32_t a, uint32_t b) {
-    return trace_times_[a] < trace_times_[b];
-  });
+  std::stable_sort(trace_order_.begin(), trace_order_.end(),
+                   [&](uint32_t a, uint32_t b) { return trace_times_[a] < trace_times_[b]; });
 }
 
 SimDuration WorkloadSource::DrawGap() {
@@ -62,7 +62,8 @@ SimDuration WorkloadSource::DrawGap() {
   return DurationFromSeconds(mean_s / shape * rng_.NextGamma(shape));
 }
 
-// A request of the scenario's own making: its class by weight, its lengths from the workload where set.
+// A request of the scenario's own making: its class by weight, its lengths from the workload where
+// set.
 Arrival WorkloadSource::Shape(SimTime time, int32_t user) {
   Arrival arrival{time, workload_.context_tokens(), workload_.output_tokens(), user};
   if (workload_.classes_size() == 0) return arrival;
@@ -123,8 +124,7 @@ std::optional<Arrival> WorkloadSource::NextOfUser(int32_t user, SimTime now) {
     const std::vector<uint32_t>& turns = conversations_[place.conversation];
     if (place.request < turns.size()) {
       const uint32_t index = turns[place.request++];
-      const SimDuration think =
-          place.request == 1 ? SimDuration{} : trace_->requests[index].think;
+      const SimDuration think = place.request == 1 ? SimDuration{} : trace_->requests[index].think;
       return FromTrace(index, now + think, user);
     }
     place = {conversation_next_++, 0};

@@ -29,8 +29,8 @@ class WorkloadSource {
   // Arrivals known without waiting for a request to finish, in time order; nothing when they end.
   std::optional<Arrival> Next();
 
-  // Closed loop: what the user sends after its request finished at `now`. Nothing in an open loop or
-  // when the workload has ended.
+  // Closed loop: what the user sends after its request finished at `now`. Nothing in an open loop
+  // or when the workload has ended.
   std::optional<Arrival> AfterFinish(int32_t user, SimTime now);
 
  private:

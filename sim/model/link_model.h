@@ -1,10 +1,10 @@
 // Rate of a batched host-to-device copy, from a measured table.
 //
-// Inside the table: linear in log(piece) and log(descriptors) of log(rate). Fewer or more descriptors
-// than the table holds: its nearest row. Pieces beyond the last one: each descriptor costs what it
-// costs at that piece over the wire time at peak, so rate = piece / (overhead + piece / peak); the
-// H100 table obeys this from 24 KiB on (README.md beside this file). Pieces under the first one: the
-// time of the first piece.
+// Inside the table: linear in log(piece) and log(descriptors) of log(rate). Fewer or more
+// descriptors than the table holds: its nearest row. Pieces beyond the last one: each descriptor
+// costs what it costs at that piece over the wire time at peak, so rate = piece / (overhead + piece
+// / peak); the H100 table obeys this from 24 KiB on (README.md beside this file). Pieces under the
+// first one: the time of the first piece.
 #ifndef TIERSCOPE_SIM_MODEL_LINK_MODEL_H_
 #define TIERSCOPE_SIM_MODEL_LINK_MODEL_H_
 

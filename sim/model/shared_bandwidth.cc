@@ -19,15 +19,15 @@ void SharedBandwidth::Advance(SimTime now) {
   last_change_ = now;
 }
 
-// Water-filling: the flows with the smallest caps first; each gets its cap or an equal share of what
-// is left, whichever is less.
+// Water-filling: the flows with the smallest caps first; each gets its cap or an equal share of
+// what is left, whichever is less.
 void SharedBandwidth::ShareOut() {
   std::array<size_t, kFlowCount> order;
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(),
             [&](size_t a, size_t b) { return state_[a].cap < state_[b].cap; });
-  int64_t sharers = std::count_if(state_.begin(), state_.end(),
-                                  [](const State& state) { return state.cap > 0; });
+  int64_t sharers =
+      std::count_if(state_.begin(), state_.end(), [](const State& state) { return state.cap > 0; });
   int64_t left = capacity_;
   for (size_t i : order) {
     State& state = state_[i];

@@ -1,6 +1,7 @@
-// Processor sharing of one bandwidth among a few flows, each with a cap of its own: max-min fair, so a
-// flow that its cap holds back leaves the rest to the others. Used for host DRAM, which recall,
-// writeback and arriving KV draw on at once. All in bytes of one rank and integer nanoseconds.
+// Processor sharing of one bandwidth among a few flows, each with a cap of its own: max-min fair,
+// so a flow that its cap holds back leaves the rest to the others. Used for host DRAM, which
+// recall, writeback and arriving KV draw on at once. All in bytes of one rank and integer
+// nanoseconds.
 #ifndef TIERSCOPE_SIM_MODEL_SHARED_BANDWIDTH_H_
 #define TIERSCOPE_SIM_MODEL_SHARED_BANDWIDTH_H_
 
@@ -15,8 +16,8 @@ namespace tierscope {
 enum class Flow : uint8_t { kRecall, kWriteback, kIngest };
 inline constexpr int kFlowCount = 3;
 
-// At most one transfer of each kind at a time; callers queue the rest. Every change takes the current
-// time, which never goes back. Cost: constant.
+// At most one transfer of each kind at a time; callers queue the rest. Every change takes the
+// current time, which never goes back. Cost: constant.
 class SharedBandwidth {
  public:
   explicit SharedBandwidth(int64_t bytes_per_s) : capacity_(bytes_per_s) {}
@@ -27,8 +28,8 @@ class SharedBandwidth {
   void Finish(SimTime now, Flow flow);
 
   bool busy(Flow flow) const { return state_[Index(flow)].cap > 0; }
-  // When the flow ends if nothing else changes; kSimTimeNever when idle. A Start or Finish of another
-  // flow may move it: compare with what the event was scheduled for.
+  // When the flow ends if nothing else changes; kSimTimeNever when idle. A Start or Finish of
+  // another flow may move it: compare with what the event was scheduled for.
   SimTime CompletionTime(Flow flow) const;
   // Nanoseconds in which the flow was busy, up to the last change.
   SimDuration busy_total(Flow flow) const { return state_[Index(flow)].busy; }
@@ -37,7 +38,7 @@ class SharedBandwidth {
   struct State {
     int64_t left = 0;  // bytes, as of last_change_
     int64_t rate = 0;
-    int64_t cap = 0;   // 0 = idle
+    int64_t cap = 0;  // 0 = idle
     SimDuration busy;
   };
   static size_t Index(Flow flow) { return static_cast<size_t>(flow); }

@@ -40,9 +40,9 @@ StepTimeModel::StepTimeModel(const Scenario& scenario) {
   const double key_bytes = static_cast<double>(model.index_key_bytes());
   const double entry_bytes = static_cast<double>(model.kv_entry_bytes());
   const double attention_flop = model.query_heads() * 4.0 * model.head_dim();
-  scoring_ = MakeRoof(
-      model.csa_layers() * model.index_heads() * (2.0 * model.index_head_dim() + 2.0), fp8,
-      model.csa_layers() * key_bytes, bandwidth);
+  scoring_ =
+      MakeRoof(model.csa_layers() * model.index_heads() * (2.0 * model.index_head_dim() + 2.0), fp8,
+               model.csa_layers() * key_bytes, bandwidth);
   hca_ = MakeRoof(model.hca_layers() * attention_flop, bf16, model.hca_layers() * entry_bytes,
                   bandwidth);
   csa_ = MakeRoof(model.csa_layers() * attention_flop, bf16, model.csa_layers() * entry_bytes,

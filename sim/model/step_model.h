@@ -2,8 +2,9 @@
 //
 //   step = base + per_request * batch + scoring + HCA + CSA
 //
-// base and per_request are fitted (which rows, which device: StepModel.fitted_to in the scenario); the
-// other terms are rooflines, each max(flop / (efficiency * peak), bytes / (efficiency * bandwidth)):
+// base and per_request are fitted (which rows, which device: StepModel.fitted_to in the scenario);
+// the other terms are rooflines, each max(flop / (efficiency * peak), bytes / (efficiency *
+// bandwidth)):
 //   scoring  flop = csa_layers * index_heads * (2 * index_head_dim + 2) per scored entry (FP8)
 //            bytes = csa_layers * index_key_bytes per scored entry
 //   HCA      flop = hca_layers * query_heads * 4 * head_dim per entry (BF16; QK and PV)
@@ -11,8 +12,9 @@
 //   CSA      the same per entry over csa_layers, top_k + window_tokens entries a request
 //   level 1  flop = target_layers * memory_index_heads * 2 * memory_index_head_dim per entry (FP8)
 //            bytes = target_layers * index_key_bytes per entry
-// Source: facts on V4's dimensions and FlashMemory's report in README.md beside this file. KV, indexing
-// and attention are replicated on every tensor-parallel rank, so none of these terms shrinks with it.
+// Source: facts on V4's dimensions and FlashMemory's report in README.md beside this file. KV,
+// indexing and attention are replicated on every tensor-parallel rank, so none of these terms
+// shrinks with it.
 #ifndef TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
 #define TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
 
@@ -40,8 +42,8 @@ class StepTimeModel {
   SimDuration Step(const BatchWork& work) const;
 
   // Time of one level-1 job over the histories of its requests: launch, scoring, selection.
-  // `entries`: CSA entries over all requests of the job. scores = false: the policy has no indexer and
-  // only the launch remains.
+  // `entries`: CSA entries over all requests of the job. scores = false: the policy has no indexer
+  // and only the launch remains.
   SimDuration Level1(int64_t entries, bool scores) const;
 
   // HBM time that writing `bytes` of recalled pages takes.

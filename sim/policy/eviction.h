@@ -1,5 +1,5 @@
-// Eviction policies over a fixed set of slots [0, slot_count). The same code decides for the engine's
-// page reserve and for `tierscope cache`; what a slot holds is the caller's business.
+// Eviction policies over a fixed set of slots [0, slot_count). The same code decides for the
+// engine's page reserve and for `tierscope cache`; what a slot holds is the caller's business.
 //
 // Every policy has this shape (no virtual call: callers are templates over the policy):
 //   explicit P(int32_t slot_count);     all slots out

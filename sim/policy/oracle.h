@@ -1,5 +1,5 @@
-// Policy `oracle`: the pages that the next window will select from most; what a perfect indexer of the
-// same budget would get.
+// Policy `oracle`: the pages that the next window will select from most; what a perfect indexer of
+// the same budget would get.
 #ifndef TIERSCOPE_SIM_POLICY_ORACLE_H_
 #define TIERSCOPE_SIM_POLICY_ORACLE_H_
 
@@ -10,9 +10,9 @@
 
 namespace tierscope {
 
-// The forced pages and at most kmax others with demand above 0, the most demanded first, ties to the
-// lower page id, in rising order; returns how many. demand: [page_count], selections in the window.
-// `scratch` is reused between calls.
+// The forced pages and at most kmax others with demand above 0, the most demanded first, ties to
+// the lower page id, in rising order; returns how many. demand: [page_count], selections in the
+// window. `scratch` is reused between calls.
 template <typename Page>
 int32_t SelectMostDemandedPages(const uint32_t* demand, const ForcedPages& forced, int32_t kmax,
                                 std::vector<Page>& scratch, Page* pages) {

@@ -1,8 +1,9 @@
-// Page selection under `lsa`: the densest KMAX pages of a tick, beside the forced ones. Compiled for
-// host and device, so that simulator, reference and kernel take the same decision to the last tie.
+// Page selection under `lsa`: the densest KMAX pages of a tick, beside the forced ones. Compiled
+// for host and device, so that simulator, reference and kernel take the same decision to the last
+// tie.
 //
-// The decision needs only the 65-bin histogram of page densities (a page holds 64 entries): every page
-// denser than a cutoff is taken, and of the pages at the cutoff the first few by page id.
+// The decision needs only the 65-bin histogram of page densities (a page holds 64 entries): every
+// page denser than a cutoff is taken, and of the pages at the cutoff the first few by page id.
 #ifndef TIERSCOPE_SIM_POLICY_PAGE_SELECTION_H_
 #define TIERSCOPE_SIM_POLICY_PAGE_SELECTION_H_
 
@@ -29,7 +30,8 @@ struct ForcedPages {
 };
 
 // The pages of the oldest `sink_entries` and the newest `recency_entries` of a history of
-// `entry_count` entries. The newest page is forced even when recency_entries is 0: it is still open.
+// `entry_count` entries. The newest page is forced even when recency_entries is 0: it is still
+// open.
 TIERSCOPE_HOST_DEVICE inline ForcedPages ForcedPagesOf(int64_t entry_count, int64_t sink_entries,
                                                        int64_t recency_entries) {
   const auto pages = static_cast<int32_t>((entry_count + kPageEntries - 1) / kPageEntries);
@@ -47,8 +49,8 @@ struct DensityCutoff {
   int32_t ties;
 };
 
-// The cutoff that takes min(kmax, pages with density >= 1) pages. `bins[d]` counts the candidate pages
-// of density d, d = 0..64.
+// The cutoff that takes min(kmax, pages with density >= 1) pages. `bins[d]` counts the candidate
+// pages of density d, d = 0..64.
 TIERSCOPE_HOST_DEVICE inline DensityCutoff FindDensityCutoff(const int32_t* bins, int32_t kmax) {
   int32_t left = kmax;
   for (int32_t density = kPageEntries; density >= 1; --density) {
@@ -58,9 +60,9 @@ TIERSCOPE_HOST_DEVICE inline DensityCutoff FindDensityCutoff(const int32_t* bins
   return {0, 0};
 }
 
-// Writes the taken pages to `pages` in rising order and returns how many: the forced pages and at most
-// `kmax` others with density above 0, the densest first, ties to the lower page id.
-// density: [page_count], 0..64. pages: room for page_count. Cost: two passes over the pages.
+// Writes the taken pages to `pages` in rising order and returns how many: the forced pages and at
+// most `kmax` others with density above 0, the densest first, ties to the lower page id. density:
+// [page_count], 0..64. pages: room for page_count. Cost: two passes over the pages.
 template <typename Page>
 int32_t SelectDensestPages(const uint8_t* density, const ForcedPages& forced, int32_t kmax,
                            Page* pages) {

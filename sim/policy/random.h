@@ -1,4 +1,5 @@
-// Policy `random`: forced pages and kmax random others; what an indexer that knows nothing would get.
+// Policy `random`: forced pages and kmax random others; what an indexer that knows nothing would
+// get.
 #ifndef TIERSCOPE_SIM_POLICY_RANDOM_H_
 #define TIERSCOPE_SIM_POLICY_RANDOM_H_
 
@@ -9,8 +10,8 @@
 
 namespace tierscope {
 
-// The forced pages and min(kmax, others) others, each set equally likely, in rising order; returns how
-// many. Selection sampling (Knuth, TAOCP 3.4.2, algorithm S): one draw a page.
+// The forced pages and min(kmax, others) others, each set equally likely, in rising order; returns
+// how many. Selection sampling (Knuth, TAOCP 3.4.2, algorithm S): one draw a page.
 template <typename Page>
 int32_t SelectRandomPages(const ForcedPages& forced, int32_t kmax, Rng& rng, Page* pages) {
   int32_t taken = 0;

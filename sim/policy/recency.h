@@ -1,4 +1,5 @@
-// Policy `recency`: the newest pages, as many as `lsa` may take; the baseline that needs no indexer.
+// Policy `recency`: the newest pages, as many as `lsa` may take; the baseline that needs no
+// indexer.
 #ifndef TIERSCOPE_SIM_POLICY_RECENCY_H_
 #define TIERSCOPE_SIM_POLICY_RECENCY_H_
 

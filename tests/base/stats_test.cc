@@ -1,6 +1,7 @@
 #include "sim/base/stats.h"
 
 #include "gtest/gtest.h"
+
 #include "sim/base/rng.h"
 
 namespace tierscope {

@@ -9,7 +9,8 @@ TEST(UnitsTest, TransferDurationRoundsUp) {
   EXPECT_EQ(TransferDuration(1, 1'000'000'000).ns, 1);
   EXPECT_EQ(TransferDuration(10, 3'000'000'000).ns, 4);  // 3.33 ns
   EXPECT_EQ(TransferDuration(0, 5).ns, 0);
-  EXPECT_EQ(TransferDuration(784'896, 55'600'000'000).ns, 14'117);  // one V4-Flash page at PCIe peak
+  EXPECT_EQ(TransferDuration(784'896, 55'600'000'000).ns,
+            14'117);  // one V4-Flash page at PCIe peak
 }
 
 TEST(UnitsTest, NoOverflowAtPetabytes) {

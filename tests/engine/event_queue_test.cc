@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gtest/gtest.h"
+
 #include "sim/base/rng.h"
 
 namespace tierscope {
@@ -39,8 +40,8 @@ TEST(EventQueueTest, AgreesWithAStableSort) {
         queue.Push(key, phase, next++);
         continue;
       }
-      const auto least = std::min_element(
-          pending.begin(), pending.end(), [](const Item& a, const Item& b) {
+      const auto least =
+          std::min_element(pending.begin(), pending.end(), [](const Item& a, const Item& b) {
             return std::tie(a.key, a.phase, a.subject) < std::tie(b.key, b.phase, b.subject);
           });
       ASSERT_EQ(queue.Pop().subject, least->subject);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "gtest/gtest.h"
+
 #include "sim/base/rng.h"
 
 namespace tierscope {

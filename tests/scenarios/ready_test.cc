@@ -68,6 +68,20 @@ TEST(ReadyTest, FullIsTheSameLoad) {
   EXPECT_EQ(ScenarioDigest(switched), ScenarioDigest(lsa));
 }
 
+// A length for all requests would outrank the classes.
+TEST(ReadyTest, TheMixDrawsItsLengthsFromItsClasses) {
+  const Workload mix = Load("h20_mix").value().workload();
+  EXPECT_FALSE(mix.has_context_tokens());
+  EXPECT_FALSE(mix.has_output_tokens());
+  ASSERT_EQ(mix.classes_size(), 3);
+  EXPECT_EQ(mix.classes(0).context_tokens(), 32 * 1024);
+  EXPECT_EQ(mix.classes(1).context_tokens(), 128 * 1024);
+  EXPECT_EQ(mix.classes(2).context_tokens(), 512 * 1024);
+  const Workload trace = Load("h20_trace").value().workload();
+  EXPECT_FALSE(trace.has_context_tokens());
+  EXPECT_FALSE(trace.has_output_tokens());
+}
+
 struct HeldPath {
   const char* set;
   std::function<bool(const Scenario&)> holds;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/text_format.h"
+
 #include "sim/base/check.h"
 
 namespace tierscope::testing {
@@ -37,7 +38,8 @@ constexpr char kToy[] = R"(
   }
   workload { concurrency: 1 ramp_start: false }
   policy { recency_entries: 0 page_kmax: 4 reserve_entries: 6400 phase: OWN_STEPS }
-  engine { tensor_parallel: 1 hbm_usable_fraction: 1 level1_interference: 0 recall_interference: 0 }
+  engine { tensor_parallel: 1 hbm_usable_fraction: 1 level1_interference: 0 recall_interference: 0
+    warmup_windows: 0 }
 )";
 
 std::string Ms(SimTime t) { return absl::StrFormat("%g", ToMilliseconds(t)); }
@@ -88,11 +90,14 @@ WindowDemand ToyDemand(const Scenario& scenario, int32_t prompt_pages, int32_t s
 
 std::string Diary::text() const { return absl::StrJoin(lines_, "\n"); }
 
-void Diary::WarmupEnded(SimTime now) { lines_.push_back(absl::StrCat(Ms(now), " warm-up ended")); }
+void Diary::WarmupEnded(SimTime now) {
+  if (now > SimTime{}) lines_.push_back(absl::StrCat(Ms(now), " warm-up ended"));
+}
 
 void Diary::Step(SimTime begin, SimDuration length, SimDuration interference, int64_t requests) {
   lines_.push_back(absl::StrCat(Ms(begin), " step of ", requests, " for ", Ms(length)));
-  if (interference.ns > 0) absl::StrAppend(&lines_.back(), " (interference ", Ms(interference), ")");
+  if (interference.ns > 0)
+    absl::StrAppend(&lines_.back(), " (interference ", Ms(interference), ")");
 }
 
 void Diary::Wait(SimTime begin, SimTime end, const char* cause) {

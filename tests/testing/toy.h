@@ -1,6 +1,7 @@
 // A world with round numbers, so that the times of a test can be worked out by hand:
-//   a step takes 10 ms whatever the batch, a level-1 job scores for 1 ms, a page is 1 MB, the host link
-//   moves 1 page per ms, host DRAM 2 pages per ms, 4 tokens make an entry and 256 a page; one rank.
+//   a step takes 10 ms whatever the batch, a level-1 job scores for 1 ms, a page is 1 MB, the host
+//   link moves 1 page per ms, host DRAM 2 pages per ms, 4 tokens make an entry and 256 a page; one
+//   rank.
 #ifndef TIERSCOPE_TESTS_TESTING_TOY_H_
 #define TIERSCOPE_TESTS_TESTING_TOY_H_
 
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+
 #include "scenarios/scenario.pb.h"
 #include "sim/demand/demand.h"
 #include "sim/demand/distil.h"
@@ -22,14 +24,15 @@ namespace tierscope::testing {
 // The toy world with `more`, a Scenario in text format, merged over it.
 Scenario ToyScenario(const std::string& more);
 
-// One profile, described per sub-window: the pages scored high at its tick and the selections in it.
+// One profile, described per sub-window: the pages scored high at its tick and the selections in
+// it.
 struct ToyWindow {
   std::vector<PageIndex> scored_pages;
   std::vector<std::pair<PageIndex, int>> selections;  // page, count per step
 };
 
-// A profile of `windows` sub-windows of `stride` steps behind a prompt of whole pages, distilled under
-// the scenario's policy.
+// A profile of `windows` sub-windows of `stride` steps behind a prompt of whole pages, distilled
+// under the scenario's policy.
 WindowDemand ToyDemand(const Scenario& scenario, int32_t prompt_pages, int32_t stride,
                        const std::vector<ToyWindow>& windows);
 
@@ -39,6 +42,7 @@ class Diary : public Observer {
   const std::vector<std::string>& lines() const { return lines_; }
   std::string text() const;
 
+  void Progress(SimTime) override {}
   void WarmupEnded(SimTime now) override;
   void Step(SimTime begin, SimDuration length, SimDuration interference, int64_t requests) override;
   void Wait(SimTime begin, SimTime end, const char* cause) override;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -10,27 +11,13 @@
 #include "gtest/gtest.h"
 
 #include "sim/base/rng.h"
+#include "tests/traces/trace_testing.h"
 #include "traces/container_verify.h"
 
 namespace tierscope {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
-
-std::string TempPath(const std::string& name) {
-  return std::filesystem::path(::testing::TempDir()) /
-         (std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + "-" +
-          name);
-}
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
-void WriteFile(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
 
 // Records that differ from each other and compress badly; `filler` words each.
 std::vector<TraceRecord> MakeRecords(int count, int filler) {
@@ -43,31 +30,6 @@ std::vector<TraceRecord> MakeRecords(int count, int filler) {
     for (int j = 0; j < filler; ++j) request->add_block_ids(rng.NextUint64());
   }
   return records;
-}
-
-void WriteContainer(const std::string& path, const std::vector<TraceRecord>& records) {
-  auto writer = ContainerWriter::Open(path);
-  ASSERT_TRUE(writer.ok()) << writer.status();
-  for (const TraceRecord& record : records) ASSERT_TRUE((*writer)->Append(record).ok());
-  ASSERT_TRUE((*writer)->Finish().ok());
-}
-
-struct ReadResult {
-  std::vector<TraceRecord> records;
-  absl::Status status;
-};
-
-ReadResult ReadContainer(const std::string& path) {
-  ReadResult result;
-  auto reader = ContainerReader::Open(path);
-  if (!reader.ok()) return {{}, reader.status()};
-  TraceRecord record;
-  for (;;) {
-    auto more = (*reader)->Next(&record);
-    if (!more.ok()) result.status = more.status();
-    if (!more.ok() || !*more) return result;
-    result.records.push_back(record);
-  }
 }
 
 bool IsPrefix(const std::vector<TraceRecord>& part, const std::vector<TraceRecord>& whole) {
@@ -216,6 +178,34 @@ TEST_F(DamageTest, EveryCut) {
 TEST_F(DamageTest, BytesBehindTheEndAndFileTwice) {
   ExpectDetected(whole_ + "x", whole_.size());
   ExpectDetected(whole_ + whole_, whole_.size());
+}
+
+// A file whose index is consistent with itself but lies about the frames: written on purpose.
+TEST_F(DamageTest, LyingIndex) {
+  const container::Index right = (*ContainerReader::Open(path_))->index();
+  const size_t index_bytes = container::EncodeIndex(right).size();
+  const std::function<void(container::Index*)> lies[] = {
+      [](auto* index) { index->record_count += 1; },
+      [](auto* index) { index->frames[0].records += 1, index->record_count += 1; },
+      [](auto* index) { index->frames[0].records -= 1, index->record_count -= 1; },
+      [](auto* index) { index->frames[0].records = index->record_count = int64_t{1} << 62; },
+      [](auto* index) { index->frames[0].offset += 1; },
+      [](auto* index) { index->frames[0].offset = -1; },
+      [](auto* index) { index->frames[0].compressed_bytes -= 1; },
+      [](auto* index) { index->frames[0].compressed_bytes = int64_t{1} << 62; },
+      [](auto* index) { index->frames[0].raw_bytes += 1; },
+      [](auto* index) { index->frames[0].raw_bytes -= 1; },
+      [](auto* index) { index->frames[0].raw_bytes = int64_t{1} << 62; },
+      [](auto* index) { index->frames[0].digest += 1; },
+      [](auto* index) { index->frames.push_back(index->frames[0]); },
+      [](auto* index) { index->frames.clear(); },
+  };
+  for (const auto& lie : lies) {
+    container::Index index = right;
+    lie(&index);
+    ExpectDetected(whole_.substr(0, whole_.size() - index_bytes) + container::EncodeIndex(index),
+                   0);
+  }
 }
 
 class RecoverTest : public ::testing::Test {

@@ -1,0 +1,272 @@
+// Each refusal with its whole message, and that its neighbour inside the range is accepted.
+#include "scenarios/validate.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+
+#include "scenarios/fields.h"
+#include "scenarios/ranges.h"
+#include "tests/scenarios/scenario_text.h"
+
+namespace tierscope {
+namespace {
+
+std::string SetRefusal(const std::string& set) { return Refusal(SmallScenario(), {set}); }
+
+TEST(RangesTest, EveryNumberOfTheSchemaHasOneRange) {
+  size_t numbers = 0;
+  for (const std::string& path : SchemaPaths(*Scenario::descriptor())) {
+    const auto is_path = [&](const Range& range) { return range.path == path; };
+    const auto rows = std::count_if(FieldRanges().begin(), FieldRanges().end(), is_path);
+    // The numeric ones, found by setting them: text, enums and flags refuse a real.
+    const std::string plain(path.substr(0, path.find("[]")));
+    const bool is_list_of_messages = absl::StrContains(path, "[].");
+    const std::string message =
+        is_list_of_messages ? "number" : SetRefusal(absl::StrCat(plain, "=nan"));
+    const bool numeric = absl::StrContains(message, "number") && !absl::EndsWith(path, ".name");
+    EXPECT_EQ(rows, numeric ? 1 : 0) << path << ": " << message;
+    numbers += numeric ? 1 : 0;
+  }
+  EXPECT_EQ(numbers, FieldRanges().size());
+}
+
+TEST(RangesTest, DefaultsAndPresetsLieWithin) { EXPECT_EQ(Refusal(SmallScenario()), "accepted"); }
+
+TEST(RangesTest, EndsOfTheRanges) {
+  const char* const cases[][3] = {
+      // accepted, refused, what the message demands
+      {"policy.tau_steps=1", "policy.tau_steps=0", "1 to 65536"},
+      {"policy.tau_steps=65536", "policy.tau_steps=65537", "1 to 65536"},
+      {"policy.threshold=0.001", "policy.threshold=0", "more than 0 and less than 1"},
+      {"policy.threshold=0.999", "policy.threshold=1", "more than 0 and less than 1"},
+      {"policy.page_kmax=1", "policy.page_kmax=0", "1 to 16777216"},
+      {"policy.recency_entries=0", "policy.recency_entries=-1", "0 to 16777216"},
+      {"workload.concurrency=1000000", "workload.concurrency=1000001", "0 to 1000000"},
+      {"workload.context_tokens=16777216", "workload.context_tokens=16777217", "1 to 16777216"},
+      {"workload.context_tokens=1", "workload.context_tokens=0", "1 to 16777216"},
+      {"workload.output_tokens=1", "workload.output_tokens=0", "1 to 16777216"},
+      {"workload.think_s=0", "workload.think_s=-1", "0 to 100000000"},
+      {"workload.attention.steps=1", "workload.attention.steps=0", "1 to 16777216"},
+      {"workload.attention.window_churn=1", "workload.attention.window_churn=1.01", "0 to 1"},
+      {"engine.simulated_s=100000000", "engine.simulated_s=100000001", "0 to 100000000"},
+      {"engine.hbm_usable_fraction=1", "engine.hbm_usable_fraction=1.5",
+       "more than 0 and at most 1"},
+      {"engine.hbm_usable_fraction=0.5", "engine.hbm_usable_fraction=0",
+       "more than 0 and at most 1"},
+      {"node.host_usable_fraction=1", "node.host_usable_fraction=0", "more than 0 and at most 1"},
+      {"hardware.host_link.peak_bytes_per_s=6e10", "hardware.host_link.peak_bytes_per_s=0",
+       "1 to 1e+18"},
+      {"hardware.step_model.scoring_efficiency=1", "hardware.step_model.scoring_efficiency=0",
+       "more than 0 and at most 1"},
+      {"engine.slo.ttft_ms=1", "engine.slo.ttft_ms=0", "more than 0 and at most 1000000000"},
+  };
+  for (const auto& [accepted, refused, demanded] : cases) {
+    EXPECT_EQ(SetRefusal(accepted), "accepted");
+    const std::string set = refused;
+    const size_t equals = set.find('=');
+    EXPECT_EQ(SetRefusal(set),
+              absl::StrCat("--set ", set.substr(0, equals), ": ", set.substr(equals + 1),
+                           " is out of range; give ", demanded));
+  }
+}
+
+TEST(RangesTest, AFilesValueIsNamedByItsPlace) {
+  EXPECT_EQ(Refusal(SmallScenario("policy {\n  tau_steps: 0\n}")),
+            "s.txtpb:6:3: policy.tau_steps: 0 is out of range; give 1 to 65536");
+  EXPECT_EQ(Refusal(SmallScenario("engine { graph_batch_sizes: [1, 0] }")).substr(0, 44),
+            "s.txtpb:5:10: engine.graph_batch_sizes[1]: 0");
+}
+
+TEST(RangesTest, NothingButFiniteNumbers) {
+  const char* const fields[] = {
+      "policy { threshold: ", "engine { simulated_s: ", "engine { level1_interference: ",
+      "engine { slo { tpot_ms: ", "engine { prefill_tokens_per_s: "};
+  for (const std::string field : fields) {
+    for (const char* value : {"nan", "inf", "-inf", "1e999"}) {
+      const std::string close = absl::StrContains(field, "slo") ? " } }" : " }";
+      const std::string message = Refusal(SmallScenario(absl::StrCat(field, value, close)));
+      EXPECT_TRUE(absl::StrContains(message, "is not finite; give a number")) << message;
+      EXPECT_TRUE(absl::StartsWith(message, "s.txtpb:5:")) << message;
+    }
+  }
+}
+
+TEST(RangesTest, WhatNoPresetGivesIsRequired) {
+  EXPECT_EQ(Refusal("workload { concurrency: 1 context_tokens: 1 output_tokens: 1 }"),
+            "model.csa_layers: is not given; give 1 to 10000 or name a model.preset");
+  EXPECT_EQ(Refusal("model { preset: \"v4_flash\" } hardware { preset: \"h200\" }"),
+            "node.gpus: is not given; give 1 to 1024 or name a node.preset");
+  EXPECT_EQ(Refusal("model { preset: \"v4_flash\" } hardware { hbm_bytes: 80000000000 }"),
+            "hardware.hbm_bytes_per_s: is not given; give 1 to 1e+18 or name a hardware.preset");
+}
+
+TEST(ValidateTest, Names) {
+  for (const char* name : {"a", "h20_lsa", "a-b.c", "2026"}) {
+    EXPECT_EQ(SetRefusal(absl::StrCat("name=", name)), "accepted") << name;
+  }
+  for (const char* name : {"a b", "a/b", "..", ".hidden", "a:b", "\"a\tb\""}) {
+    EXPECT_EQ(SetRefusal(absl::StrCat("name=", name)),
+              "--set name: is not a plain name; give up to 100 letters, digits, _ - and ., no "
+              "leading .");
+  }
+}
+
+struct RefusedSet {
+  const char* set;
+  const char* message;
+};
+
+TEST(ValidateTest, Workload) {
+  const RefusedSet cases[] = {
+      {"workload.concurrency=0",
+       "--set workload.concurrency: a closed loop needs a number of users; give 1 to 1000000"},
+      {"workload.arrivals=poisson",
+       "workload.requests_per_s: arrivals POISSON need a rate; give workload.requests_per_s"},
+      {"workload.arrivals=gamma",
+       "workload.requests_per_s: arrivals GAMMA need a rate; give workload.requests_per_s"},
+      {"workload.requests_per_s=2",
+       "--set workload.requests_per_s: has no effect with arrivals CLOSED_LOOP; remove it or "
+       "choose "
+       "POISSON or GAMMA"},
+      {"workload.arrivals=trace",
+       "workload.trace: is not given, and arrivals TRACE replay one; give --set "
+       "workload.trace=FILE"},
+      {"workload.context_tokens=none",
+       "--set workload.context_tokens: is not given; give it, or workload.classes, or "
+       "workload.trace"},
+      {"workload.output_tokens=none",
+       "--set workload.output_tokens: is not given; give it, or workload.classes, or "
+       "workload.trace"},
+      {"workload.attention.generator_preset=",
+       "workload.attention.trace: is not given, and policy LSA needs one; give it or "
+       "workload.attention.generator_preset"},
+      {"workload.trace=t.jsonl,workload.context_tokens=none",
+       "workload.attention.context_tokens: is empty, and a request trace has too many contexts for "
+       "a profile each; give a ladder such as [8192,65536,524288]"},
+      {"engine.simulated_s=0",
+       "--set engine.simulated_s: 0 runs to the end of the workload, and this one has none; give "
+       "engine.simulated_s, workload.request_limit or workload.trace"},
+  };
+  for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
+  for (const char* set :
+       {"engine.simulated_s=0,workload.request_limit=5",
+        "engine.simulated_s=0,workload.trace=t.jsonl",
+        "workload.arrivals=poisson,workload.requests_per_s=1,workload.concurrency=0",
+        "workload.arrivals=trace,workload.trace=t.jsonl,workload.concurrency=0",
+        "workload.attention.generator_preset=,workload.attention.trace=a.tsc",
+        "workload.attention.generator_preset=,policy.kind=full",
+        "workload.trace=t.jsonl,workload.context_tokens=none,workload.attention.context_tokens="
+        "1024"}) {
+    EXPECT_EQ(SetRefusal(set), "accepted") << set;
+  }
+}
+
+std::string WithClasses(const std::string& classes, const std::string& rest = "") {
+  return absl::StrCat(
+      "model { preset: \"v4_flash\" } hardware { preset: \"h20_141\" } node { preset: "
+      "\"node_8gpu\" }\n"
+      "workload { concurrency: 2 ",
+      rest, "\n", classes, " attention { generator_preset: \"v4_flash\" } }\n");
+}
+
+TEST(ValidateTest, Classes) {
+  EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 output_tokens: 1 }")), "accepted");
+  EXPECT_EQ(Refusal(WithClasses("classes { output_tokens: 1 }")),
+            "workload.classes[0].context_tokens: is not given; give it, or workload.context_tokens "
+            "for all classes");
+  EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 }")),
+            "workload.classes[0].output_tokens: is not given; give it, or workload.output_tokens "
+            "for all classes");
+  EXPECT_EQ(Refusal(WithClasses("classes { }", "context_tokens: 1 output_tokens: 1")), "accepted");
+  EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 output_tokens: 1 weight: 0 }")),
+            "s.txtpb:3:46: workload.classes[0].weight: 0 is out of range; give more than 0 and at "
+            "most 1000000000");
+  EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 output_tokens: 1 }"),
+                    {"workload.trace=t.jsonl"}),
+            "--set workload.trace: a trace and workload.classes exclude each other; remove one of "
+            "them");
+}
+
+TEST(ValidateTest, WeightsThatExceedTheHbm) {
+  EXPECT_EQ(SetRefusal("engine.tensor_parallel=1"),
+            "--set engine.tensor_parallel: model DeepSeek-V4-Flash needs 148.4 GB of weights per "
+            "rank at tensor_parallel=1, hardware NVIDIA H20 141GB offers 126.9 GB (141.0 GB x "
+            "hbm_usable_fraction 0.9): raise engine.tensor_parallel or choose other hardware");
+  EXPECT_EQ(SetRefusal("model.preset=v4_pro,hardware.preset=h100_sxm"),
+            "engine.tensor_parallel: model DeepSeek-V4-Pro needs 122.3 GB of weights per rank at "
+            "tensor_parallel=8, hardware NVIDIA H100 SXM offers 72.0 GB (80.0 GB x "
+            "hbm_usable_fraction 0.9): raise engine.tensor_parallel or choose other hardware");
+  EXPECT_EQ(SetRefusal("engine.tensor_parallel=2"), "accepted");
+}
+
+TEST(ValidateTest, PoolsThatLeaveNoRoom) {
+  // 80 GB: 76.0 of weights at TP2 fit, the reserve does not fit beside them.
+  EXPECT_EQ(
+      SetRefusal("hardware.hbm_bytes=80e9,engine.hbm_usable_fraction=1,"
+                 "engine.tensor_parallel=2"),
+      "policy.reserve_entries: 983040 entries are 12.1 GB; with 76.0 GB of weights and 5.3 GB "
+      "of fixed pools no request fits the 80.0 GB that the engine may use per rank: lower it, "
+      "raise engine.tensor_parallel or choose other hardware");
+  EXPECT_EQ(SetRefusal("hardware.hbm_bytes=80e9,engine.hbm_usable_fraction=1,"
+                       "engine.tensor_parallel=2,policy.kind=full"),
+            "accepted");
+}
+
+TEST(ValidateTest, TheReserveHoldsOneRequest) {
+  // 96 + 2,048 / 64 + 1 open = 129 pages of 64 entries.
+  EXPECT_EQ(SetRefusal("policy.reserve_entries=8256"), "accepted");
+  EXPECT_EQ(
+      SetRefusal("policy.reserve_entries=8255"),
+      "--set policy.reserve_entries: 8255 entries are 128 pages, and one request may hold 129 "
+      "(page_kmax, recency, sink and one open); raise it to 8256 or lower policy.page_kmax");
+}
+
+TEST(ValidateTest, Engine) {
+  const RefusedSet cases[] = {
+      {"engine.tensor_parallel=3",
+       "--set engine.tensor_parallel: 3 does not divide node.gpus (8); give a divisor of it"},
+      {"engine.tensor_parallel=16",
+       "--set engine.tensor_parallel: 16 does not divide node.gpus (8); give a divisor of it"},
+      {"engine.prefill=disaggregated",
+       "engine.prefill_tokens_per_s: is not given, and disaggregated prefill needs the rate of one "
+       "instance; give it or engine.prefill=NONE"},
+      {"engine.graph_batch_sizes=[1,4,4]",
+       "--set engine.graph_batch_sizes: 4 does not exceed the size before it; list sizes rising"},
+      {"engine.graph_batch_sizes=[1,0]",
+       "--set engine.graph_batch_sizes: 0 is out of range; give 1 to 1000000"},
+  };
+  for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
+  EXPECT_EQ(SetRefusal("engine.prefill=disaggregated,engine.prefill_tokens_per_s=1e5"), "accepted");
+  EXPECT_EQ(SetRefusal("engine.graph_batch_sizes=[1,4,8]"), "accepted");
+  EXPECT_EQ(Refusal(SmallScenario("engine { graph_batch_sizes: 4\n graph_batch_sizes: 2 }")),
+            "s.txtpb:6:2: engine.graph_batch_sizes[1]: 2 does not exceed the size before it; list "
+            "sizes rising");
+}
+
+TEST(ValidateTest, Hardware) {
+  EXPECT_EQ(SetRefusal("model.target_layers=22"),
+            "--set model.target_layers: 22 is more than model.csa_layers (21); give at most that");
+  EXPECT_EQ(SetRefusal("hardware.host_link.peak_bytes_per_s=5e10"),
+            "hardware/h20_141.txtpb:33:3: hardware.host_link.batched_copy[11]: 51800000000 bytes/s "
+            "is more than peak_bytes_per_s (50000000000); lower it or raise the peak");
+  const auto curve = [](const std::string& points) {
+    return absl::StrCat(
+        "model { preset: \"v4_flash\" } node { preset: \"node_8gpu\" }"
+        "workload { concurrency: 1 context_tokens: 1024 output_tokens: 1 } policy { kind: FULL }\n"
+        "hardware { preset: \"h20_141\" host_link {\n",
+        points, " } }");
+  };
+  const std::string point = "batched_copy { piece_bytes: 4 descriptors: 1 bytes_per_s: 8 }";
+  EXPECT_EQ(Refusal(curve(point)), "accepted");
+  EXPECT_EQ(Refusal(curve(point + "\n" + point)),
+            "s.txtpb:4:1: hardware.host_link.batched_copy[1]: repeats a piece size and descriptor "
+            "count; remove one of the two");
+  EXPECT_EQ(Refusal(curve("batched_copy { piece_bytes: 4 descriptors: 1 }\n" + point)),
+            "s.txtpb:3:1: hardware.host_link.batched_copy[0]: is incomplete; give piece_bytes, "
+            "descriptors and bytes_per_s");
+}
+
+}  // namespace
+}  // namespace tierscope
