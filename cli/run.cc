@@ -60,6 +60,7 @@ double SecondsSince(Clock::time_point begin) {
 
 absl::Status Prepare(const std::string& path, const RunOptions& options, Run& run) {
   TIERSCOPE_ASSIGN_OR_RETURN(run.scenario, LoadScenario(path, options.sets));
+  TIERSCOPE_RETURN_IF_ERROR(CheckMemory(run.scenario));
   if (NeedsDemand(run.scenario)) {
     TIERSCOPE_ASSIGN_OR_RETURN(run.attention, FindAttentionTrace(run.scenario));
     run.report.host.generate_wall_s = run.attention.generate_wall_s;

@@ -188,6 +188,11 @@ DemandSpec DemandSpecOf(const Scenario& scenario) {
   return spec;
 }
 
+absl::Status CheckMemory(const Scenario& scenario) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const MemoryPlan plan, MakeMemoryPlan(scenario));
+  return CheckRequestFits(scenario, plan);
+}
+
 absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationInputs& inputs) {
   TIERSCOPE_ASSIGN_OR_RETURN(const MemoryPlan plan, MakeMemoryPlan(scenario));
   TIERSCOPE_RETURN_IF_ERROR(CheckRequestFits(scenario, plan));

@@ -22,6 +22,9 @@ bool NeedsDemand(const Scenario& scenario);
 // 1/256 is rounded up; the result says so.
 DemandSpec DemandSpecOf(const Scenario& scenario);
 
+// The memory errors of Simulate, known without its inputs.
+absl::Status CheckMemory(const Scenario& scenario);
+
 struct SimulationInputs {
   const WindowDemand* demand = nullptr;    // of DemandSpecOf(scenario); null when not NeedsDemand
   const RequestTrace* requests = nullptr;  // null when the scenario names no request trace

@@ -116,7 +116,7 @@ TEST_F(RunVerbTest, RefusesWhatTheTraceCannotAnswer) {
 
 TEST_F(RunVerbTest, RefusesWrongScenarios) {
   const std::string run = Scenario("h20_lsa") + kSmall;
-  ExpectRefused(run + "--set policy.kmax=3", {"--set policy.kmax", "policy.page_kmax"});
+  ExpectRefused(run + "--set policy.page_kmx=3", {"--set policy.page_kmx", "policy.page_kmax"});
   ExpectRefused(
       run + "--set engine.tensor_parallel=1,hardware.preset=h100_sxm,policy.reserve_entries=65536",
       {"GB", "engine.tensor_parallel"});
