@@ -11,6 +11,7 @@
 #include "sim/base/status_macros.h"
 #include "traces/container.h"
 #include "traces/profile_checker.h"
+#include "traces/wire_record.h"
 
 namespace tierscope {
 namespace {
@@ -37,32 +38,12 @@ absl::Status ValidateTargets(const ProfileHeader& profile) {
   return absl::OkStatus();
 }
 
-// Sums `deltas` into `entries`. Every entry but the first must lie behind its predecessor.
-absl::Status DecodeDeltas(const Deltas& deltas, int64_t history_entries,
-                          std::vector<uint32_t>* entries) {
-  const auto count = static_cast<size_t>(deltas.size());
-  entries->resize(count);
-  const uint32_t* delta = deltas.data();
-  uint64_t entry = 0;  // 2^26 deltas below 2^32 cannot overflow
-  bool rises = true;
-  for (size_t i = 0; i < count; ++i) {
-    entry += delta[i];
-    rises &= delta[i] != 0 || i == 0;
-    (*entries)[i] = static_cast<uint32_t>(entry);
-  }
-  if (!rises) return Wrong("entries do not rise");
-  if (count > 0 && entry >= static_cast<uint64_t>(history_entries)) {
-    return Wrong("entry ", entry, " lies outside the history of ", history_entries, " entries");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckLength(const char* what, size_t length, size_t expected) {
   if (length == expected) return absl::OkStatus();
   return Wrong(length, " ", what, " for ", expected, " entries");
 }
 
-std::span<const uint8_t> AsSpan(const std::string& bytes) {
+std::span<const uint8_t> AsSpan(absl::string_view bytes) {
   return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
 }
 
@@ -81,20 +62,21 @@ class RecordVisitor {
  public:
   explicit RecordVisitor(AttentionVisitor* visitor) : visitor_(visitor) {}
 
-  absl::Status Visit(const TraceRecord& record) {
-    if (record.record_case() == TraceRecord::kProfile) return VisitProfile(record.profile());
-    if (record.record_case() == TraceRecord::kGap) {
-      return Wrong("records were lost here when the file was recovered");
+  // `bytes` is one serialized record, or damage.
+  absl::Status Visit(absl::string_view bytes) {
+    WireRecord wire;
+    if (ParseWireRecord(bytes, &wire)) return VisitWire(wire);
+    TraceRecord record;
+    if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      return Wrong("not a trace record");
     }
-    if (record.record_case() == TraceRecord::kRequests ||
-        record.record_case() == TraceRecord::kRequest) {
-      return Wrong("this is a request trace, expected an attention trace");
+    // A record that another writer encoded in its own way: into the usual one.
+    if (record.has_tick() || record.has_selection() || record.has_decision()) {
+      record.DiscardUnknownFields();
+      const std::string usual = record.SerializeAsString();
+      if (ParseWireRecord(usual, &wire)) return VisitWire(wire);
     }
-    if (!checker_.has_value()) return Wrong("no profile header before the first record");
-    if (record.record_case() == TraceRecord::kTick) return VisitTick(record.tick());
-    if (record.record_case() == TraceRecord::kSelection) return VisitSelection(record.selection());
-    if (record.record_case() == TraceRecord::kDecision) return VisitDecision(record.decision());
-    return Wrong("a record of no known kind; a newer tierscope may have written it");
+    return VisitOther(record);
   }
 
   absl::Status EndProfile() {
@@ -105,6 +87,32 @@ class RecordVisitor {
   }
 
  private:
+  absl::Status VisitWire(const WireRecord& record) {
+    if (!checker_.has_value()) return Wrong("no profile header before the first record");
+    switch (record.kind) {
+      case WireRecord::Kind::kTick:
+        return VisitTick(record);
+      case WireRecord::Kind::kSelection:
+        return VisitSelection(record);
+      case WireRecord::Kind::kDecision:
+        return VisitDecision(record);
+    }
+    return Wrong("a record of no known kind");
+  }
+
+  absl::Status VisitOther(const TraceRecord& record) {
+    if (record.record_case() == TraceRecord::kProfile) return VisitProfile(record.profile());
+    if (record.record_case() == TraceRecord::kGap) {
+      return Wrong("records were lost here when the file was recovered");
+    }
+    if (record.record_case() == TraceRecord::kRequests ||
+        record.record_case() == TraceRecord::kRequest) {
+      return Wrong("this is a request trace, expected an attention trace");
+    }
+    if (!checker_.has_value()) return Wrong("no profile header before the first record");
+    return Wrong("a record of no known kind; a newer tierscope may have written it");
+  }
+
   absl::Status VisitProfile(const ProfileHeader& profile) {
     TIERSCOPE_RETURN_IF_ERROR(EndProfile());
     TIERSCOPE_RETURN_IF_ERROR(ValidateProfileHeader(profile));
@@ -113,32 +121,32 @@ class RecordVisitor {
     return visitor_->OnProfile(profile_);
   }
 
-  absl::Status VisitTick(const ScoreTick& tick) {
-    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckTick(tick.step(), tick.target_layer()));
+  absl::Status VisitTick(const WireRecord& tick) {
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckTick(tick.step, tick.layer));
     TIERSCOPE_RETURN_IF_ERROR(
-        DecodeDeltas(tick.entry_delta(), HistoryEntries(profile_, tick.step()), &entries_));
-    TIERSCOPE_RETURN_IF_ERROR(CheckLength("codes", tick.codes().size(), entries_.size()));
-    const std::span<const uint8_t> codes = AsSpan(tick.codes());
+        DecodeDeltas(tick.deltas, HistoryEntries(profile_, tick.step), &entries_));
+    TIERSCOPE_RETURN_IF_ERROR(CheckLength("codes", tick.codes.size(), entries_.size()));
+    const std::span<const uint8_t> codes = AsSpan(tick.codes);
     uint8_t least = 255;
     for (const uint8_t code : codes) least = std::min(least, code);
     if (!codes.empty() && least < profile_.score_floor_code()) {
       return Wrong("score code ", static_cast<int>(least), " below the header's floor ",
                    profile_.score_floor_code());
     }
-    return visitor_->OnTick(tick.step(), tick.target_layer(), entries_, codes);
+    return visitor_->OnTick(tick.step, tick.layer, entries_, codes);
   }
 
-  absl::Status VisitSelection(const Selection& selection) {
-    const int32_t step = selection.step(), layer = selection.layer();
+  absl::Status VisitSelection(const WireRecord& selection) {
+    const int32_t step = selection.step, layer = selection.layer;
     TIERSCOPE_RETURN_IF_ERROR(checker_->CheckSelection(step, layer));
     TIERSCOPE_RETURN_IF_ERROR(
-        DecodeDeltas(selection.entry_delta(), HistoryEntries(profile_, step), &entries_));
-    TIERSCOPE_RETURN_IF_ERROR(CheckVotes(layer, AsSpan(selection.votes())));
+        DecodeDeltas(selection.deltas, HistoryEntries(profile_, step), &entries_));
+    TIERSCOPE_RETURN_IF_ERROR(CheckVotes(layer, AsSpan(selection.codes)));
     TIERSCOPE_RETURN_IF_ERROR(
-        visitor_->OnSelection(step, layer, entries_, AsSpan(selection.votes())));
-    if (selection.weights().empty()) return absl::OkStatus();
-    TIERSCOPE_RETURN_IF_ERROR(CheckLength("weights", selection.weights().size(), entries_.size()));
-    return visitor_->OnWeights(step, layer, entries_, AsSpan(selection.weights()));
+        visitor_->OnSelection(step, layer, entries_, AsSpan(selection.codes)));
+    if (selection.weights.empty()) return absl::OkStatus();
+    TIERSCOPE_RETURN_IF_ERROR(CheckLength("weights", selection.weights.size(), entries_.size()));
+    return visitor_->OnWeights(step, layer, entries_, AsSpan(selection.weights));
   }
 
   absl::Status CheckVotes(int32_t layer, std::span<const uint8_t> votes) const {
@@ -157,11 +165,12 @@ class RecordVisitor {
                        : Wrong(sum, " selections, top_k of the header allows ", most);
   }
 
-  absl::Status VisitDecision(const Decision& decision) {
-    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckDecision(decision.step()));
+  absl::Status VisitDecision(const WireRecord& decision) {
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckDecision(decision.step));
     TIERSCOPE_RETURN_IF_ERROR(
-        DecodeDeltas(decision.id_delta(), HistoryEntries(profile_, decision.step()), &entries_));
-    return visitor_->OnDecision(decision.step(), decision.is_pages(), entries_);
+        DecodeDeltas(decision.deltas, HistoryEntries(profile_, decision.step), &entries_));
+    const bool is_pages = decision.layer != 0;
+    return visitor_->OnDecision(decision.step, is_pages, entries_);
   }
 
   AttentionVisitor* visitor_;
@@ -214,11 +223,11 @@ absl::Status ReadAttentionTrace(const std::string& path, AttentionVisitor& visit
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<ContainerReader> reader,
                              ContainerReader::Open(path));
   RecordVisitor records(&visitor);
-  TraceRecord record;
+  absl::string_view bytes;
   for (;;) {
-    TIERSCOPE_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
+    TIERSCOPE_ASSIGN_OR_RETURN(const bool more, reader->NextBytes(&bytes));
     if (!more) break;
-    TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read() - 1, records.Visit(record)));
+    TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read() - 1, records.Visit(bytes)));
   }
   TIERSCOPE_RETURN_IF_ERROR(AtRecord(*reader, reader->records_read(), records.EndProfile()));
   if (reader->records_read() == 0) {

@@ -74,6 +74,8 @@ class ContainerReader {
   // Reads the next record into `record`; false at the end. Records before a damaged frame are read;
   // then the error names file, bytes and records, and every later call returns it again.
   absl::StatusOr<bool> Next(TraceRecord* record);
+  // The same without parsing: the record's serialized bytes, valid until the next call.
+  absl::StatusOr<bool> NextBytes(absl::string_view* bytes);
 
   // Of all records, known from Open on: the trace's identity in results. 16 hex digits.
   std::string digest() const;
@@ -85,8 +87,9 @@ class ContainerReader {
 
  private:
   ContainerReader(std::string path, std::FILE* file, container::Index index);
-  absl::StatusOr<bool> ReadRecord(TraceRecord* record);
+  absl::StatusOr<bool> ReadRecord(absl::string_view* bytes);
   absl::Status ReadFrame(const container::FrameInfo& frame);
+  absl::Status NotARecord() const;
   absl::Status Damaged(const container::FrameInfo& frame, absl::string_view what) const;
 
   std::string path_;

@@ -136,30 +136,40 @@ ContainerReader::~ContainerReader() {
 }
 
 absl::StatusOr<bool> ContainerReader::Next(TraceRecord* record) {
+  absl::string_view bytes;
+  TIERSCOPE_ASSIGN_OR_RETURN(const bool more, NextBytes(&bytes));
+  if (!more) return false;
+  if (record->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return true;
+  --records_read_;
+  first_error_ = NotARecord();
+  return first_error_;
+}
+
+absl::StatusOr<bool> ContainerReader::NextBytes(absl::string_view* bytes) {
   TIERSCOPE_RETURN_IF_ERROR(first_error_);
-  absl::StatusOr<bool> result = ReadRecord(record);
+  absl::StatusOr<bool> result = ReadRecord(bytes);
   first_error_ = result.status();
   return result;
 }
 
-absl::StatusOr<bool> ContainerReader::ReadRecord(TraceRecord* record) {
+absl::StatusOr<bool> ContainerReader::ReadRecord(absl::string_view* bytes) {
   if (frame_records_left_ == 0) {
     if (next_frame_ == index_.frames.size()) return false;
     TIERSCOPE_RETURN_IF_ERROR(ReadFrame(index_.frames[next_frame_]));
     frame_records_left_ = index_.frames[next_frame_].records;
     ++next_frame_;
   }
-  const FrameInfo& frame = index_.frames[next_frame_ - 1];
-  absl::string_view bytes;
-  if (!cursor_.Next(&bytes) ||
-      !record->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return Damaged(frame, absl::StrCat("record ", records_read_, " is not a trace record"));
-  }
+  if (!cursor_.Next(bytes)) return NotARecord();
   ++records_read_;
   if (--frame_records_left_ == 0 && !cursor_.done()) {
-    return Damaged(frame, "there are bytes behind the last record");
+    return Damaged(index_.frames[next_frame_ - 1], "there are bytes behind the last record");
   }
   return true;
+}
+
+absl::Status ContainerReader::NotARecord() const {
+  return Damaged(index_.frames[next_frame_ - 1],
+                 absl::StrCat("record ", records_read_, " is not a trace record"));
 }
 
 absl::Status ContainerReader::ReadFrame(const FrameInfo& frame) {

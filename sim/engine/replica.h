@@ -90,6 +90,7 @@ class Replica {
     int32_t generation;
     int64_t window;
     bool first;
+    uint32_t tick = 0;  // Residency's number, once applied
   };
   // The level-1 job in flight: score, select, recall, publish.
   struct Job {
@@ -155,7 +156,7 @@ class Replica {
   void StartRecall(SimTime now);
   void Publish(SimTime now);
   void PublishTick(const TickRef& tick, SimTime now);
-  void Activate(int32_t slot, int64_t window);
+  void Activate(int32_t slot, int64_t window, uint32_t tick);
   void EndSyncWait(SimTime now);
   int64_t NextWindowBoundary(const RequestState& request) const;
   void HandleEvicted(SimTime now);

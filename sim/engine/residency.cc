@@ -64,8 +64,9 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     block = eviction.Evict();
     TIERSCOPE_CHECK(block >= 0);
     const Block& victim = blocks_[static_cast<size_t>(block)];
-    slots_[static_cast<size_t>(victim.slot)].block_of[victim.page] = -1;
-    evicted_.push_back({victim.slot, victim.page});
+    Slot& owner = slots_[static_cast<size_t>(victim.slot)];
+    owner.block_of[victim.page] = -1;
+    evicted_.push_back({victim.slot, victim.page, owner.wanted_at[victim.page]});
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
   if (!pinned) eviction.Insert(block);

@@ -27,6 +27,7 @@ namespace tierscope {
 struct EvictedPage {
   int32_t slot;
   PageIndex page;
+  uint32_t wanted_at;  // number of the last tick that wanted it, 0 = none
 };
 
 class Residency {
@@ -42,6 +43,9 @@ class Residency {
   // are used, missing ones get a block each, evicting where none is free. Returns the pages to
   // recall. Precondition in protected mode: the want lists of all open slots fit the reserve.
   int32_t Want(int32_t slot, std::span<const PageIndex> pages);
+
+  // The number of the last tick applied, over all slots.
+  uint32_t tick() const { return tick_; }
 
   // A page starts to fill with generated entries: it gets a block without a recall. The page that
   // was open before is sealed.

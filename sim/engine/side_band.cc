@@ -24,7 +24,7 @@ void Replica::LaunchJob(SimTime now) {
     job_.entries += entries;
     if (first) job_.entries_first += entries;
     if (request.pending_window >= 0) {
-      Activate(slot, request.pending_window);
+      Activate(slot, request.pending_window, request.pending_tick);
       request.pending_window = -1;
     }
     Record(kDigestTick, now, request.id, step);
@@ -48,11 +48,12 @@ void Replica::LaunchJob(SimTime now) {
 
 // Scores are there: pages are selected, blocks change hands, and the recall starts.
 void Replica::OnScored(SimTime now) {
-  for (const TickRef& tick : job_.ticks) {
+  for (TickRef& tick : job_.ticks) {
     const RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.demand->WantList(request.PositionOf(tick.window));
     const int32_t missing = residency_.Want(tick.slot, pages);
+    tick.tick = residency_.tick();
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
     if (tick.first) job_.pages_first += missing;
@@ -101,9 +102,10 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   Record(kDigestPublish, now, request.id, tick.window);
   if (policy_.publish() == Policy::NEXT_TICK && !tick.first) {
     request.pending_window = tick.window;
+    request.pending_tick = tick.tick;
     return;
   }
-  Activate(tick.slot, tick.window);
+  Activate(tick.slot, tick.window, tick.tick);
   if (!tick.first) return;
   if (sync()) {
     ScheduleSteps(tick.slot, now);
@@ -120,12 +122,13 @@ int64_t Replica::NextWindowBoundary(const RequestState& request) const {
 }
 
 // The set of tick `window` becomes the active one.
-void Replica::Activate(int32_t slot, int64_t window) {
+void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
   RequestState& request = At(slot);
   const int64_t boundary = NextWindowBoundary(request);
   request.Account(boundary, counters_);
   request.accounted_window = std::max(request.accounted_window, boundary);
   request.active_window = window;
+  request.active_tick = tick;
   request.lost.clear();
   const auto pages = request.demand->WantList(request.PositionOf(window));
   if (!plan_.protects_live) {
@@ -146,7 +149,7 @@ void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
     Record(kDigestEvict, now, request.id, evicted.page);
-    if (request.active_window < 0) continue;
+    if (request.active_window < 0 || evicted.wanted_at < request.active_tick) continue;
     if (!request.demand->Wants(request.PositionOf(request.active_window), evicted.page)) continue;
     request.lost.push_back({evicted.page, NextWindowBoundary(request)});
   }
