@@ -124,7 +124,7 @@ class RecordVisitor {
   absl::Status VisitTick(const WireRecord& tick) {
     TIERSCOPE_RETURN_IF_ERROR(checker_->CheckTick(tick.step, tick.layer));
     TIERSCOPE_RETURN_IF_ERROR(
-        DecodeDeltas(tick.deltas, HistoryEntries(profile_, tick.step), &entries_));
+        DecodeDeltas(tick.deltas, HistoryEntries(profile_, tick.step), &buffer_, &entries_));
     TIERSCOPE_RETURN_IF_ERROR(CheckLength("codes", tick.codes.size(), entries_.size()));
     const std::span<const uint8_t> codes = AsSpan(tick.codes);
     uint8_t least = 255;
@@ -140,7 +140,7 @@ class RecordVisitor {
     const int32_t step = selection.step, layer = selection.layer;
     TIERSCOPE_RETURN_IF_ERROR(checker_->CheckSelection(step, layer));
     TIERSCOPE_RETURN_IF_ERROR(
-        DecodeDeltas(selection.deltas, HistoryEntries(profile_, step), &entries_));
+        DecodeDeltas(selection.deltas, HistoryEntries(profile_, step), &buffer_, &entries_));
     TIERSCOPE_RETURN_IF_ERROR(CheckVotes(layer, AsSpan(selection.codes)));
     TIERSCOPE_RETURN_IF_ERROR(
         visitor_->OnSelection(step, layer, entries_, AsSpan(selection.codes)));
@@ -167,8 +167,8 @@ class RecordVisitor {
 
   absl::Status VisitDecision(const WireRecord& decision) {
     TIERSCOPE_RETURN_IF_ERROR(checker_->CheckDecision(decision.step));
-    TIERSCOPE_RETURN_IF_ERROR(
-        DecodeDeltas(decision.deltas, HistoryEntries(profile_, decision.step), &entries_));
+    TIERSCOPE_RETURN_IF_ERROR(DecodeDeltas(decision.deltas, HistoryEntries(profile_, decision.step),
+                                           &buffer_, &entries_));
     const bool is_pages = decision.layer != 0;
     return visitor_->OnDecision(decision.step, is_pages, entries_);
   }
@@ -176,7 +176,8 @@ class RecordVisitor {
   AttentionVisitor* visitor_;
   ProfileHeader profile_;
   std::optional<ProfileChecker> checker_;  // of the open profile
-  std::vector<uint32_t> entries_;
+  std::vector<uint32_t> buffer_;
+  std::span<const uint32_t> entries_;  // of the record being visited
 };
 
 // Adds file and record. Only damage (not a visitor's own refusal) gets the advice to replace the

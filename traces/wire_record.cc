@@ -126,27 +126,32 @@ bool ParseWireRecord(absl::string_view bytes, WireRecord* record) {
 }
 
 absl::Status DecodeDeltas(absl::string_view deltas, int64_t history_entries,
-                          std::vector<uint32_t>* entries) {
-  if (entries->size() < deltas.size()) entries->resize(deltas.size());
+                          std::vector<uint32_t>* buffer, std::span<const uint32_t>* entries) {
+  if (buffer->size() < deltas.size()) buffer->resize(deltas.size());
   const auto* p = reinterpret_cast<const uint8_t*>(deltas.data());
   const uint8_t* const end = p + deltas.size();
-  uint32_t* out = entries->data();
-  uint64_t entry = 0;  // 2^26 deltas below 2^32 cannot overflow
-  bool rises = true;
+  uint32_t* const begin = buffer->data();
+  uint32_t* out = begin;
+  uint64_t entry = 0;    // 2^26 deltas below 2^32 cannot overflow
+  int64_t standing = 0;  // deltas of 0
   while (p != end) {
-    uint32_t delta = *p;
+    uint32_t delta = p[0];
     if (delta < 0x80) {
       ++p;
+    } else if (end - p >= 2 && p[1] < 0x80) {
+      delta = (delta & 0x7f) | static_cast<uint32_t>(p[1]) << 7;
+      p += 2;
     } else if (!LongDelta(p, end, &delta)) {
       return absl::DataLossError("an entry delta is no 32-bit number");
     }
-    rises &= delta != 0 || out == entries->data();
+    standing += delta == 0 ? 1 : 0;
     entry += delta;
     *out++ = static_cast<uint32_t>(entry);
   }
-  entries->resize(static_cast<size_t>(out - entries->data()));
-  if (!rises) return absl::DataLossError("entries do not rise");
-  if (!entries->empty() && entry >= static_cast<uint64_t>(history_entries)) {
+  *entries = {begin, out};
+  const bool starts_at_0 = out != begin && *begin == 0;
+  if (standing > (starts_at_0 ? 1 : 0)) return absl::DataLossError("entries do not rise");
+  if (out != begin && entry >= static_cast<uint64_t>(history_entries)) {
     return absl::DataLossError(absl::StrCat("entry ", entry, " lies outside the history of ",
                                             history_entries, " entries"));
   }

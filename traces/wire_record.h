@@ -5,6 +5,7 @@
 #define TIERSCOPE_TRACES_WIRE_RECORD_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,10 +29,11 @@ struct WireRecord {
 // the generic parser decides what it is.
 bool ParseWireRecord(absl::string_view bytes, WireRecord* record);
 
-// Sums packed varints into `entries`. Every entry but the first must lie behind its predecessor and
-// all inside a history of `history_entries`. Cost: about 1 ns an entry.
+// Sums packed varints into `entries`, a view of `buffer`, which only ever grows. Every entry but
+// the first must lie behind its predecessor and all inside a history of `history_entries`. Cost:
+// about 1 ns an entry.
 absl::Status DecodeDeltas(absl::string_view deltas, int64_t history_entries,
-                          std::vector<uint32_t>* entries);
+                          std::vector<uint32_t>* buffer, std::span<const uint32_t>* entries);
 
 }  // namespace tierscope
 

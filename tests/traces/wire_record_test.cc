@@ -23,6 +23,7 @@ std::vector<uint32_t> RisingEntries(Rng& rng, uint64_t most_gap) {
 // What protobuf writes is read back the same, over gaps that take one to five bytes.
 TEST(WireRecordTest, ReadsWhatProtobufWrites) {
   Rng rng(4);
+  std::vector<uint32_t> buffer;
   for (int round = 0; round < 2000; ++round) {
     const std::vector<uint32_t> entries =
         RisingEntries(rng, uint64_t{1} << (1 + rng.NextBelow(31)));
@@ -47,9 +48,9 @@ TEST(WireRecordTest, ReadsWhatProtobufWrites) {
     const std::string expected(codes.begin(), codes.end());
     EXPECT_EQ(std::string(wire.codes), expected);
     EXPECT_EQ(std::string(wire.weights), is_tick ? "" : expected);
-    std::vector<uint32_t> decoded = {1, 2, 3};  // what was there before does not stay
-    ASSERT_TRUE(DecodeDeltas(wire.deltas, int64_t{1} << 32, &decoded).ok());
-    EXPECT_EQ(decoded, entries);
+    std::span<const uint32_t> decoded;
+    ASSERT_TRUE(DecodeDeltas(wire.deltas, int64_t{1} << 32, &buffer, &decoded).ok());
+    EXPECT_EQ(std::vector<uint32_t>(decoded.begin(), decoded.end()), entries);
   }
 }
 
@@ -69,8 +70,9 @@ TEST(WireRecordTest, NeverReadsWhatProtobufReadsDifferently) {
     }
     WireRecord wire;
     if (!ParseWireRecord(bytes, &wire)) continue;
-    std::vector<uint32_t> entries;
-    const bool decoded = DecodeDeltas(wire.deltas, int64_t{1} << 32, &entries).ok();
+    std::vector<uint32_t> buffer;
+    std::span<const uint32_t> entries;
+    const bool decoded = DecodeDeltas(wire.deltas, int64_t{1} << 32, &buffer, &entries).ok();
     TraceRecord parsed;
     if (!parsed.ParseFromString(bytes)) {
       ASSERT_FALSE(decoded);  // cut inside the packed deltas, which only DecodeDeltas looks at
@@ -106,12 +108,17 @@ TEST(WireRecordTest, LeavesOtherEncodingsToTheGenericParser) {
 }
 
 TEST(WireRecordTest, DeltasMustRiseAndStayInside) {
-  std::vector<uint32_t> entries;
-  EXPECT_TRUE(DecodeDeltas(absl::string_view("\0\1", 2), 2, &entries).ok());
-  EXPECT_FALSE(DecodeDeltas(absl::string_view("\1\0", 2), 10, &entries).ok());
-  EXPECT_FALSE(DecodeDeltas(absl::string_view("\1\1", 2), 2, &entries).ok());
-  EXPECT_FALSE(DecodeDeltas("\x80", 10, &entries).ok());
-  EXPECT_FALSE(DecodeDeltas("\xff\xff\xff\xff\x7f", int64_t{1} << 40, &entries).ok());
+  const auto decodes = [](absl::string_view deltas, int64_t history_entries) {
+    std::vector<uint32_t> buffer;
+    std::span<const uint32_t> entries;
+    return DecodeDeltas(deltas, history_entries, &buffer, &entries).ok();
+  };
+  EXPECT_TRUE(decodes(absl::string_view("\0\1", 2), 2));
+  EXPECT_FALSE(decodes(absl::string_view("\0\0", 2), 2));
+  EXPECT_FALSE(decodes(absl::string_view("\1\0", 2), 10));
+  EXPECT_FALSE(decodes(absl::string_view("\1\1", 2), 2));
+  EXPECT_FALSE(decodes("\x80", 10));
+  EXPECT_FALSE(decodes("\xff\xff\xff\xff\x7f", int64_t{1} << 40));
 }
 
 }  // namespace
