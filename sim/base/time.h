@@ -36,10 +36,10 @@ constexpr SimDuration operator-(SimTime a, SimTime b) { return {a.ns - b.ns}; }
 constexpr SimDuration DurationFromSeconds(double s) {
   return {static_cast<int64_t>(s * 1e9 + (s < 0 ? -0.5 : 0.5))};
 }
-constexpr double ToSeconds(SimDuration d) { return static_cast<double>(d.ns) * 1e-9; }
-constexpr double ToMilliseconds(SimDuration d) { return static_cast<double>(d.ns) * 1e-6; }
-constexpr double ToSeconds(SimTime t) { return static_cast<double>(t.ns) * 1e-9; }
-constexpr double ToMilliseconds(SimTime t) { return static_cast<double>(t.ns) * 1e-6; }
+constexpr double ToSeconds(SimDuration d) { return static_cast<double>(d.ns) / 1e9; }
+constexpr double ToMilliseconds(SimDuration d) { return static_cast<double>(d.ns) / 1e6; }
+constexpr double ToSeconds(SimTime t) { return static_cast<double>(t.ns) / 1e9; }
+constexpr double ToMilliseconds(SimTime t) { return static_cast<double>(t.ns) / 1e6; }
 
 }  // namespace tierscope
 

@@ -40,7 +40,7 @@ void SetPercentilesMs(MetricSet& metrics, absl::string_view stem,
     if (samples_ns.empty()) {
       metrics.SetAbsent(name, reason);
     } else {
-      metrics.Set(name, static_cast<double>(Percentile(samples_ns, q)) * 1e-6);
+      metrics.Set(name, static_cast<double>(Percentile(samples_ns, q)) / 1e6);
     }
   }
 }
@@ -59,7 +59,7 @@ void SetLoad(Frame& f) {
   m.Set("requests_rejected", static_cast<double>(f.outcome.rejected));
   const double decode_s = ToSeconds(c.decode);
   SetOrAbsent(m, "concurrency_mean", c.steps > 0,
-              static_cast<double>(c.request_ns) * 1e-9 / decode_s, kNoStep);
+              static_cast<double>(c.request_ns) / 1e9 / decode_s, kNoStep);
 }
 
 void SetSpeed(Frame& f) {
@@ -74,9 +74,9 @@ void SetSpeed(Frame& f) {
               static_cast<double>(c.slo_met) / f.counted_s, "the scenario sets no engine.slo");
   SetOrAbsent(m, "step_ms_mean", any, ToMilliseconds(c.decode) / static_cast<double>(c.steps),
               kNoStep);
-  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) * 1e-6,
+  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) / 1e6,
               kNoStep);
-  SetOrAbsent(m, "step_ms_p99", any, static_cast<double>(c.step_ns.Percentile(0.99)) * 1e-6,
+  SetOrAbsent(m, "step_ms_p99", any, static_cast<double>(c.step_ns.Percentile(0.99)) / 1e6,
               kNoStep);
   SetOrAbsent(m, "step_ms_max", any, ToMilliseconds(c.step_longest), kNoStep);
 }
@@ -90,7 +90,7 @@ void SetRequests(Frame& f) {
   double tpot_sum_ns = 0.0;
   for (int64_t ns : c.tpot_ns) tpot_sum_ns += static_cast<double>(ns);
   SetOrAbsent(m, "tpot_ms_mean", !c.tpot_ns.empty(),
-              tpot_sum_ns * 1e-6 / static_cast<double>(c.tpot_ns.size()), kNoneLong);
+              tpot_sum_ns / 1e6 / static_cast<double>(c.tpot_ns.size()), kNoneLong);
   SetPercentilesMs(m, "tpot_ms_", {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}, c.tpot_ns,
                    kNoneLong);
   const bool prefill = f.scenario.engine().prefill() != Engine::NONE;
@@ -253,10 +253,10 @@ void SetStall(Frame& f) {
 void SetWork(Frame& f) {
   const Counters& c = f.outcome.counters;
   const auto tokens = static_cast<double>(c.output_tokens);
-  SetOrAbsent(f.metrics, "gflop_per_token", c.output_tokens > 0, c.flop * 1e-9 / tokens, kNoStep);
+  SetOrAbsent(f.metrics, "gflop_per_token", c.output_tokens > 0, c.flop / 1e9 / tokens, kNoStep);
   SetOrAbsent(
       f.metrics, "gflop_per_token_tp_replicated", c.output_tokens > 0,
-      (c.flop + (static_cast<double>(f.plan.ranks) - 1.0) * c.flop_replicated) * 1e-9 / tokens,
+      (c.flop + (static_cast<double>(f.plan.ranks) - 1.0) * c.flop_replicated) / 1e9 / tokens,
       kNoStep);
 }
 
