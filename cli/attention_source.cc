@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -34,12 +35,19 @@ std::filesystem::path CacheFolder() {
   return std::filesystem::temp_directory_path() / "tierscope-cache";
 }
 
-std::vector<int64_t> ContextsOf(const Workload& workload) {
+// The contexts asked for, else the workload's own. The generator has a least context; a shorter
+// request is served by the newest pages of that.
+std::vector<int64_t> ContextsOf(const Workload& workload, const GeneratorParameters& parameters) {
   const Attention& attention = workload.attention();
   std::set<int64_t> contexts(attention.context_tokens().begin(), attention.context_tokens().end());
-  if (contexts.empty() && workload.has_context_tokens()) contexts.insert(workload.context_tokens());
-  if (contexts.empty()) {
-    for (const RequestClass& c : workload.classes()) contexts.insert(c.context_tokens());
+  if (!contexts.empty()) return {contexts.begin(), contexts.end()};
+  const int64_t least = LeastContextTokens(parameters);
+  if (workload.has_context_tokens()) {
+    contexts.insert(std::max(least, workload.context_tokens()));
+  } else {
+    for (const RequestClass& c : workload.classes()) {
+      contexts.insert(std::max(least, c.context_tokens()));
+    }
   }
   return {contexts.begin(), contexts.end()};
 }
@@ -50,13 +58,22 @@ absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
   TIERSCOPE_ASSIGN_OR_RETURN(options.parameters, GeneratorPreset(attention.generator_preset()));
   options.parameters.set_seed(attention.generator_seed());
   if (attention.has_window_churn()) options.parameters.set_window_churn(attention.window_churn());
-  options.context_tokens = ContextsOf(workload);
+  options.context_tokens = ContextsOf(workload, options.parameters);
   options.profiles_per_context = attention.profiles_per_context();
   options.step_count = attention.steps();
   if (absl::Status status = ValidateGeneratorOptions(options); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("workload.attention: ", status.message()));
   }
   return options;
+}
+
+// What the generated profiles will say of themselves, as far as a demand can fail on it.
+ProfileHeader HeaderOf(const GeneratorOptions& options) {
+  ProfileHeader header;
+  header.set_tick_stride_steps(options.tick_stride_steps);
+  header.set_score_floor_code(static_cast<uint32_t>(256.0 * options.parameters.score_floor()));
+  header.set_selections(SELECTIONS_FULL_HISTORY);
+  return header;
 }
 
 std::string NameOf(const GeneratorOptions& options) {
@@ -78,10 +95,12 @@ void ReportProgress(int64_t done, int64_t all) {
 
 }  // namespace
 
-absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario) {
+absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
+                                                   const DemandSpec& spec) {
   const Workload& workload = scenario.workload();
   if (workload.attention().has_trace()) return AttentionSource{workload.attention().trace(), 0.0};
   TIERSCOPE_ASSIGN_OR_RETURN(GeneratorOptions options, OptionsOf(workload));
+  TIERSCOPE_RETURN_IF_ERROR(CheckAnswerable(HeaderOf(options), spec));
   const std::filesystem::path folder = CacheFolder();
   std::error_code error;
   std::filesystem::create_directories(folder, error);

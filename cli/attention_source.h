@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 
 #include "scenarios/scenario.pb.h"
+#include "sim/demand/distil.h"
 
 namespace tierscope::cli {
 
@@ -19,7 +20,8 @@ struct AttentionSource {
 // The generated file's name is a digest of everything it depends on, so a file found is the right
 // one. Folder: $TIERSCOPE_CACHE, else $XDG_CACHE_HOME/tierscope, else ~/.cache/tierscope. Says on
 // stderr what it generates. Precondition: the scenario's policy needs an attention trace.
-absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario);
+absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
+                                                   const DemandSpec& spec);
 
 }  // namespace tierscope::cli
 

@@ -1,6 +1,8 @@
 // tierscope run: simulates scenarios and leaves a run folder for each.
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,7 +64,8 @@ absl::Status Prepare(const std::string& path, const RunOptions& options, Run& ru
   TIERSCOPE_ASSIGN_OR_RETURN(run.scenario, LoadScenario(path, options.sets));
   TIERSCOPE_RETURN_IF_ERROR(CheckMemory(run.scenario));
   if (NeedsDemand(run.scenario)) {
-    TIERSCOPE_ASSIGN_OR_RETURN(run.attention, FindAttentionTrace(run.scenario));
+    TIERSCOPE_ASSIGN_OR_RETURN(run.attention,
+                               FindAttentionTrace(run.scenario, DemandSpecOf(run.scenario)));
     run.report.host.generate_wall_s = run.attention.generate_wall_s;
     run.wall_s -= run.attention.generate_wall_s;
   }
@@ -147,7 +150,7 @@ absl::Status ForEachRun(int jobs, std::vector<Run>& runs, absl::Status (*phase)(
   return absl::OkStatus();
 }
 
-void Print(const std::vector<Run>& runs, OutputFormat format) {
+absl::Status Print(const std::vector<Run>& runs, OutputFormat format) {
   std::vector<RunReport> reports;
   for (const Run& run : runs) reports.push_back(run.report);
   std::string text;
@@ -162,11 +165,14 @@ void Print(const std::vector<Run>& runs, OutputFormat format) {
       text = StdoutJson(reports);
       break;
   }
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return absl::DataLossError(absl::StrCat("standard output: ", std::strerror(errno),
+                                            "; the results are in the run folder"));
+  }
   for (const Run& run : runs) {
     std::fprintf(stderr, "report: %s\n", run.folder.File("report.html").c_str());
   }
+  return absl::OkStatus();
 }
 
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
@@ -180,8 +186,7 @@ absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_b
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
   TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
-  Print(runs, format);
-  return absl::OkStatus();
+  return Print(runs, format);
 }
 
 }  // namespace

@@ -12,11 +12,11 @@ namespace tierscope {
 
 // A value that is not finite is written as null: not measured.
 struct HostResult {
-  double sim_wall_s = 0;        // the whole process, loading and distilling included
+  double sim_wall_s = 0;        // the whole process with loading and distilling, without generation
   double sim_speedup = 0;       // simulated_s / sim_wall_s
   int64_t sim_events = 0;       // events taken from the queue
   double sim_events_per_s = 0;  // sim_events / time in the event loop
-  double generate_wall_s = 0;   // parts of sim_wall_s
+  double generate_wall_s = 0;   // making the attention trace, 0 when it was there
   double load_wall_s = 0;
   double distil_wall_s = 0;
   int64_t peak_rss_bytes = 0;

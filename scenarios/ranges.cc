@@ -96,7 +96,7 @@ const std::vector<Range>& FieldRanges() {
       {"model.swa_layers", 0, 10000, kClosed, kRequired},
       {"model.csa_tokens_per_entry", 1, 1024, kClosed, kRequired},
       {"model.hca_tokens_per_entry", 1, 65536, kClosed, kRequired},
-      {"model.page_entries", 1, 4096},
+      {"model.page_entries", 64, 64},
       {"model.kv_entry_bytes", 1, 65536, kClosed, kRequired},
       {"model.index_key_bytes", 1, 65536, kClosed, kRequired},
       {"model.target_layers", 1, 10000, kClosed, kRequired},
@@ -129,6 +129,7 @@ const std::vector<Range>& FieldRanges() {
       {"hardware.step_model.attention_efficiency", 0, 1, kOpenBelow, kRequired},
       {"hardware.step_model.memory_efficiency", 0, 1, kOpenBelow, kRequired},
       {"hardware.step_model.level1_launch_ms", 0, kMsMax, kClosed, kRequired},
+      {"hardware.step_model.fitted_tensor_parallel", 1, 65536},
 
       {"node.gpus", 1, 1024, kClosed, kRequired},
       {"node.sockets", 1, 64, kClosed, kRequired},

@@ -102,6 +102,19 @@ absl::Status CheckArrivals(const Workload& workload, const Origins& origins) {
   return absl::OkStatus();
 }
 
+// Waiting requests are kept in memory, so an open loop has an end.
+absl::Status CheckArrivalCount(const Scenario& scenario, const Origins& origins) {
+  const Workload& workload = scenario.workload();
+  constexpr double kArrivalsMax = 2e7;
+  const double arrivals = workload.requests_per_s() * scenario.engine().simulated_s();
+  if (workload.request_limit() > 0 || arrivals <= kArrivalsMax) return absl::OkStatus();
+  return origins.Error(
+      "workload.requests_per_s",
+      absl::StrFormat("%g a second for %g s are more than %g requests; lower it, "
+                      "engine.simulated_s, or set workload.request_limit",
+                      workload.requests_per_s(), scenario.engine().simulated_s(), kArrivalsMax));
+}
+
 absl::Status CheckClass(const Workload& workload, int index, const Origins& origins) {
   const RequestClass& request_class = workload.classes(index);
   if (!workload.has_context_tokens() && !request_class.has_context_tokens()) {
@@ -258,6 +271,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckModel(scenario.model(), origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckCopyCurve(scenario.hardware().host_link(), origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckArrivals(scenario.workload(), origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckArrivalCount(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckLengths(scenario.workload(), origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckAttention(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));

@@ -37,6 +37,9 @@ absl::StatusOr<GeneratorParameters> GeneratorPreset(absl::string_view name);
 absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view value,
                                    GeneratorParameters* parameters);
 
+// The shortest prompt that a profile can have: four times what a layer selects.
+int64_t LeastContextTokens(const GeneratorParameters& parameters);
+
 // Errors: a parameter, context, profile or step count outside its limits.
 absl::Status ValidateGeneratorOptions(const GeneratorOptions& options);
 

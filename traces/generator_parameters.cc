@@ -221,6 +221,10 @@ absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view val
   return absl::OkStatus();
 }
 
+int64_t LeastContextTokens(const GeneratorParameters& parameters) {
+  return int64_t{4} * parameters.top_k() * parameters.tokens_per_entry();
+}
+
 absl::Status ValidateGeneratorOptions(const GeneratorOptions& options) {
   const GeneratorParameters& p = options.parameters;
   TIERSCOPE_RETURN_IF_ERROR(ValidateParameters(p));
@@ -236,7 +240,7 @@ absl::Status ValidateGeneratorOptions(const GeneratorOptions& options) {
   if (options.context_tokens.empty()) {
     return absl::InvalidArgumentError("context_tokens: give at least one prompt length");
   }
-  const int64_t least = int64_t{4} * p.top_k() * p.tokens_per_entry();
+  const int64_t least = LeastContextTokens(p);
   for (const int64_t context : options.context_tokens) {
     TIERSCOPE_RETURN_IF_ERROR(CheckOption("context_tokens", context, least, int64_t{1} << 24));
   }

@@ -15,8 +15,8 @@ constexpr MetricDef kDefinitions[] = {
     // Load
     {"simulated_s", "s", "replica", "Time from the start of the run to its end, warm-up included."},
     {"warmup_s", "s", "replica",
-     "Time from the start of the run to the end of its first two windows (2 * tau_steps batch "
-     "steps), which the metrics over steps, ticks and requests leave out."},
+     "Time from the start of the run to the end of its warm-up (engine.warmup_windows * tau_steps "
+     "batch steps), which the metrics over steps, ticks and requests leave out."},
     {"decode_s", "s", "replica",
      "Sum of the durations of the counted batch steps, stall included; time in which no request "
      "decodes is not in it."},
@@ -24,7 +24,8 @@ constexpr MetricDef kDefinitions[] = {
     {"output_tokens", "tokens", "replica",
      "Tokens produced in the counted steps, summed over requests."},
     {"requests_completed", "requests", "replica",
-     "Requests whose last token was produced in a counted step."},
+     "Requests that ended after the warm-up: their last token was produced in a counted step, or "
+     "they asked for no output."},
     {"requests_unfinished", "requests", "replica",
      "Requests that have arrived and are not done when the run ends."},
     {"requests_rejected", "requests", "replica",
@@ -74,7 +75,7 @@ constexpr MetricDef kDefinitions[] = {
     {"hbm_total_gib_peak", "GiB", "rank",
      "Peak over the run of the HBM that is allocated on one rank, all pools."},
     {"hbm_total_gib_peak_in_use", "GiB", "rank",
-     "Peak over the run of the HBM that holds live data on one rank, all pools."},
+     "HBM that holds live data on one rank: the sum of the peaks of all pools."},
     {"hbm_kv_gib_peak", "GiB", "rank",
      "Peak over the run of the HBM that is allocated for the KV history on one rank: the page "
      "reserve as a whole, index keys, HCA entries; under full, all CSA and HCA entries and index "
@@ -83,7 +84,8 @@ constexpr MetricDef kDefinitions[] = {
      "Peak over the run of the part of hbm_kv_gib_peak that holds live data."},
     {"hbm_kv_gib_per_request", "GiB", "rank",
      "KV history of one request in HBM, live data: sum over counted steps and decoding requests of "
-     "(held CSA pages + index keys + HCA entries) / sum over counted steps of decoding requests."},
+     "(active CSA pages + index keys + HCA entries) / sum over counted steps of decoding "
+     "requests."},
     {"hbm_kv_paper_gib_per_request", "GiB", "rank",
      "The same mean of (active CSA pages + HCA entries), without index keys: the paper's "
      "accounting; under full, the whole KV history with its index keys."},
@@ -94,8 +96,7 @@ constexpr MetricDef kDefinitions[] = {
     // Attention
     {"selections", "selections", "replica",
      "Selections (step, layer, entry) by the native indexer with the full history, over the "
-     "counted "
-     "steps of all requests; a record for all layers counts by its votes."},
+     "counted steps of all requests; a record for all layers counts by its votes."},
     {"miss_inactive", "selections", "replica", "Selections whose page was not in the active set."},
     {"miss_evicted", "selections", "replica",
      "Selections whose page was active but no longer held."},

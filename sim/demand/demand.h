@@ -65,6 +65,8 @@ class ProfileDemand {
   // Whether `page` is in the want list of tick `position`. Cost: a binary search.
   bool Wants(int32_t position, PageIndex page) const;
 
+  // First page that is in HBM from birth at a tick: the one open then, and all that form later.
+  std::vector<PageIndex> formed_page;
   // CSR over positions: want lists, and per sub-window the pages selected from with their counts.
   std::vector<uint32_t> want_begin;
   std::vector<PageIndex> want_pages;
@@ -87,6 +89,8 @@ struct WindowDemand {
   std::string trace_digest;
   std::string trace_name;
   std::string provenance;
+  int32_t csa_layers = 0;  // of the recorded model
+  int32_t top_k = 0;
   bool coverage_known = true;  // false: the trace holds no selections of the full history
 };
 

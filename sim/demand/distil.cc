@@ -10,8 +10,6 @@
 #include "sim/policy/recency.h"
 
 namespace tierscope {
-namespace {
-
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec) {
   if (spec.policy == WantPolicy::kLsa &&
       spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
@@ -33,8 +31,6 @@ absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::Status ProfileDistiller::Begin(const ProfileHeader& header, int32_t profile_index) {
   if (absl::Status status = CheckAnswerable(header, spec_); !status.ok()) return status;
@@ -206,6 +202,7 @@ void ProfileDistiller::BuildMissTables() {
     for (PageIndex page : demand_.WantList(position)) active[page] = 1;
     // Pages formed after the tick, and the one open at it, are in HBM from birth.
     const int32_t formed = std::max(0, ForcedAt(position).page_count - 1);
+    demand_.formed_page.push_back(static_cast<PageIndex>(formed));
     std::fill(active.begin() + formed, active.end(), uint8_t{1});
     SelectionCount all, missed;
     for (int32_t lag = 0; lag < demand_.lag_count; ++lag) {

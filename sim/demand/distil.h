@@ -29,6 +29,10 @@ struct DemandSpec {
   uint64_t seed = 1;  // of policy `random`
 };
 
+// Whether a profile can answer the spec. Error: a threshold under its score floor, a tau that is no
+// multiple of its tick stride, an oracle without selections of the full history.
+absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec);
+
 // Builds the demand of one profile from its records in trace order. One owner; reusable through
 // Begin. Memory: the demand itself, one counter a page, and one bit an entry where ticks stand per
 // layer.
@@ -36,8 +40,7 @@ class ProfileDistiller {
  public:
   explicit ProfileDistiller(const DemandSpec& spec) : spec_(spec) {}
 
-  // Fails when the profile cannot answer the spec: a threshold under its score floor, a tau that is
-  // no multiple of its tick stride, a history of too many pages.
+  // Fails when the profile cannot answer the spec, or has too many pages.
   absl::Status Begin(const ProfileHeader& header, int32_t profile_index);
   // Entries in rising order with their score codes. Several target layers of one step count as
   // their maximum.

@@ -42,6 +42,8 @@ class DistillingVisitor : public AttentionVisitor {
     demand_.coverage_known =
         demand_.coverage_known && profile.selections() == SELECTIONS_FULL_HISTORY;
     if (!demand_.provenance.empty()) return;
+    demand_.csa_layers = profile.csa_layer_count();
+    demand_.top_k = profile.top_k();
     const Provenance& provenance = profile.provenance();
     demand_.provenance =
         provenance.has_synthetic()

@@ -99,7 +99,9 @@ bool Replica::Fits(const Arrival& arrival, int64_t tokens, int64_t host_pages,
   if (tokens + need > plan_.tokens_max) return false;
   if (!tiered()) return true;
   if (host_pages + CeilDiv(need, plan_.page_tokens) > plan_.host_pages_max) return false;
-  return !plan_.protects_live || (requests + 1) * plan_.live_pages_max <= plan_.reserve_blocks;
+  if (plan_.protects_live) return (requests + 1) * plan_.live_pages_max <= plan_.reserve_blocks;
+  // Unprotected, each request pins the page it fills, and one want list must find its victims.
+  return requests + 1 + plan_.live_pages_max <= plan_.reserve_blocks;
 }
 
 // First come, first served: the head of the queue waits until it fits, and the rest behind it.
@@ -159,6 +161,7 @@ void Replica::BindProfile(int32_t slot) {
   ReplicaOutcome::ProfileUse& use = outcome_.profile_use[profile];
   use.requests += 1;
   const int64_t recorded = request.demand->prompt_tokens;
+  request.ClipToOwnHistory();
   const bool off = 2 * std::max(recorded, request.context_tokens()) >
                    3 * std::min(recorded, request.context_tokens());
   use.context_off += off ? 1 : 0;
@@ -182,7 +185,7 @@ void Replica::RaisePeaks() {
 void Replica::StartIngest(SimTime now) {
   if (ingest_queue_.empty() || bandwidth_.busy(Flow::kIngest)) return;
   const int64_t tokens = At(ingest_queue_.front()).context_tokens();
-  const int64_t bytes = plan_.CsaBytes(tokens) + plan_.HcaBytes(tokens) + plan_.IndexBytes(tokens);
+  const int64_t bytes = plan_.FullKvBytes(tokens);
   StartFlow(Flow::kIngest, now, std::max<int64_t>(1, bytes), ingest_cap_bytes_per_s_);
 }
 

@@ -20,7 +20,8 @@ int64_t LivePagesMax(const Scenario& scenario, int64_t page_tokens) {
   const int64_t forced = CeilDiv(policy.recency_entries(), kPageEntries) + 1 +
                          CeilDiv(policy.sink_entries(), kPageEntries);
   const int64_t grown = CeilDiv(2 * int64_t{policy.tau_steps()}, page_tokens) + 1;
-  return policy.page_kmax() + forced + grown;
+  const int64_t lists = policy.publish() == Policy::NEXT_TICK ? 2 : 1;
+  return lists * (policy.page_kmax() + forced) + grown;
 }
 
 void PlanPerToken(const Scenario& scenario, MemoryPlan& plan) {
@@ -33,6 +34,7 @@ void PlanPerToken(const Scenario& scenario, MemoryPlan& plan) {
   plan.csa_bytes_per_scale =
       FullKvBytes(model, tokens) - plan.hca_bytes_per_scale -
       CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
+  plan.full_kv_bytes_per_scale = FullKvBytes(model, tokens);
   plan.budget_bytes_per_scale = plan.tiered ? ContextHbmBytes(model, scenario.policy(), tokens)
                                             : FullKvBudgetBytes(model, tokens);
 }
@@ -51,6 +53,8 @@ void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
   plan.hbm_reserve_bytes = ReserveBytes(model, policy);
   plan.hbm_fixed_bytes = model.fixed_hbm_bytes();
   plan.hbm_index_fixed_bytes = IndexKeyPoolBytes(model, policy);
+  plan.index_pool_entries = policy.index_key_offload() ? policy.index_key_pool_entries()
+                                                       : plan.reserve_blocks * kPageEntries;
   plan.host_bytes_node = scenario.node().host_bytes();
   plan.host_usable_bytes_node = HostUsableBytes(scenario.node());
   plan.host_page_bytes_node = plan.recall_page_bytes * plan.ranks;
@@ -67,6 +71,13 @@ absl::Status CheckPlan(const MemoryPlan& plan) {
         static_cast<double>(plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes) / 1e9,
         static_cast<double>(plan.hbm_reserve_bytes) / 1e9,
         static_cast<double>(plan.hbm_usable_bytes) / 1e9));
+  }
+  if (plan.tiered && plan.index_pool_entries < plan.reserve_blocks * kPageEntries) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy.index_key_pool_entries ", plan.index_pool_entries,
+        " holds the keys of fewer entries than "
+        "the reserve (",
+        plan.reserve_blocks * kPageEntries, "), which level 2 needs; raise it to at least that"));
   }
   if (plan.tiered && plan.reserve_blocks < plan.live_pages_max) {
     return absl::InvalidArgumentError(absl::StrCat(

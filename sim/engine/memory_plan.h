@@ -23,7 +23,8 @@ struct MemoryPlan {
   int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys
   int64_t recall_pieces = 1;      // descriptors a page needs
   int64_t reserve_blocks = 0;
-  int64_t live_pages_max = 0;  // blocks one request can have pinned at once
+  int64_t index_pool_entries = 0;  // entries whose index keys of all layers HBM can hold
+  int64_t live_pages_max = 0;      // blocks one request can have pinned at once
 
   int64_t hbm_bytes = 0;  // of the card
   int64_t hbm_usable_bytes = 0;
@@ -41,13 +42,17 @@ struct MemoryPlan {
 
   // Bytes of kScaleTokens tokens, so that a token's share stays an exact fraction.
   int64_t hca_bytes_per_scale = 0;
-  int64_t index_bytes_per_scale = 0;   // index keys that stay in HBM
-  int64_t csa_bytes_per_scale = 0;     // CSA entries of the full history
-  int64_t budget_bytes_per_scale = 0;  // what admission charges for a promised token
+  int64_t index_bytes_per_scale = 0;    // index keys that stay in HBM
+  int64_t csa_bytes_per_scale = 0;      // CSA entries of the full history
+  int64_t full_kv_bytes_per_scale = 0;  // all of a history: CSA, HCA and every index key
+  int64_t budget_bytes_per_scale = 0;   // what admission charges for a promised token
 
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }
+  int64_t FullKvBytes(int64_t tokens) const {
+    return tokens * full_kv_bytes_per_scale / kScaleTokens;
+  }
   int64_t BudgetBytes(int64_t tokens) const {
     return tokens * budget_bytes_per_scale / kScaleTokens;
   }

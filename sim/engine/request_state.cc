@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/base/check.h"
+#include "sim/base/units.h"
 
 namespace tierscope {
 
@@ -20,14 +21,53 @@ int64_t RequestState::StepsToNextPage(int64_t step) const {
   return demand->tokens_per_page - tokens % demand->tokens_per_page;
 }
 
+void RequestState::ClipToOwnHistory() {
+  const int64_t own = CeilDiv(context_tokens(), demand->tokens_per_page);
+  first_page = static_cast<PageIndex>(std::max<int64_t>(0, demand->prompt_page_count - own));
+}
+
+std::span<const PageIndex> RequestState::WantList(int64_t window) const {
+  const std::span<const PageIndex> list = demand->WantList(PositionOf(window));
+  if (first_page == 0) return list;
+  const auto own = std::lower_bound(list.begin(), list.end(), first_page);
+  return list.subspan(static_cast<size_t>(own - list.begin()));
+}
+
+bool RequestState::IsActive(PageIndex page) const {
+  if (active_window < 0) return false;
+  const int32_t position = PositionOf(active_window);
+  return page >= demand->formed_page[static_cast<size_t>(position)] ||
+         demand->Wants(position, page);
+}
+
+// The tables count the whole profile; a request that owns a part of its pages is counted page by
+// page.
+void RequestState::AccountClipped(int64_t window, Counters& counters) const {
+  for (int64_t w = accounted_window; w < window; ++w) {
+    const auto at = static_cast<size_t>(PositionOf(w));
+    for (uint32_t i = demand->touched_begin[at]; i < demand->touched_begin[at + 1]; ++i) {
+      const PageIndex page = demand->touched_pages[i];
+      if (page < first_page) continue;
+      const int64_t count = demand->touched_selections[i];
+      const SelectionCount add{count, page < demand->prompt_page_count ? count : 0};
+      counters.selections += add;
+      if (!IsActive(page)) counters.inactive += add;
+    }
+  }
+}
+
 void RequestState::Account(int64_t window, Counters& counters) {
   if (active_window < 0 || window <= accounted_window) return;
   const int32_t position = PositionOf(active_window);
   const auto from = static_cast<int32_t>(accounted_window - active_window);
   const auto to = static_cast<int32_t>(window - active_window);
   TIERSCOPE_CHECK(from >= 0 && to <= demand->lag_count);
-  counters.selections += demand->Selections(position, to) - demand->Selections(position, from);
-  counters.inactive += demand->Inactive(position, to) - demand->Inactive(position, from);
+  if (first_page > 0) {
+    AccountClipped(window, counters);
+  } else {
+    counters.selections += demand->Selections(position, to) - demand->Selections(position, from);
+    counters.inactive += demand->Inactive(position, to) - demand->Inactive(position, from);
+  }
   for (const LostPage& page : lost) {
     for (int64_t w = std::max(accounted_window, page.from_window); w < window; ++w) {
       const int64_t missed = demand->SelectionsOfPage(PositionOf(w), page.page);

@@ -3,6 +3,7 @@
 #define TIERSCOPE_SIM_ENGINE_REQUEST_STATE_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/base/time.h"
@@ -31,6 +32,8 @@ struct RequestState {
 
   const ProfileDemand* demand = nullptr;  // null under `full`
   ProfileStart start;
+  // A request shorter than its profile owns only the profile's newest pages: those from here on.
+  PageIndex first_page = 0;
   int64_t active_pages = 0;  // of the published set; what level 2 scores
   // Windows count in sub-windows since own step 0 (demand.h).
   int64_t active_window = -1;  // tick of the active set, -1 = nothing published yet
@@ -49,12 +52,21 @@ struct RequestState {
   int32_t PositionOf(int64_t window) const {
     return static_cast<int32_t>((start.position + window) % demand->position_count);
   }
+  // Sets first_page from the lengths of request and profile.
+  void ClipToOwnHistory();
+  // The request's own pages of a tick's want list.
+  std::span<const PageIndex> WantList(int64_t window) const;
+  // Whether the active set holds `page`: wanted by its tick, or formed since.
+  bool IsActive(PageIndex page) const;
   // Position of the profile's page that is open after own step `step`.
   PageIndex OpenPageAfter(int64_t step) const;
   // Steps until a new page opens, counted from own step `step`.
   int64_t StepsToNextPage(int64_t step) const;
   // Counts the selections of sub-windows [accounted_window, window) under the active set.
   void Account(int64_t window, Counters& counters);
+
+ private:
+  void AccountClipped(int64_t window, Counters& counters) const;
 };
 
 }  // namespace tierscope

@@ -6,8 +6,9 @@
 
 namespace tierscope {
 
-Residency::Residency(int32_t block_count, Policy::Eviction eviction)
+Residency::Residency(int32_t block_count, Policy::Eviction eviction, Policy::Publish publish)
     : protect_(eviction == Policy::LRU_PROTECTED),
+      protect_two_lists_(publish == Policy::NEXT_TICK),
       eviction_(LruEviction(0)),
       blocks_(static_cast<size_t>(block_count)) {
   if (eviction == Policy::FIFO) {
@@ -24,7 +25,7 @@ void Residency::Open(int32_t slot, int32_t page_count) {
   Slot& state = slots_[static_cast<size_t>(slot)];
   state.block_of.assign(static_cast<size_t>(page_count), -1);
   state.wanted_at.assign(static_cast<size_t>(page_count), 0);
-  state.live = {};
+  state.live = state.live_before = {};
   state.grown.clear();
 }
 
@@ -41,8 +42,9 @@ void Residency::Close(int32_t slot) {
         }
       },
       eviction_);
-  slots_[static_cast<size_t>(slot)].live = {};
-  slots_[static_cast<size_t>(slot)].grown.clear();
+  Slot& closed = slots_[static_cast<size_t>(slot)];
+  closed.live = closed.live_before = {};
+  closed.grown.clear();
 }
 
 template <typename Eviction>
@@ -74,27 +76,26 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
   return block;
 }
 
-// Unpins the pages of the last want list, and those grown since, that this tick does not want.
+// Unpins those of `pages` that no tick has wanted since number `wanted_since`.
 template <typename Eviction>
-void Residency::ReleaseLeaving(Eviction& eviction, Slot& state) {
-  const auto release = [&](PageIndex page) {
+void Residency::ReleaseLeaving(Eviction& eviction, Slot& state, std::span<const PageIndex> pages,
+                               uint32_t wanted_since) {
+  for (PageIndex page : pages) {
     const int32_t block = state.block_of[page];
-    if (state.wanted_at[page] != tick_ && block >= 0) Unpin(eviction, block);
-  };
-  for (PageIndex page : state.live) release(page);
-  for (PageIndex page : state.grown) release(page);
+    if (state.wanted_at[page] < wanted_since && block >= 0) Unpin(eviction, block);
+  }
 }
 
 template <typename Eviction>
 int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages) {
   Slot& state = slots_[static_cast<size_t>(slot)];
   ++tick_;
-  int32_t missing = 0;
+  bool all_held = true;
   for (PageIndex page : pages) {
     state.wanted_at[page] = tick_;
     const int32_t block = state.block_of[page];
     if (block < 0) {
-      ++missing;
+      all_held = false;
       continue;
     }
     Block& held = blocks_[static_cast<size_t>(block)];
@@ -107,16 +108,28 @@ int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const Pa
     }
   }
   if (protect_) {
-    ReleaseLeaving(eviction, state);
-    state.live = pages;
-    state.grown.clear();
-  }
-  if (missing > 0) {
-    for (PageIndex page : pages) {
-      if (state.block_of[page] < 0) TakeBlock(eviction, slot, page, protect_);
+    const WantedList& leaving = protect_two_lists_ ? state.live_before : state.live;
+    const uint32_t since = protect_two_lists_ ? state.live.tick : tick_;
+    ReleaseLeaving(eviction, state, leaving.pages, since);
+    // The newest grown page is still being filled, whether the tick saw it or not.
+    if (!state.grown.empty()) {
+      const PageIndex open = state.grown.back();
+      state.grown.pop_back();
+      ReleaseLeaving(eviction, state, state.grown, since);
+      state.grown.assign(1, open);
     }
+    state.live_before = state.live;
+    state.live = {pages, tick_};
   }
-  return missing;
+  if (all_held) return 0;
+  // Counted as they are taken: an unprotected victim can be a later page of this very list.
+  int32_t taken = 0;
+  for (PageIndex page : pages) {
+    if (state.block_of[page] >= 0) continue;
+    TakeBlock(eviction, slot, page, protect_);
+    ++taken;
+  }
+  return taken;
 }
 
 int32_t Residency::Want(int32_t slot, std::span<const PageIndex> pages) {

@@ -32,7 +32,9 @@ struct EvictedPage {
 
 class Residency {
  public:
-  Residency(int32_t block_count, Policy::Eviction eviction);
+  // Under publish NEXT_TICK the set of a tick is active for the window after the next tick, so in
+  // protected mode the last two want lists of a request stay pinned.
+  Residency(int32_t block_count, Policy::Eviction eviction, Policy::Publish publish);
 
   // Makes `slot` (dense, reused) a request with `page_count` pages, none held.
   void Open(int32_t slot, int32_t page_count);
@@ -69,11 +71,16 @@ class Residency {
     PageIndex page = 0;
     bool pinned = false;
   };
+  struct WantedList {
+    std::span<const PageIndex> pages;
+    uint32_t tick = 0;
+  };
   struct Slot {
     std::vector<int32_t> block_of;    // [page], -1 = not held
     std::vector<uint32_t> wanted_at;  // [page], number of the last tick that wanted it
-    std::span<const PageIndex> live;  // want list of the last tick
-    std::vector<PageIndex> grown;     // pages grown since
+    WantedList live;                  // of the last tick
+    WantedList live_before;           // of the one before, where that is still active
+    std::vector<PageIndex> grown;     // pages grown since the last tick
   };
   int32_t BlockOf(int32_t slot, PageIndex page) const {
     return slots_[static_cast<size_t>(slot)].block_of[page];
@@ -85,9 +92,11 @@ class Residency {
   template <typename Eviction>
   void Unpin(Eviction& eviction, int32_t block);
   template <typename Eviction>
-  void ReleaseLeaving(Eviction& eviction, Slot& state);
+  void ReleaseLeaving(Eviction& eviction, Slot& state, std::span<const PageIndex> pages,
+                      uint32_t wanted_since);
 
   bool protect_;
+  bool protect_two_lists_;
   std::variant<LruEviction, FifoEviction> eviction_;
   std::vector<Block> blocks_;
   std::vector<int32_t> free_;

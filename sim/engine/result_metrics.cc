@@ -70,12 +70,15 @@ void SetSpeed(Frame& f) {
   SetOrAbsent(m, "throughput_tok_per_s", any, throughput, kNoStep);
   SetOrAbsent(m, "throughput_tok_per_s_per_gpu", any,
               throughput / static_cast<double>(f.plan.ranks), kNoStep);
-  SetOrAbsent(m, "goodput_req_per_s", f.scenario.engine().has_slo() && f.counted_s > 0,
-              static_cast<double>(c.slo_met) / f.counted_s, "the scenario sets no engine.slo");
+  const Engine& engine = f.scenario.engine();
+  const bool no_ttft = engine.slo().has_ttft_ms() && engine.prefill() == Engine::NONE;
+  SetOrAbsent(m, "goodput_req_per_s", engine.has_slo() && f.counted_s > 0 && !no_ttft,
+              static_cast<double>(c.slo_met) / f.counted_s,
+              no_ttft ? "engine.slo.ttft_ms needs a TTFT, which engine.prefill NONE does not give"
+                      : "the scenario sets no engine.slo");
   SetOrAbsent(m, "step_ms_mean", any, ToMilliseconds(c.decode) / static_cast<double>(c.steps),
               kNoStep);
-  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) / 1e6,
-              kNoStep);
+  SetOrAbsent(m, "step_ms_p50", any, static_cast<double>(c.step_ns.Percentile(0.5)) / 1e6, kNoStep);
   SetOrAbsent(m, "step_ms_p99", any, static_cast<double>(c.step_ns.Percentile(0.99)) / 1e6,
               kNoStep);
   SetOrAbsent(m, "step_ms_max", any, ToMilliseconds(c.step_longest), kNoStep);

@@ -51,7 +51,7 @@ void Replica::OnScored(SimTime now) {
   for (TickRef& tick : job_.ticks) {
     const RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
-    const auto pages = request.demand->WantList(request.PositionOf(tick.window));
+    const auto pages = request.WantList(tick.window);
     const int32_t missing = residency_.Want(tick.slot, pages);
     tick.tick = residency_.tick();
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
@@ -76,7 +76,8 @@ void Replica::StartRecall(SimTime now) {
   const int64_t cap = std::max<int64_t>(1, std::min(rate, recall_cap_bytes_per_s_));
   counters_.recall_bytes += bytes;
   job_.recall_alone = TransferDuration(bytes, std::min(cap, dram_bytes_per_s_));
-  recall_write_pending_ += step_model_.HbmWrite(bytes);
+  if (stepping_)
+    recall_write_pending_ += step_model_.HbmWrite(bytes);  // else nobody decodes beside it
   StartFlow(Flow::kRecall, now, bytes, cap);
 }
 
@@ -130,7 +131,7 @@ void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
   request.active_window = window;
   request.active_tick = tick;
   request.lost.clear();
-  const auto pages = request.demand->WantList(request.PositionOf(window));
+  const auto pages = request.WantList(window);
   if (!plan_.protects_live) {
     for (PageIndex page : pages) {
       if (!residency_.Holds(slot, page)) request.lost.push_back({page, boundary});
@@ -149,8 +150,9 @@ void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
     Record(kDigestEvict, now, request.id, evicted.page);
-    if (request.active_window < 0 || evicted.wanted_at < request.active_tick) continue;
-    if (!request.demand->Wants(request.PositionOf(request.active_window), evicted.page)) continue;
+    // Wanted by no tick and never grown since the active one: not in the active set.
+    if (evicted.wanted_at < request.active_tick && evicted.wanted_at > 0) continue;
+    if (!request.IsActive(evicted.page)) continue;
     request.lost.push_back({evicted.page, NextWindowBoundary(request)});
   }
   counters_.pages_evicted += static_cast<int64_t>(residency_.evicted().size());

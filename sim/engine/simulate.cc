@@ -15,6 +15,9 @@
 #include "sim/engine/result_metrics.h"
 
 namespace tierscope {
+
+bool NeedsDemand(const Scenario& scenario) { return scenario.policy().kind() != Policy::FULL; }
+
 namespace {
 
 WantPolicy WantPolicyOf(Policy::Kind kind) {
@@ -38,8 +41,11 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
   int64_t context = workload.context_tokens();
   int64_t output = workload.output_tokens();
   for (const RequestClass& c : workload.classes()) {
-    if (!workload.has_context_tokens()) context = std::max(context, c.context_tokens());
-    if (!workload.has_output_tokens()) output = std::max(output, c.output_tokens());
+    const int64_t its_context =
+        workload.has_context_tokens() ? workload.context_tokens() : c.context_tokens();
+    const int64_t its_output =
+        workload.has_output_tokens() ? workload.output_tokens() : c.output_tokens();
+    if (its_context + its_output > context + output) context = its_context, output = its_output;
   }
   if (context + output > plan.tokens_max) {
     return absl::InvalidArgumentError(
@@ -94,15 +100,36 @@ void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
     result->add_notes(
         absl::StrCat("attention: ", off_by_half, " of ", requests,
                      " requests have a context more than 1.5 times shorter or longer than "
-                     "the nearest recorded profile, which was not rescaled"));
+                     "the nearest recorded profile, which was not rescaled (a shorter one has the "
+                     "profile's newest pages)"));
   }
 }
 
-void NoteModels(const Scenario& scenario, RunResult* result) {
+// A fit holds for the model and the ranks it was made on; elsewhere its constants are carried.
+void NoteStepModel(const Scenario& scenario, RunResult* result) {
   const StepModel& step = scenario.hardware().step_model();
-  result->add_notes(
-      absl::StrCat("step time: ", step.fitted_to(),
-                   step.evidence() == FITTED ? " (fitted)" : " (carried, not fitted)"));
+  result->add_notes(absl::StrCat("step time: ", step.fitted_to(),
+                                 step.evidence() == FITTED ? " (fitted)" : " (not fitted)"));
+  const bool same = scenario.model().name() == step.fitted_model() &&
+                    scenario.engine().tensor_parallel() == step.fitted_tensor_parallel();
+  if (same) return;
+  result->add_notes(absl::StrCat("step time: the constants were fitted to ", step.fitted_model(),
+                                 " at tensor parallelism ", step.fitted_tensor_parallel(),
+                                 " and are carried unchanged to ", scenario.model().name(), " at ",
+                                 scenario.engine().tensor_parallel(),
+                                 ": not validated, and weights do not enter them"));
+}
+
+void NoteModels(const Scenario& scenario, RunResult* result) {
+  NoteStepModel(scenario, result);
+  if (NeedsDemand(scenario)) {
+    const Engine& engine = scenario.engine();
+    result->add_notes(absl::StrCat("stall: level1_interference ", engine.level1_interference(),
+                                   ", recall_interference ", engine.recall_interference(),
+                                   " and level1_launch_ms ",
+                                   scenario.hardware().step_model().level1_launch_ms(),
+                                   " are assumptions, and stall follows them: sweep them"));
+  }
   if (scenario.hardware().host_link().evidence() == EVIDENCE_UNKNOWN) {
     result->add_notes(
         "host link: the copy curve was measured on another card (H100) and is carried over");
@@ -110,6 +137,25 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
   if (!scenario.node().evidence().empty()) {
     result->add_notes(absl::StrCat("node: ", scenario.node().evidence()));
   }
+}
+
+void NoteAttention(const Scenario& scenario, const WindowDemand& demand, RunResult* result) {
+  result->add_notes(absl::StrCat("attention: ", demand.provenance));
+  const Model& model = scenario.model();
+  if (demand.csa_layers == model.csa_layers() && demand.top_k == model.top_k()) return;
+  result->add_notes(absl::StrCat("attention: the trace is of ", demand.csa_layers,
+                                 " CSA layers with top-", demand.top_k, ", the model has ",
+                                 model.csa_layers(), " with top-", model.top_k(),
+                                 ": selections and coverage are the trace's"));
+}
+
+absl::Status CheckTraceFitsModel(const Scenario& scenario, const WindowDemand& demand) {
+  const int32_t traced = demand.profiles.front().tokens_per_page / kPageEntries;
+  const int32_t modelled = scenario.model().csa_tokens_per_entry();
+  if (traced == modelled) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      demand.trace_name, ": an entry of the attention trace is ", traced, " tokens, one of model ",
+      scenario.model().name(), " ", modelled, "; give a trace of this model"));
 }
 
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
@@ -173,8 +219,6 @@ void FillProfiles(const WindowDemand& demand, const ReplicaOutcome& outcome, Run
 
 }  // namespace
 
-bool NeedsDemand(const Scenario& scenario) { return scenario.policy().kind() != Policy::FULL; }
-
 DemandSpec DemandSpecOf(const Scenario& scenario) {
   const Policy& policy = scenario.policy();
   DemandSpec spec;
@@ -196,6 +240,9 @@ absl::Status CheckMemory(const Scenario& scenario) {
 absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationInputs& inputs) {
   TIERSCOPE_ASSIGN_OR_RETURN(const MemoryPlan plan, MakeMemoryPlan(scenario));
   TIERSCOPE_RETURN_IF_ERROR(CheckRequestFits(scenario, plan));
+  if (inputs.demand != nullptr) {
+    TIERSCOPE_RETURN_IF_ERROR(CheckTraceFitsModel(scenario, *inputs.demand));
+  }
   Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer);
   ReplicaOutcome outcome = replica.Run();
 
@@ -212,6 +259,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   FillMetrics(scenario, plan, inputs.demand, outcome, result);
   if (inputs.demand != nullptr) {
     NotePolicy(scenario, *inputs.demand, result);
+    NoteAttention(scenario, *inputs.demand, result);
     NoteProfiles(outcome, result);
     FillProfiles(*inputs.demand, outcome, result);
   }

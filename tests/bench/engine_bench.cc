@@ -55,7 +55,7 @@ std::vector<std::vector<PageIndex>> WantLists(Rng& rng) {
 // Pages visited by ticks of 60 requests on a reserve of 15,360 pages.
 void BM_ResidencyWant(benchmark::State& state) {
   Rng rng(1);
-  Residency residency(15'360, Policy::LRU_PROTECTED);
+  Residency residency(15'360, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
   std::vector<std::vector<std::vector<PageIndex>>> lists;
   for (int32_t slot = 0; slot < kSlots; ++slot) {
     residency.Open(slot, kPages);

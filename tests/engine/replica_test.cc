@@ -172,7 +172,7 @@ TEST(ReplicaTest, InterferenceLengthensSteps) {
   const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
   const ToyRun run = RunToy(scenario, &demand);
   const Counters& c = run.outcome.counters;
-  const int64_t recall_write_ns = 4 * 1'000'000;  // 3 pages at admission, 1 at the second tick
+  const int64_t recall_write_ns = 1'000'000;  // of the second tick; nobody decoded beside the first
   const int64_t scoring_ns =
       1'000'000 + (8 * 64 + 2);  // 8 pages and 9 generated tokens: 514 entries
   EXPECT_EQ(c.stall[static_cast<size_t>(StallCause::kInterference)].ns,
@@ -254,6 +254,27 @@ TEST(ReplicaTest, RecallSharesHostDramWithArrivingKv) {
   // The second one's ingest runs from 12.004096 for 16 ms and takes 1 GB/s of 2, so the 9 pages
   // (recency forces all 8 and the one that opens) move at 1 GB/s. Alone they would move at 2 GB/s.
   EXPECT_NE(run.diary.find("recalled 8 until 27.0026"), std::string::npos) << run.diary;
+}
+
+// A request of 512 tokens on a profile of 8 prompt pages owns the newest two of them, 6 and 7: page
+// 0 is neither recalled nor selected from. 8 steps in two sub-windows, one selection each of pages
+// 6 and 7.
+TEST(ReplicaTest, AShortRequestHasItsOwnPagesOnly) {
+  const Scenario scenario = ToyScenario(R"(
+    workload { context_tokens: 512 output_tokens: 10 request_limit: 1 attention { random_offset: false } }
+    policy { kind: LSA tau_steps: 8 level1: SYNC } engine { simulated_s: 0 })");
+  const std::vector<std::pair<PageIndex, int>> selected = {{0, 3}, {6, 1}, {7, 1}};
+  const WindowDemand both =
+      ToyDemand(scenario, 8, 4, std::vector<ToyWindow>(4, ToyWindow{{0, 6}, selected}));
+  const Counters held = RunToy(scenario, &both).outcome.counters;
+  EXPECT_EQ(held.pages_recalled, 2);
+  EXPECT_EQ(held.selections, (SelectionCount{16, 16}));
+  EXPECT_EQ(held.inactive, (SelectionCount{0, 0}));
+  const WindowDemand newest =
+      ToyDemand(scenario, 8, 4, std::vector<ToyWindow>(4, ToyWindow{{0}, selected}));
+  const Counters missed = RunToy(scenario, &newest).outcome.counters;
+  EXPECT_EQ(missed.pages_recalled, 1);
+  EXPECT_EQ(missed.inactive, (SelectionCount{8, 8}));
 }
 
 // Same instant: all arrivals are in before the first step starts.

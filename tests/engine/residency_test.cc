@@ -21,7 +21,7 @@ Pages EvictedOf(const Residency& residency) {
 }
 
 TEST(ResidencyTest, ProtectedEvictsOnlyWhatNobodyWants) {
-  Residency residency(5, Policy::LRU_PROTECTED);
+  Residency residency(5, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
   residency.Open(0, 10);
   residency.Open(1, 10);
   const Pages a = {0, 1, 2}, b = {5, 6}, c = {1, 3, 4};
@@ -35,7 +35,7 @@ TEST(ResidencyTest, ProtectedEvictsOnlyWhatNobodyWants) {
 }
 
 TEST(ResidencyTest, LeavingPagesStayUntilTheirBlockIsNeeded) {
-  Residency residency(8, Policy::LRU_PROTECTED);
+  Residency residency(8, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
   residency.Open(0, 10);
   const Pages a = {0, 1, 2}, b = {3, 4};
   residency.Want(0, a);
@@ -45,7 +45,7 @@ TEST(ResidencyTest, LeavingPagesStayUntilTheirBlockIsNeeded) {
 }
 
 TEST(ResidencyTest, FifoTakesAnotherRequestsLivePageAndHitsDoNotRefresh) {
-  Residency residency(3, Policy::FIFO);
+  Residency residency(3, Policy::FIFO, Policy::ON_COMPLETION);
   residency.Open(0, 10);
   residency.Open(1, 10);
   const Pages a = {0, 1}, b = {7}, c = {8};
@@ -58,7 +58,7 @@ TEST(ResidencyTest, FifoTakesAnotherRequestsLivePageAndHitsDoNotRefresh) {
 }
 
 TEST(ResidencyTest, LruRefreshesHits) {
-  Residency residency(3, Policy::LRU);
+  Residency residency(3, Policy::LRU, Policy::ON_COMPLETION);
   residency.Open(0, 10);
   residency.Open(1, 10);
   const Pages a = {0, 1}, b = {7}, c = {8};
@@ -70,7 +70,7 @@ TEST(ResidencyTest, LruRefreshesHits) {
 }
 
 TEST(ResidencyTest, AGrowingPageIsNeverAVictim) {
-  Residency residency(2, Policy::FIFO);
+  Residency residency(2, Policy::FIFO, Policy::ON_COMPLETION);
   residency.Open(0, 10);
   residency.Grow(0, 5);
   const Pages a = {0}, b = {1}, c = {2};
@@ -85,8 +85,28 @@ TEST(ResidencyTest, AGrowingPageIsNeverAVictim) {
   EXPECT_EQ(EvictedOf(residency).back(), 5);
 }
 
+// A tick whose list ends before the page that has just opened does not unpin it.
+TEST(ResidencyTest, AProtectedTickKeepsTheOpenPage) {
+  Residency residency(3, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
+  residency.Open(0, 10);
+  residency.Open(1, 10);
+  const Pages a = {0}, b = {1};
+  residency.Want(0, a);
+  residency.Grow(0, 7);
+  residency.Want(0, b);  // takes the last block; page 0 leaves
+  residency.Want(0, a);  // page 1 leaves
+  EXPECT_TRUE(residency.Holds(0, 7));
+  residency.Grow(0,
+                 8);  // takes the block of page 1; page 7 is sealed, and the tick's list lacks it
+  residency.Want(0, a);
+  const Pages one = {4};
+  residency.Want(1, one);
+  EXPECT_FALSE(residency.Holds(0, 7));
+  EXPECT_TRUE(residency.Holds(0, 8));
+}
+
 TEST(ResidencyTest, CloseGivesEverythingBack) {
-  Residency residency(4, Policy::LRU_PROTECTED);
+  Residency residency(4, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
   residency.Open(0, 10);
   const Pages a = {0, 1, 2}, b = {2};
   residency.Want(0, a);
@@ -99,6 +119,31 @@ TEST(ResidencyTest, CloseGivesEverythingBack) {
   EXPECT_TRUE(residency.evicted().empty());
 }
 
+// Two blocks, page 9 in one: page 4 takes the other, page 6 that of 9, and page 9 has to be taken
+// again.
+TEST(ResidencyTest, AVictimOfTheSameListIsTakenAndCountedAgain) {
+  Residency residency(2, Policy::FIFO, Policy::ON_COMPLETION);
+  residency.Open(0, 10);
+  const Pages a = {9}, b = {4, 6, 9};
+  EXPECT_EQ(residency.Want(0, a), 1);
+  EXPECT_EQ(residency.Want(0, b), 3);
+  EXPECT_EQ(EvictedOf(residency), (Pages{9, 4}));
+  EXPECT_EQ(residency.CountOwned(), 2);
+}
+
+// Under publish NEXT_TICK the list before the last is still active and stays pinned.
+TEST(ResidencyTest, NextTickKeepsTheLastTwoLists) {
+  Residency residency(6, Policy::LRU_PROTECTED, Policy::NEXT_TICK);
+  residency.Open(0, 10);
+  const Pages a = {0, 1}, b = {2, 3}, c = {4, 5}, d = {6, 7};
+  residency.Want(0, a);
+  residency.Want(0, b);
+  residency.Want(0, c);
+  EXPECT_TRUE(residency.evicted().empty());
+  residency.Want(0, d);  // a has left, b is active, c waits
+  EXPECT_EQ(EvictedOf(residency), (Pages{0, 1}));
+}
+
 // The slow, obvious version: lists of (slot, page), searched from the front.
 class SlowResidency {
  public:
@@ -109,9 +154,8 @@ class SlowResidency {
     int missing = 0;
     for (PageIndex page : pages) {
       const Key key{slot, page};
-      if (!Held(key)) {
-        ++missing;
-      } else if (eviction_ == Policy::LRU) {
+      if (!Held(key)) continue;
+      if (eviction_ == Policy::LRU) {
         order_.remove(key);
         order_.push_back(key);
       } else if (eviction_ == Policy::LRU_PROTECTED) {
@@ -129,6 +173,7 @@ class SlowResidency {
     for (PageIndex page : pages) {
       const Key key{slot, page};
       if (Held(key)) continue;
+      ++missing;
       if (order_.size() + live_.size() == blocks_) {
         evicted.push_back(order_.front().second);
         order_.pop_front();
@@ -173,7 +218,7 @@ TEST_P(ResidencyDifferentialTest, AgreesWithTheSlowVersion) {
     // Protected: all lists fit, as admission sees to. Otherwise as tight as one list.
     const int least = GetParam() == Policy::LRU_PROTECTED ? slots * list_max : list_max;
     const int blocks = least + static_cast<int>(rng.NextBelow(6));
-    Residency fast(blocks, GetParam());
+    Residency fast(blocks, GetParam(), Policy::ON_COMPLETION);
     SlowResidency slow(static_cast<size_t>(blocks), GetParam());
     std::vector<Pages> lists(static_cast<size_t>(slots));
     for (int slot = 0; slot < slots; ++slot) fast.Open(slot, pages);
