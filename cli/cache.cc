@@ -100,7 +100,9 @@ void AddCacheVerb(CLI::App& app, int* exit_code) {
       "cache", "Replay the block ids of a request trace through eviction policies");
   verb->add_option("TRACE", options->trace, "request trace with prefix ids: file or directory")
       ->required();
-  verb->add_option("--policy", options->policies, "policies, comma-separated: lru, fifo")
+  verb->add_option("--policy", options->policies,
+                   absl::StrCat("policies, comma-separated: ", CachePolicyNames(),
+                                " (belady knows the future: no other hits more)"))
       ->capture_default_str();
   verb->add_option("--capacity", options->capacities,
                    "capacities in blocks, comma-separated; infinite is one")

@@ -78,6 +78,7 @@ class Residency {
   int32_t BlockOf(int32_t slot, PageIndex page) const {
     return slots_[static_cast<size_t>(slot)].block_of[page];
   }
+  static uint64_t KeyOf(const Block& block);
   template <typename Eviction>
   int32_t WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages);
   template <typename Eviction>

@@ -42,9 +42,20 @@ TEST_F(CacheVerbTest, PrintsEveryPolicyAndCapacityAsTyped) {
             "policy  capacity  accesses  unique  hits\nlru     2                6       3     2\n");
 }
 
+// SIEVE spares 0 twice. S3-FIFO has a slot for what is new and one for the rest; 0, hit once,
+// leaves for 2, and the one ghost forgets it when 1 leaves.
+TEST_F(CacheVerbTest, KnowsEveryPolicy) {
+  EXPECT_EQ(RunTierscope("cache " + trace_ +
+                         " --policy=belady,s3fifo,sieve,clock,fifo,lru --capacity=2 --format=csv")
+                .out,
+            "policy,capacity,accesses,unique,hits\nbelady,2,6,3,2\ns3fifo,2,6,3,1\n"
+            "sieve,2,6,3,2\nclock,2,6,3,2\nfifo,2,6,3,1\nlru,2,6,3,2\n");
+}
+
 TEST_F(CacheVerbTest, RefusesWrongOptions) {
   ExpectRefused(trace_ + " --policy=lru,arc",
-                "--policy: unknown eviction policy 'arc'; use lru or fifo");
+                "--policy: unknown eviction policy 'arc'; use one of lru, fifo, clock, sieve, "
+                "s3fifo, belady");
   const std::string mend = "' is not a number of blocks; give a whole number above 0, or infinite";
   ExpectRefused(trace_ + " --capacity=5,0", "--capacity: capacity '0" + mend);
   ExpectRefused(trace_ + " --capacity=5,", "--capacity: capacity '" + mend);
