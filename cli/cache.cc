@@ -79,13 +79,15 @@ absl::Status RunCache(const CacheOptions& options) {
   TIERSCOPE_ASSIGN_OR_RETURN(const RequestTrace trace, LoadWithBlockIds(options.trace));
   const int64_t unique = CountDistinctBlocks(trace.block_ids, trace.block_count);
   Rows rows = {.columns = {"policy", "capacity", "accesses", "unique", "hits"}, .cells = {}};
+  std::vector<int64_t> capacity_blocks;
+  for (const auto& capacity : capacities) capacity_blocks.push_back(capacity.value);
   for (const auto& policy : policies) {
-    for (const auto& capacity : capacities) {
-      const int64_t hits =
-          CountCacheHits(policy.value, capacity.value, trace.block_ids, trace.block_count);
-      rows.cells.push_back({Cell::String(policy.text), Cell::String(capacity.text),
+    const std::vector<int64_t> hits =
+        CountCacheHitsAtEach(policy.value, capacity_blocks, trace.block_ids, trace.block_count);
+    for (size_t i = 0; i < capacities.size(); ++i) {
+      rows.cells.push_back({Cell::String(policy.text), Cell::String(capacities[i].text),
                             Cell::Count(trace.block_reference_count), Cell::Count(unique),
-                            Cell::Count(hits)});
+                            Cell::Count(hits[i])});
     }
   }
   std::fputs(ResultsText(rows, format).c_str(), stdout);

@@ -1,7 +1,6 @@
 #include "sim/engine/cache_replay.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -9,6 +8,7 @@
 #include "absl/strings/str_join.h"
 
 #include "sim/base/check.h"
+#include "sim/engine/stack_distance.h"
 #include "sim/policy/belady.h"
 #include "sim/policy/clock.h"
 #include "sim/policy/eviction.h"
@@ -100,6 +100,19 @@ int64_t CountCacheHits(CachePolicy policy, int64_t capacity_blocks,
       return CountBeladyHits(slot_count, NextUses(block_ids, block_count));
   }
   TIERSCOPE_CHECK(false);
+}
+
+std::vector<int64_t> CountCacheHitsAtEach(CachePolicy policy, absl::Span<const int64_t> capacities,
+                                          absl::Span<const uint32_t> block_ids,
+                                          int64_t block_count) {
+  if (policy == CachePolicy::kLru && capacities.size() > 1) {
+    return CountLruHits(capacities, block_ids, block_count);
+  }
+  std::vector<int64_t> hits;
+  for (const int64_t capacity : capacities) {
+    hits.push_back(CountCacheHits(policy, capacity, block_ids, block_count));
+  }
+  return hits;
 }
 
 int64_t CountDistinctBlocks(absl::Span<const uint32_t> block_ids, int64_t block_count) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -33,6 +34,12 @@ absl::StatusOr<int64_t> ParseCacheCapacity(absl::string_view text);
 // Preconditions: ids in [0, block_count), block_count below 2^31, fewer than 2^32 accesses.
 int64_t CountCacheHits(CachePolicy policy, int64_t capacity_blocks,
                        absl::Span<const uint32_t> block_ids, int64_t block_count);
+
+// The same at each of `capacities`, in their order. LRU at several takes one pass for all of them
+// (stack_distance.h); the other policies take one a capacity.
+std::vector<int64_t> CountCacheHitsAtEach(CachePolicy policy, absl::Span<const int64_t> capacities,
+                                          absl::Span<const uint32_t> block_ids,
+                                          int64_t block_count);
 
 // Distinct ids among `block_ids`. Precondition: ids in [0, block_count).
 int64_t CountDistinctBlocks(absl::Span<const uint32_t> block_ids, int64_t block_count);
