@@ -45,17 +45,12 @@ void Residency::Close(int32_t slot) {
   slots_[static_cast<size_t>(slot)].grown.clear();
 }
 
-// What the policies know a page by. A request that reuses another's slot reuses its keys.
-uint64_t Residency::KeyOf(const Block& block) {
-  return uint64_t{static_cast<uint32_t>(block.slot)} << 32 | block.page;
-}
-
 template <typename Eviction>
 void Residency::Unpin(Eviction& eviction, int32_t block) {
   Block& state = blocks_[static_cast<size_t>(block)];
   if (!state.pinned) return;
   state.pinned = false;
-  eviction.Insert(block, KeyOf(state));
+  eviction.Insert(block, KeyOf(state.slot, state.page));
 }
 
 template <typename Eviction>
@@ -74,7 +69,7 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     evicted_.push_back({victim.slot, victim.page, owner.wanted_at[victim.page]});
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
-  if (!pinned) eviction.Insert(block, KeyOf(blocks_[static_cast<size_t>(block)]));
+  if (!pinned) eviction.Insert(block, KeyOf(slot, page));
   slots_[static_cast<size_t>(slot)].block_of[page] = block;
   return block;
 }
