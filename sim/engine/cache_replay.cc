@@ -1,14 +1,19 @@
 #include "sim/engine/cache_replay.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "sim/base/check.h"
+#include "sim/engine/stack_distance.h"
+#include "sim/policy/belady.h"
+#include "sim/policy/clock.h"
 #include "sim/policy/eviction.h"
+#include "sim/policy/s3fifo.h"
+#include "sim/policy/sieve.h"
 
 namespace tierscope {
 namespace {
@@ -31,18 +36,34 @@ int64_t CountHits(int32_t slot_count, absl::Span<const uint32_t> block_ids, int6
     if (is_full) slot_of[block_in[static_cast<size_t>(slot)]] = -1;
     block_in[static_cast<size_t>(slot)] = block;
     slot_of[block] = slot;
-    policy.Insert(slot);
+    policy.Insert(slot, block);
   }
   return hits;
 }
 
+struct PolicyName {
+  const char* name;
+  CachePolicy policy;
+};
+constexpr PolicyName kPolicyNames[] = {
+    {"lru", CachePolicy::kLru},       {"fifo", CachePolicy::kFifo},
+    {"clock", CachePolicy::kClock},   {"sieve", CachePolicy::kSieve},
+    {"s3fifo", CachePolicy::kS3Fifo}, {"belady", CachePolicy::kBelady}};
+
 }  // namespace
 
+std::string CachePolicyNames() {
+  return absl::StrJoin(kPolicyNames, ", ", [](std::string* out, const PolicyName& known) {
+    absl::StrAppend(out, known.name);
+  });
+}
+
 absl::StatusOr<CachePolicy> ParseCachePolicy(absl::string_view name) {
-  if (name == "lru") return CachePolicy::kLru;
-  if (name == "fifo") return CachePolicy::kFifo;
+  for (const PolicyName& known : kPolicyNames) {
+    if (name == known.name) return known.policy;
+  }
   return absl::InvalidArgumentError(
-      absl::StrCat("unknown eviction policy '", name, "'; use lru or fifo"));
+      absl::StrCat("unknown eviction policy '", name, "'; use one of ", CachePolicyNames()));
 }
 
 absl::StatusOr<int64_t> ParseCacheCapacity(absl::string_view text) {
@@ -61,6 +82,7 @@ int64_t CountCacheHits(CachePolicy policy, int64_t capacity_blocks,
                        absl::Span<const uint32_t> block_ids, int64_t block_count) {
   TIERSCOPE_CHECK(capacity_blocks > 0);
   TIERSCOPE_CHECK(block_count <= std::numeric_limits<int32_t>::max());
+  TIERSCOPE_CHECK(block_ids.size() <= std::numeric_limits<uint32_t>::max());
   // A cache that holds every block never evicts, so larger ones behave alike.
   const auto slot_count = static_cast<int32_t>(std::min(capacity_blocks, block_count));
   switch (policy) {
@@ -68,8 +90,29 @@ int64_t CountCacheHits(CachePolicy policy, int64_t capacity_blocks,
       return CountHits<LruEviction>(slot_count, block_ids, block_count);
     case CachePolicy::kFifo:
       return CountHits<FifoEviction>(slot_count, block_ids, block_count);
+    case CachePolicy::kClock:
+      return CountHits<ClockEviction>(slot_count, block_ids, block_count);
+    case CachePolicy::kSieve:
+      return CountHits<SieveEviction>(slot_count, block_ids, block_count);
+    case CachePolicy::kS3Fifo:
+      return CountHits<S3FifoEviction>(slot_count, block_ids, block_count);
+    case CachePolicy::kBelady:
+      return CountBeladyHits(slot_count, NextUses(block_ids, block_count));
   }
   TIERSCOPE_CHECK(false);
+}
+
+std::vector<int64_t> CountCacheHitsAtEach(CachePolicy policy, absl::Span<const int64_t> capacities,
+                                          absl::Span<const uint32_t> block_ids,
+                                          int64_t block_count) {
+  if (policy == CachePolicy::kLru && capacities.size() > 1) {
+    return CountLruHits(capacities, block_ids, block_count);
+  }
+  std::vector<int64_t> hits;
+  for (const int64_t capacity : capacities) {
+    hits.push_back(CountCacheHits(policy, capacity, block_ids, block_count));
+  }
+  return hits;
 }
 
 int64_t CountDistinctBlocks(absl::Span<const uint32_t> block_ids, int64_t block_count) {

@@ -52,7 +52,7 @@ void Residency::Unpin(Eviction& eviction, int32_t block) {
   Block& state = blocks_[static_cast<size_t>(block)];
   if (!state.pinned) return;
   state.pinned = false;
-  eviction.Insert(block);
+  eviction.Insert(block, KeyOf(state.slot, state.page));
 }
 
 template <typename Eviction>
@@ -71,7 +71,7 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     evicted_.push_back({victim.slot, victim.page, owner.wanted_at[victim.page]});
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
-  if (!pinned) eviction.Insert(block);
+  if (!pinned) eviction.Insert(block, KeyOf(slot, page));
   slots_[static_cast<size_t>(slot)].block_of[page] = block;
   return block;
 }

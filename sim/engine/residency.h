@@ -85,6 +85,10 @@ class Residency {
   int32_t BlockOf(int32_t slot, PageIndex page) const {
     return slots_[static_cast<size_t>(slot)].block_of[page];
   }
+  // What the policies know a page by. A request that reuses another's slot reuses its keys.
+  static uint64_t KeyOf(int32_t slot, PageIndex page) {
+    return uint64_t{static_cast<uint32_t>(slot)} << 32 | page;
+  }
   template <typename Eviction>
   int32_t WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages);
   template <typename Eviction>

@@ -76,21 +76,46 @@ void BM_ResidencyWant(benchmark::State& state) {
 }
 BENCHMARK(BM_ResidencyWant);
 
-// A skewed sequence of a million accesses to 200,000 blocks, a cache of a tenth of them.
-void BM_LruReplay(benchmark::State& state) {
-  constexpr int64_t kBlocks = 200'000;
+constexpr int64_t kReplayBlocks = 200'000;
+
+// A skewed sequence over kReplayBlocks blocks.
+std::vector<uint32_t> SkewedIds(size_t accesses) {
   Rng rng(1);
-  std::vector<uint32_t> ids(1'000'000);
+  std::vector<uint32_t> ids(accesses);
   for (uint32_t& id : ids) {
     const double u = rng.NextDouble();
-    id = static_cast<uint32_t>(u * u * u * static_cast<double>(kBlocks));
+    id = static_cast<uint32_t>(u * u * u * static_cast<double>(kReplayBlocks));
   }
+  return ids;
+}
+
+// A million accesses, a cache of a tenth of the blocks.
+void BM_Replay(benchmark::State& state, CachePolicy policy) {
+  const std::vector<uint32_t> ids = SkewedIds(1'000'000);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(CountCacheHits(CachePolicy::kLru, kBlocks / 10, ids, kBlocks));
+    benchmark::DoNotOptimize(CountCacheHits(policy, kReplayBlocks / 10, ids, kReplayBlocks));
   }
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(ids.size()));
 }
-BENCHMARK(BM_LruReplay);
+BENCHMARK_CAPTURE(BM_Replay, lru, CachePolicy::kLru);
+BENCHMARK_CAPTURE(BM_Replay, fifo, CachePolicy::kFifo);
+BENCHMARK_CAPTURE(BM_Replay, clock, CachePolicy::kClock);
+BENCHMARK_CAPTURE(BM_Replay, sieve, CachePolicy::kSieve);
+BENCHMARK_CAPTURE(BM_Replay, s3fifo, CachePolicy::kS3Fifo);
+BENCHMARK_CAPTURE(BM_Replay, belady, CachePolicy::kBelady);
+
+// 20 M accesses, eight capacities in one pass; the rate is that of accesses, not of cache lookups.
+void BM_LruCurve(benchmark::State& state) {
+  const std::vector<uint32_t> ids = SkewedIds(20'000'000);
+  std::vector<int64_t> capacities;
+  for (int64_t i = 1; i <= 8; ++i) capacities.push_back(kReplayBlocks * i / 10);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        CountCacheHitsAtEach(CachePolicy::kLru, capacities, ids, kReplayBlocks));
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(ids.size()));
+}
+BENCHMARK(BM_LruCurve)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace tierscope

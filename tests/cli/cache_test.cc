@@ -42,9 +42,70 @@ TEST_F(CacheVerbTest, PrintsEveryPolicyAndCapacityAsTyped) {
             "policy  capacity  accesses  unique  hits\nlru     2                6       3     2\n");
 }
 
+// SIEVE spares 0 twice. S3-FIFO has a slot for what is new and one for the rest; 0, hit once,
+// leaves for 2, and the one ghost forgets it when 1 leaves.
+TEST_F(CacheVerbTest, KnowsEveryPolicy) {
+  EXPECT_EQ(RunTierscope("cache " + trace_ +
+                         " --policy=belady,s3fifo,sieve,clock,fifo,lru --capacity=2 --format=csv")
+                .out,
+            "policy,capacity,accesses,unique,hits\nbelady,2,6,3,2\ns3fifo,2,6,3,1\n"
+            "sieve,2,6,3,2\nclock,2,6,3,2\nfifo,2,6,3,1\nlru,2,6,3,2\n");
+}
+
+// A record of an oracleGeneral file, its time and next access of no meaning here.
+std::string Record(uint64_t object, uint32_t object_bytes) {
+  std::string record = "\xef\xbb\xbf";  // a time that looks like a byte order mark
+  record.resize(24, '\xff');
+  for (size_t i = 0; i < 8; ++i) record[4 + i] = static_cast<char>(object >> (8 * i));
+  for (size_t i = 0; i < 4; ++i) record[12 + i] = static_cast<char>(object_bytes >> (8 * i));
+  return record;
+}
+
+// See ObjectReplayTest.HandWorked; objects told apart by their high and by their low half.
+TEST_F(CacheVerbTest, ReplaysOracleGeneral) {
+  const uint64_t high = uint64_t{1} << 40;
+  const std::string trace = folder_.Write(
+      "a.oracleGeneral.bin", Record(1, 4) + Record(high + 1, 6) + Record(high, 7) + Record(2, 11) +
+                                 Record(high, 7) + Record(1, 3) + Record(high, 7));
+  const CommandOutput output =
+      RunTierscope("cache " + trace + " --policy=lru,belady --capacity=10B,infinite --format=csv");
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  EXPECT_EQ(output.out,
+            "policy,capacity,accesses,unique,hits,bytes,missed_bytes\n"
+            "lru,10B,7,4,2,45,31\nlru,infinite,7,4,3,45,28\n"
+            "belady,10B,7,4,2,45,31\nbelady,infinite,7,4,3,45,28\n");
+  EXPECT_EQ(RunTierscope("cache " + folder_.Write("oracleGeneral", Record(1, 0x80000001U)) +
+                         " --policy=fifo --capacity=1GiB --format=csv")
+                .out,
+            "policy,capacity,accesses,unique,hits,bytes,missed_bytes\n"
+            "fifo,1GiB,1,1,0,2147483649,2147483649\n");
+}
+
+TEST_F(CacheVerbTest, RefusesDamagedOracleGeneral) {
+  const std::string whole = Record(1, 4) + Record(2, 6);
+  for (size_t size_bytes = 1; size_bytes < whole.size(); ++size_bytes) {
+    if (size_bytes % 24 == 0) continue;
+    const std::string cut = folder_.Write("cut.oracleGeneral", whole.substr(0, size_bytes));
+    ExpectRefused(
+        cut, cut + ": offset " + std::to_string(size_bytes / 24 * 24) + ": the last record has " +
+                 std::to_string(size_bytes % 24) +
+                 " of 24 bytes; the file is cut off or not oracleGeneral; fetch it again");
+  }
+  const std::string packed = folder_.Write("a.oracleGeneral.zst", "\x28\xb5\x2f\xfd rest");
+  ExpectRefused(packed, packed + ": compressed with zstd; decompress it first: zstd -d");
+  const std::string trace = folder_.Write("b.oracleGeneral", whole);
+  ExpectRefused(trace + " --policy=lru,s3fifo",
+                "--policy: s3fifo does not count in bytes; leave it out for files of objects with "
+                "sizes");
+  ExpectRefused(trace + " --capacity=100",
+                "--capacity: capacity '100' is not a number of bytes; give a whole number above 0 "
+                "and B, KiB, MiB, GiB or TiB, such as 128MiB, or infinite");
+}
+
 TEST_F(CacheVerbTest, RefusesWrongOptions) {
   ExpectRefused(trace_ + " --policy=lru,arc",
-                "--policy: unknown eviction policy 'arc'; use lru or fifo");
+                "--policy: unknown eviction policy 'arc'; use one of lru, fifo, clock, sieve, "
+                "s3fifo, belady");
   const std::string mend = "' is not a number of blocks; give a whole number above 0, or infinite";
   ExpectRefused(trace_ + " --capacity=5,0", "--capacity: capacity '0" + mend);
   ExpectRefused(trace_ + " --capacity=5,", "--capacity: capacity '" + mend);
