@@ -80,8 +80,14 @@ absl::Status Load(Run& run) {
   }
   run.report.host.load_wall_s = SecondsSince(begin);
   if (NeedsDemand(run.scenario)) {
-    TIERSCOPE_ASSIGN_OR_RETURN(run.demand,
-                               DistilTrace(run.attention.path, DemandSpecOf(run.scenario)));
+    absl::StatusOr<WindowDemand> demand =
+        DistilTrace(run.attention.path, DemandSpecOf(run.scenario));
+    if (absl::IsDataLoss(demand.status()) && !run.scenario.workload().attention().has_trace()) {
+      return absl::DataLossError(absl::StrCat(demand.status().message(),
+                                              "; this one was generated: remove it and run again"));
+    }
+    TIERSCOPE_RETURN_IF_ERROR(demand.status());
+    run.demand = *std::move(demand);
   }
   run.report.host.distil_wall_s = SecondsSince(begin) - run.report.host.load_wall_s;
   run.wall_s += SecondsSince(begin);

@@ -94,6 +94,16 @@ absl::Status CheckArrivals(const Workload& workload, const Origins& origins) {
                          absl::StrCat("has no effect with arrivals ", arrivals,
                                       "; remove it or choose POISSON or GAMMA"));
   }
+  if (workload.think_s() > 0 && (IsOpenLoop(workload) || workload.has_trace())) {
+    return origins.Error(
+        "workload.think_s",
+        "has no effect: it is the pause of a closed loop without a trace; remove it");
+  }
+  if (workload.arrival_cv() != 1.0 && workload.arrivals() != Workload::GAMMA) {
+    return origins.Error(
+        "workload.arrival_cv",
+        absl::StrCat("has no effect with arrivals ", arrivals, "; remove it or choose GAMMA"));
+  }
   if (workload.arrivals() == Workload::TRACE && !workload.has_trace()) {
     return origins.Error(
         "workload.trace",

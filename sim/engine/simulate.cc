@@ -134,6 +134,11 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
     result->add_notes(
         "host link: the copy curve was measured on another card (H100) and is carried over");
   }
+  const int32_t idle = scenario.node().gpus() - scenario.engine().tensor_parallel();
+  if (idle > 0) {
+    result->add_notes(absl::StrCat("node: one replica has the host to itself; ", idle, " of its ",
+                                   scenario.node().gpus(), " GPUs are idle"));
+  }
   if (!scenario.node().evidence().empty()) {
     result->add_notes(absl::StrCat("node: ", scenario.node().evidence()));
   }

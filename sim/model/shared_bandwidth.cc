@@ -14,7 +14,6 @@ void SharedBandwidth::Advance(SimTime now) {
   for (State& state : state_) {
     if (state.cap == 0) continue;
     state.left = std::max<int64_t>(0, state.left - BytesMoved(passed, state.rate));
-    state.busy += passed;
   }
   last_change_ = now;
 }

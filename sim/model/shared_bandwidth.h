@@ -31,15 +31,12 @@ class SharedBandwidth {
   // When the flow ends if nothing else changes; kSimTimeNever when idle. A Start or Finish of
   // another flow may move it: compare with what the event was scheduled for.
   SimTime CompletionTime(Flow flow) const;
-  // Nanoseconds in which the flow was busy, up to the last change.
-  SimDuration busy_total(Flow flow) const { return state_[Index(flow)].busy; }
 
  private:
   struct State {
     int64_t left = 0;  // bytes, as of last_change_
     int64_t rate = 0;
     int64_t cap = 0;  // 0 = idle
-    SimDuration busy;
   };
   static size_t Index(Flow flow) { return static_cast<size_t>(flow); }
   void Advance(SimTime now);

@@ -151,6 +151,23 @@ TEST_F(RunVerbTest, RefusesBadTraces) {
       {"few.jsonl:1", "hash_ids", "1025"});
 }
 
+// A generated trace that was damaged in the cache: the line says that it can simply go.
+TEST_F(RunVerbTest, ADamagedCachedTraceMayBeRemoved) {
+  const TempFolder cache;
+  const std::string run = "TIERSCOPE_CACHE=" + cache.path() + " " + TIERSCOPE_BINARY + " run " +
+                          Scenario("h20_lsa") + kSmall + " --out " + folder_.File("out") +
+                          " --overwrite >/dev/null 2>" + folder_.File("err");
+  ASSERT_EQ(std::system(run.c_str()), 0);
+  const auto trace = std::filesystem::directory_iterator(cache.path())->path();
+  std::filesystem::resize_file(trace, std::filesystem::file_size(trace) / 2);
+  EXPECT_NE(std::system(run.c_str()), 0);
+  std::ostringstream error;
+  error << std::ifstream(folder_.File("err")).rdbuf();
+  EXPECT_NE(error.str().find("remove it and run again"), std::string::npos) << error.str();
+  std::filesystem::remove(trace);
+  EXPECT_EQ(std::system(run.c_str()), 0);
+}
+
 TEST_F(RunVerbTest, KeepsAnExistingFolderUnlessTold) {
   const std::string run =
       Scenario("h20_full") + " --set engine.simulated_s=1 --out " + folder_.File("kept");

@@ -17,7 +17,7 @@ TEST(SharedBandwidthTest, AloneAFlowRunsAtItsCap) {
   EXPECT_EQ(shared.CompletionTime(Flow::kRecall).ns, 2 * kGB);
   EXPECT_EQ(shared.CompletionTime(Flow::kIngest), kSimTimeNever);
   shared.Finish(SimTime{2 * kGB}, Flow::kRecall);
-  EXPECT_EQ(shared.busy_total(Flow::kRecall).ns, 2 * kGB);
+  EXPECT_FALSE(shared.busy(Flow::kRecall));
 }
 
 // Two flows of cap 3 on 4 GB/s run at 2 each. At 1 s recall (6 GB) has 4 left, ingest (2 GB) is

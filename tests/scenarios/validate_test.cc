@@ -130,6 +130,15 @@ TEST(ValidateTest, Workload) {
        "--set workload.requests_per_s: has no effect with arrivals CLOSED_LOOP; remove it or "
        "choose "
        "POISSON or GAMMA"},
+      {"workload.think_s=1,workload.trace=t.jsonl",
+       "--set workload.think_s: has no effect: it is the pause of a closed loop without a trace; "
+       "remove it"},
+      {"workload.arrival_cv=2",
+       "--set workload.arrival_cv: has no effect with arrivals CLOSED_LOOP; remove it or choose "
+       "GAMMA"},
+      {"workload.arrivals=poisson,workload.requests_per_s=1e6",
+       "--set workload.requests_per_s: 1e+06 a second for 3600 s are more than 2e+07 requests; "
+       "lower it, engine.simulated_s, or set workload.request_limit"},
       {"workload.arrivals=trace",
        "workload.trace: is not given, and arrivals TRACE replay one; give --set "
        "workload.trace=FILE"},
@@ -151,7 +160,9 @@ TEST(ValidateTest, Workload) {
   };
   for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
   for (const char* set :
-       {"engine.simulated_s=0,workload.request_limit=5",
+       {"engine.simulated_s=0,workload.request_limit=5", "workload.think_s=1",
+        "workload.arrivals=gamma,workload.requests_per_s=1,workload.arrival_cv=2",
+        "workload.arrivals=poisson,workload.requests_per_s=1e6,workload.request_limit=5",
         "engine.simulated_s=0,workload.trace=t.jsonl",
         "workload.arrivals=poisson,workload.requests_per_s=1,workload.concurrency=0",
         "workload.arrivals=trace,workload.trace=t.jsonl,workload.concurrency=0",
