@@ -88,7 +88,7 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
     }
     open_tick_ = position;
   }
-  const auto threshold = static_cast<uint8_t>(spec_.threshold_code);
+  const int32_t threshold = spec_.threshold_code;  // 256: no code reaches it
   if (target_layer < 0) {
     for (size_t i = 0; i < entries.size(); ++i) {
       density_[entries[i] / kPageEntries] =

@@ -103,9 +103,6 @@ void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
   digest_.Add(static_cast<uint64_t>(b));
 }
 
-// ---- the step
-// -------------------------------------------------------------------------------------
-
 void Replica::OnStepEnd(SimTime now) {
   stepping_ = false;
   ++steps_;
@@ -249,9 +246,6 @@ void Replica::EndWait(StallCause cause, SimTime now) {
   if (observer_ != nullptr) observer_->Wait(wait_begin_, now, kNames[static_cast<size_t>(cause)]);
   wait_ = Wait::kNone;
 }
-
-// ---- the run's frame
-// ------------------------------------------------------------------------------
 
 void Replica::EndWarmup(SimTime now) {
   SettleAccounts();

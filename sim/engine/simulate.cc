@@ -73,8 +73,8 @@ void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult*
   const double asked = scenario.policy().threshold();
   const double used = ThresholdCode(asked) / 256.0;
   if (used != asked) {
-    result->add_notes(absl::StrFormat(
-        "policy.threshold %v is rounded up to %v, a multiple of 1/256", asked, used));
+    result->add_notes(absl::StrCat("policy.threshold ", asked, " is rounded up to ", used, ", ",
+                                   ThresholdCode(asked), "/256"));
   }
   const int32_t stride = demand.profiles.front().stride_steps;
   result->add_notes(
@@ -229,7 +229,7 @@ DemandSpec DemandSpecOf(const Scenario& scenario) {
   DemandSpec spec;
   spec.policy = WantPolicyOf(policy.kind());
   spec.tau_steps = policy.tau_steps();
-  spec.threshold_code = std::min(255, ThresholdCode(policy.threshold()));
+  spec.threshold_code = ThresholdCode(policy.threshold());
   spec.page_kmax = policy.page_kmax();
   spec.recency_entries = policy.recency_entries();
   spec.sink_entries = policy.sink_entries();

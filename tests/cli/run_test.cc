@@ -107,6 +107,16 @@ TEST_F(RunVerbTest, PoliciesRankAsTheyMust) {
   EXPECT_LT(lsa, misses("random"));
 }
 
+TEST_F(RunVerbTest, AThresholdOffTheGridIsRoundedUpAndReported) {
+  const std::string run =
+      Scenario("h20_lsa") + kSmall + "--overwrite --format json --set policy.threshold=";
+  const CommandOutput off = Run(run + "0.53");
+  EXPECT_NE(off.out.find("policy.threshold 0.53 is rounded up to 0.53125, 136/256"),
+            std::string::npos)
+      << off.out << off.err;
+  EXPECT_EQ(Run(run + "0.53125").out.find("is rounded up"), std::string::npos);
+}
+
 TEST_F(RunVerbTest, RefusesWhatTheTraceCannotAnswer) {
   const std::string run = Scenario("h20_lsa") + kSmall;
   ExpectRefused(run + "--set policy.threshold=0.2", {"policy.threshold 52/256", "64/256", "raise"});

@@ -64,6 +64,20 @@ TEST(DistilTest, SeveralTargetLayersCountAsTheirMaximum) {
   EXPECT_EQ(std::vector<PageIndex>(list.begin(), list.end()), (std::vector<PageIndex>{1, 3}));
 }
 
+// A threshold that rounds up to 1 is above every code: only the forced page is wanted.
+TEST(DistilTest, AThresholdOfOneWantsNothing) {
+  DemandSpec spec;
+  spec.recency_entries = 0;
+  spec.tau_steps = 16;
+  for (const auto& [threshold, wanted] : {std::pair{255, 2u}, std::pair{256, 1u}}) {
+    spec.threshold_code = threshold;
+    ProfileDistiller distiller(spec);
+    ASSERT_TRUE(distiller.Begin(Header(4 * 64 * 4, 16, 16), 0).ok());
+    distiller.Tick(0, -1, std::vector<uint32_t>{1}, std::vector<uint8_t>{255});
+    EXPECT_EQ(distiller.Finish().WantList(0).size(), wanted) << threshold;
+  }
+}
+
 TEST(DistilTest, ATickWithoutRecordsWantsTheForcedPages) {
   DemandSpec spec;
   spec.recency_entries = 100;
