@@ -29,8 +29,12 @@ struct SelectionCount {
     prompt += o.prompt;
     return *this;
   }
+  friend SelectionCount operator+(SelectionCount a, const SelectionCount& b) { return a += b; }
   friend SelectionCount operator-(const SelectionCount& a, const SelectionCount& b) {
     return {a.all - b.all, a.prompt - b.prompt};
+  }
+  friend SelectionCount operator*(const SelectionCount& a, int64_t n) {
+    return {a.all * n, a.prompt * n};
   }
   friend bool operator==(const SelectionCount&, const SelectionCount&) = default;
 };
@@ -52,20 +56,29 @@ class ProfileDemand {
     const auto p = static_cast<size_t>(position);
     return {want_pages.data() + want_begin[p], want_begin[p + 1] - want_begin[p]};
   }
-  // Selections in the `lag` sub-windows that follow tick `position`, 0 <= lag <= lag_count.
-  const SelectionCount& Selections(int32_t position, int32_t lag) const {
-    return selections[Index(position, lag)];
+  // Selections in the `steps` steps that follow tick `position`, times stride_steps: a sub-window's
+  // are taken as spread evenly over its steps, so a step of it counts 1 / stride_steps, and counts
+  // in that unit stay whole. 0 <= steps <= lag_count * stride_steps.
+  SelectionCount Selections(int32_t position, int64_t steps) const {
+    return Spread(selections, position, steps);
   }
-  // Those of them whose page is neither in the want list of tick `position` nor formed since.
-  const SelectionCount& Inactive(int32_t position, int32_t lag) const {
-    return inactive[Index(position, lag)];
+  // Those of them whose page is neither in the want list of tick `position` nor, where
+  // `formed_page` says so, in HBM from birth.
+  SelectionCount Inactive(int32_t position, int64_t steps) const {
+    return Spread(inactive, position, steps);
+  }
+  // Those of Inactive whose page is in the want list: entries that formed in it after the tick.
+  // None but under policies that cannot select them before the next tick.
+  SelectionCount Late(int32_t position, int64_t steps) const {
+    return late.empty() ? SelectionCount() : Spread(late, position, steps);
   }
   // Selections of `page` in sub-window `position`. Cost: a binary search.
   int64_t SelectionsOfPage(int32_t position, PageIndex page) const;
   // Whether `page` is in the want list of tick `position`. Cost: a binary search.
   bool Wants(int32_t position, PageIndex page) const;
 
-  // First page that is in HBM from birth at a tick: the one open then, and all that form later.
+  // First page that is in HBM from birth at a tick: the one open then, and all that form later;
+  // page_count where a policy does not select what forms before the next tick.
   std::vector<PageIndex> formed_page;
   // CSR over positions: want lists, and per sub-window the pages selected from with their counts.
   std::vector<uint32_t> want_begin;
@@ -76,8 +89,18 @@ class ProfileDemand {
   // [position][0..lag_count], running sums over the lag.
   std::vector<SelectionCount> selections;
   std::vector<SelectionCount> inactive;
+  std::vector<SelectionCount> late;  // empty: no policy effect
 
  private:
+  SelectionCount Spread(const std::vector<SelectionCount>& sums, int32_t position,
+                        int64_t steps) const {
+    const auto lag = static_cast<int32_t>(steps / stride_steps);
+    const int64_t rest = steps % stride_steps;
+    const SelectionCount* sum = &sums[Index(position, lag)];
+    SelectionCount spread = sum[0] * stride_steps;
+    if (rest > 0) spread += (sum[1] - sum[0]) * rest;
+    return spread;
+  }
   size_t Index(int32_t position, int32_t lag) const {
     return static_cast<size_t>(position) * static_cast<size_t>(lag_count + 1) +
            static_cast<size_t>(lag);

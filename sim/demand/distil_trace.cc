@@ -17,6 +17,7 @@ class DistillingVisitor : public AttentionVisitor {
 
   absl::Status OnProfile(const ProfileHeader& profile) override {
     NoteProvenance(profile);
+    TIERSCOPE_RETURN_IF_ERROR(CheckStride(profile));
     return distiller_.Begin(profile, static_cast<int32_t>(demand_.profiles.size()));
   }
   absl::Status OnTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
@@ -38,6 +39,15 @@ class DistillingVisitor : public AttentionVisitor {
   WindowDemand Take() { return std::move(demand_); }
 
  private:
+  // Selections of all profiles are added up in units of 1 / stride.
+  absl::Status CheckStride(const ProfileHeader& profile) const {
+    if (demand_.profiles.empty()) return absl::OkStatus();
+    const int32_t stride = demand_.profiles.front().stride_steps;
+    if (profile.tick_stride_steps() == stride) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "profile ", demand_.profiles.size(), " has a tick stride of ", profile.tick_stride_steps(),
+        " steps and those before it ", stride, "; record all profiles of a trace with one stride"));
+  }
   void NoteProvenance(const ProfileHeader& profile) {
     demand_.coverage_known =
         demand_.coverage_known && profile.selections() == SELECTIONS_FULL_HISTORY;

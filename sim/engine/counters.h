@@ -35,7 +35,7 @@ struct Counters {
   // KV in HBM, summed over steps and the requests of each.
   int64_t active_page_steps = 0;
   int64_t context_token_steps = 0;
-  // Attention.
+  // Attention, in units of 1 / stride of a selection (demand.h), which keeps them whole.
   SelectionCount selections;
   SelectionCount inactive;
   SelectionCount evicted;

@@ -261,11 +261,9 @@ void Replica::SettleAccounts() {
   }
 }
 
-// Counts the selections of all whole sub-windows that the request has run.
+// Counts the selections of all steps that the request has run.
 void Replica::SettleAccount(RequestState& request) {
-  const int64_t steps_after_first = Completed(request) - 1;
-  if (steps_after_first > 0)
-    request.Account(steps_after_first / request.demand->stride_steps, counters_);
+  request.Account(Completed(request) - 1, counters_);
 }
 
 ReplicaOutcome Replica::Outcome(SimTime end) {

@@ -158,7 +158,7 @@ class Replica {
   void PublishTick(const TickRef& tick, SimTime now);
   void Activate(int32_t slot, int64_t window, uint32_t tick);
   void EndSyncWait(SimTime now);
-  int64_t NextWindowBoundary(const RequestState& request) const;
+  int64_t StepsBeforeChange(const RequestState& request) const;
   void HandleEvicted(SimTime now);
   SimDuration Interference(SimTime now, SimDuration base);
   void StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s);

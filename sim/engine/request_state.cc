@@ -40,15 +40,35 @@ bool RequestState::IsActive(PageIndex page) const {
          demand->Wants(position, page);
 }
 
+namespace {
+
+// Steps of sub-window `window` that lie in [begin, end).
+int64_t StepsInside(int64_t window, int64_t stride, int64_t begin, int64_t end) {
+  return std::min(end, (window + 1) * stride) - std::max(begin, window * stride);
+}
+
+}  // namespace
+
+SelectionCount RequestState::SelectionsOfPage(PageIndex page, int64_t begin, int64_t end) const {
+  const int64_t stride = demand->stride_steps;
+  int64_t count = 0;
+  for (int64_t w = begin / stride; w * stride < end; ++w) {
+    count += demand->SelectionsOfPage(PositionOf(w), page) * StepsInside(w, stride, begin, end);
+  }
+  return {count, page < demand->prompt_page_count ? count : 0};
+}
+
 // The tables count the whole profile; a request that owns a part of its pages is counted page by
 // page.
-void RequestState::AccountClipped(int64_t window, Counters& counters) const {
-  for (int64_t w = accounted_window; w < window; ++w) {
+void RequestState::AccountClipped(int64_t steps, Counters& counters) const {
+  const int64_t stride = demand->stride_steps;
+  for (int64_t w = accounted_steps / stride; w * stride < steps; ++w) {
     const auto at = static_cast<size_t>(PositionOf(w));
+    const int64_t inside = StepsInside(w, stride, accounted_steps, steps);
     for (uint32_t i = demand->touched_begin[at]; i < demand->touched_begin[at + 1]; ++i) {
       const PageIndex page = demand->touched_pages[i];
       if (page < first_page) continue;
-      const int64_t count = demand->touched_selections[i];
+      const int64_t count = demand->touched_selections[i] * inside;
       const SelectionCount add{count, page < demand->prompt_page_count ? count : 0};
       counters.selections += add;
       if (!IsActive(page)) counters.inactive += add;
@@ -56,26 +76,33 @@ void RequestState::AccountClipped(int64_t window, Counters& counters) const {
   }
 }
 
-void RequestState::Account(int64_t window, Counters& counters) {
-  if (active_window < 0 || window <= accounted_window) return;
+// A page can be lost twice between two publishes; it is missed from the first time on.
+void RequestState::AccountLost(int64_t steps, Counters& counters) {
+  std::sort(lost.begin(), lost.end(), [](const LostPage& a, const LostPage& b) {
+    return a.page != b.page ? a.page < b.page : a.from_step < b.from_step;
+  });
+  for (size_t i = 0; i < lost.size(); ++i) {
+    if (i > 0 && lost[i].page == lost[i - 1].page) continue;
+    const int64_t begin = std::max(accounted_steps, lost[i].from_step);
+    if (begin < steps) counters.evicted += SelectionsOfPage(lost[i].page, begin, steps);
+  }
+}
+
+void RequestState::Account(int64_t steps, Counters& counters) {
+  if (active_window < 0 || steps <= accounted_steps) return;
   const int32_t position = PositionOf(active_window);
-  const auto from = static_cast<int32_t>(accounted_window - active_window);
-  const auto to = static_cast<int32_t>(window - active_window);
-  TIERSCOPE_CHECK(from >= 0 && to <= demand->lag_count);
+  const int64_t stride = demand->stride_steps;
+  const int64_t from = accounted_steps - active_window * stride;
+  const int64_t to = steps - active_window * stride;
+  TIERSCOPE_CHECK(from >= 0 && to <= demand->lag_count * stride);
   if (first_page > 0) {
-    AccountClipped(window, counters);
+    AccountClipped(steps, counters);
   } else {
     counters.selections += demand->Selections(position, to) - demand->Selections(position, from);
     counters.inactive += demand->Inactive(position, to) - demand->Inactive(position, from);
   }
-  for (const LostPage& page : lost) {
-    for (int64_t w = std::max(accounted_window, page.from_window); w < window; ++w) {
-      const int64_t missed = demand->SelectionsOfPage(PositionOf(w), page.page);
-      counters.evicted +=
-          SelectionCount{missed, page.page < demand->prompt_page_count ? missed : 0};
-    }
-  }
-  accounted_window = window;
+  AccountLost(steps, counters);
+  accounted_steps = steps;
 }
 
 }  // namespace tierscope

@@ -39,11 +39,13 @@ struct RequestState {
   int64_t active_window = -1;  // tick of the active set, -1 = nothing published yet
   uint32_t active_tick = 0;    // Residency's number of that tick
   uint32_t pending_tick = 0;
-  int64_t pending_window = -1;   // publish NEXT_TICK: the set that waits for the next tick
-  int64_t accounted_window = 0;  // selections before this sub-window are counted
+  int64_t pending_window = -1;  // publish NEXT_TICK: the set that waits for the next tick
+  // Steps since step 0 whose selections are counted. A step is the unit of all accounting; within a
+  // sub-window selections are taken as spread evenly over its steps.
+  int64_t accounted_steps = 0;
   struct LostPage {
     PageIndex page;
-    int64_t from_window;
+    int64_t from_step;  // steps since step 0 before which it was still there
   };
   std::vector<LostPage> lost;  // pages of the active set that are no longer held
 
@@ -62,11 +64,14 @@ struct RequestState {
   PageIndex OpenPageAfter(int64_t step) const;
   // Steps until a new page opens, counted from own step `step`.
   int64_t StepsToNextPage(int64_t step) const;
-  // Counts the selections of sub-windows [accounted_window, window) under the active set.
-  void Account(int64_t window, Counters& counters);
+  // Counts the selections of steps [accounted_steps, steps) since step 0 under the active set.
+  void Account(int64_t steps, Counters& counters);
 
  private:
-  void AccountClipped(int64_t window, Counters& counters) const;
+  // Selections of `page` in steps [begin, end) since step 0, in units of 1 / stride.
+  SelectionCount SelectionsOfPage(PageIndex page, int64_t begin, int64_t end) const;
+  void AccountClipped(int64_t steps, Counters& counters) const;
+  void AccountLost(int64_t steps, Counters& counters);
 };
 
 }  // namespace tierscope

@@ -197,14 +197,18 @@ void SetAttention(Frame& f) {
     return;
   }
   const absl::string_view reason =
-      f.demand->coverage_known ? "no whole sub-window of steps was counted"
+      f.demand->coverage_known ? "no step after a request's step 0 was counted"
                                : "the attention trace holds no selections of the full history";
   const bool known = f.demand->coverage_known && c.selections.all > 0;
   const auto misses = c.inactive.all + c.evicted.all;
   const auto misses_prompt = c.inactive.prompt + c.evicted.prompt;
-  SetOrAbsent(m, "selections", known, static_cast<double>(c.selections.all), reason);
-  SetOrAbsent(m, "miss_inactive", known, static_cast<double>(c.inactive.all), reason);
-  SetOrAbsent(m, "miss_evicted", known, static_cast<double>(c.evicted.all), reason);
+  const int64_t stride = f.demand->profiles.front().stride_steps;
+  const auto whole = [stride](int64_t spread) {
+    return static_cast<double>((spread + stride / 2) / stride);
+  };
+  SetOrAbsent(m, "selections", known, whole(c.selections.all), reason);
+  SetOrAbsent(m, "miss_inactive", known, whole(c.inactive.all), reason);
+  SetOrAbsent(m, "miss_evicted", known, whole(c.evicted.all), reason);
   SetOrAbsent(m, "coverage", known,
               1.0 - static_cast<double>(misses) / static_cast<double>(c.selections.all), reason);
   SetOrAbsent(m, "coverage_prompt", known && c.selections.prompt > 0,

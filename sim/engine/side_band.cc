@@ -115,26 +115,24 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   }
 }
 
-// First sub-window that runs wholly under a set that changes now: the step in progress keeps the
-// old one, and a change counts from the next boundary between sub-windows.
-int64_t Replica::NextWindowBoundary(const RequestState& request) const {
+// Steps since step 0 that keep the old set when it changes now: the step in progress does.
+int64_t Replica::StepsBeforeChange(const RequestState& request) const {
   const int64_t next_step = Completed(request) + (stepping_ && request.in_batch ? 1 : 0);
-  return CeilDiv(std::max<int64_t>(0, next_step - 1), request.demand->stride_steps);
+  return std::max<int64_t>(0, next_step - 1);
 }
 
 // The set of tick `window` becomes the active one.
 void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
   RequestState& request = At(slot);
-  const int64_t boundary = NextWindowBoundary(request);
-  request.Account(boundary, counters_);
-  request.accounted_window = std::max(request.accounted_window, boundary);
+  const int64_t steps = StepsBeforeChange(request);
+  request.Account(steps, counters_);
   request.active_window = window;
   request.active_tick = tick;
   request.lost.clear();
   const auto pages = request.WantList(window);
   if (!plan_.protects_live) {
     for (PageIndex page : pages) {
-      if (!residency_.Holds(slot, page)) request.lost.push_back({page, boundary});
+      if (!residency_.Holds(slot, page)) request.lost.push_back({page, steps});
     }
   }
   const int64_t change = static_cast<int64_t>(pages.size()) - request.active_pages;
@@ -145,7 +143,7 @@ void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
 }
 
 // Pages that lost their block while their request still counts on them are missed from the next
-// sub-window on.
+// step on.
 void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
@@ -153,7 +151,7 @@ void Replica::HandleEvicted(SimTime now) {
     // Wanted by no tick and never grown since the active one: not in the active set.
     if (evicted.wanted_at < request.active_tick && evicted.wanted_at > 0) continue;
     if (!request.IsActive(evicted.page)) continue;
-    request.lost.push_back({evicted.page, NextWindowBoundary(request)});
+    request.lost.push_back({evicted.page, StepsBeforeChange(request)});
   }
   counters_.pages_evicted += static_cast<int64_t>(residency_.evicted().size());
   residency_.ClearEvicted();

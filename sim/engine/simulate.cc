@@ -77,10 +77,10 @@ void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult*
                                    ThresholdCode(asked), "/256"));
   }
   const int32_t stride = demand.profiles.front().stride_steps;
-  result->add_notes(
-      absl::StrCat("coverage: a change of the active set counts from the next boundary of ", stride,
-                   " steps of a request; its step 0 and a last part of under ", stride,
-                   " steps are not counted"));
+  result->add_notes(absl::StrCat("coverage: the trace counts selections by page over ", stride,
+                                 " steps, and they are taken as spread evenly over them; the "
+                                 "active and the held set count step "
+                                 "by step; a request's step 0 is not counted"));
 }
 
 void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {

@@ -178,6 +178,7 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
       SelectionCount all, missed;
       for (int32_t lag = 0; lag < demand.lag_count; ++lag) {
         const int32_t w = (position + lag) % positions;
+        const SelectionCount all_before = all, missed_before = missed;
         for (int32_t step = w * stride + 1; step <= (w + 1) * stride; ++step) {
           for (const auto& [entry, votes] : recorded.selections[step]) {
             const auto page = static_cast<PageIndex>(entry / 64);
@@ -187,8 +188,13 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
             if (page < formed && !demand.Wants(position, page)) missed += add;
           }
         }
-        ASSERT_EQ(demand.Selections(position, lag + 1), all);
-        ASSERT_EQ(demand.Inactive(position, lag + 1), missed);
+        // Evenly over the steps of the sub-window, in units of 1 / stride.
+        for (int32_t rest = 0; rest <= stride; ++rest) {
+          const int64_t steps = int64_t{lag} * stride + rest;
+          ASSERT_EQ(demand.Selections(position, steps), all_before * (stride - rest) + all * rest);
+          ASSERT_EQ(demand.Inactive(position, steps),
+                    missed_before * (stride - rest) + missed * rest);
+        }
       }
     }
   }

@@ -15,6 +15,11 @@ std::vector<ToyWindow> Steady(int windows) {
   return std::vector<ToyWindow>(static_cast<size_t>(windows), ToyWindow{{0, 1}, {{0, 3}, {5, 1}}});
 }
 
+// The engine counts a selection as 1 / stride each; profiles here have a stride of 4.
+SelectionCount Selections(int64_t of_prompt_pages) {
+  return SelectionCount{of_prompt_pages, of_prompt_pages} * 4;
+}
+
 constexpr char kOneRequest[] = R"(
   workload { context_tokens: 2048 output_tokens: 9 request_limit: 1 attention { random_offset: false } }
   policy { kind: LSA tau_steps: 4 }
@@ -70,17 +75,17 @@ TEST(ReplicaTest, SynchronousStallsByCause) {
   EXPECT_EQ(c.sideband_busy.ns, 5'000'000);
 }
 
-// Selections of 11 steps after step 0 fill two whole sub-windows of 4: 8 steps x 4 selections. Page
-// 5 is never active, page 0 always: a quarter is missed. The last 3 steps are no whole sub-window.
+// 11 steps after step 0, 4 selections each: two sub-windows of 4 steps and 3 steps of a third,
+// which count by their share. Page 5 is never active, page 0 always: a quarter is missed.
 TEST(ReplicaTest, InactiveMisses) {
   const Scenario scenario =
       ToyScenario(std::string(kOneRequest) +
                   "policy { level1: SYNC tau_steps: 8 } workload { output_tokens: 12 }");
   const WindowDemand demand = ToyDemand(scenario, 8, 4, Steady(4));
   const Counters c = RunToy(scenario, &demand).outcome.counters;
-  EXPECT_EQ(c.selections, (SelectionCount{32, 32}));
-  EXPECT_EQ(c.inactive, (SelectionCount{8, 8}));
-  EXPECT_EQ(c.evicted, (SelectionCount{0, 0}));
+  EXPECT_EQ(c.selections, Selections(44));
+  EXPECT_EQ(c.inactive, Selections(11));
+  EXPECT_EQ(c.evicted, Selections(0));
 }
 
 // Async: the first tick takes the request out of the batch until its pages are there (nobody else
@@ -104,32 +109,31 @@ TEST(ReplicaTest, AsynchronousLevel1RunsBesideDecode) {
   EXPECT_EQ(run.outcome.counters.pages_recalled, 4);
 }
 
-// A change counts from the next boundary between sub-windows. Tick after step 4 (tau 4) brings page
-// 5; published at 56 during step 5, it could serve steps 6..8, but counts from sub-window 2 (step
-// 9) on.
-TEST(ReplicaTest, APublishCountsFromTheNextSubWindow) {
+// A change counts from the next step. The tick after step 4 (tau 4) brings page 5; published at 56
+// during step 5, which keeps the old set, it serves from step 6 on, in the middle of a sub-window.
+TEST(ReplicaTest, APublishCountsFromTheNextStep) {
   const Scenario scenario = ToyScenario(std::string(kOneRequest) +
                                         "workload { output_tokens: 13 }"
                                         " policy { tau_steps: 4 }");
   std::vector<ToyWindow> windows = Steady(4);
   windows[1].scored_pages = windows[2].scored_pages = {0, 5};
   const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
-  // Sub-windows 0, 1, 2 are steps 1..4, 5..8, 9..12, 16 selections each, 4 of them of page 5.
+  // 12 steps after step 0, 4 selections each, 1 of them of page 5.
   const Counters async = RunToy(scenario, &demand).outcome.counters;
-  EXPECT_EQ(async.selections, (SelectionCount{48, 48}));
-  EXPECT_EQ(async.inactive, (SelectionCount{8, 8}));  // in 0 and 1
+  EXPECT_EQ(async.selections, Selections(48));
+  EXPECT_EQ(async.inactive, Selections(5));  // in steps 1 to 5
   // Synchronous: the new set is there before step 5.
   Scenario sync = scenario;
   sync.mutable_policy()->set_level1(Policy::SYNC);
-  EXPECT_EQ(RunToy(sync, &demand).outcome.counters.inactive, (SelectionCount{4, 4}));
+  EXPECT_EQ(RunToy(sync, &demand).outcome.counters.inactive, Selections(4));
   // Published at the next tick: what was asked for after step 4 serves from step 9 on. Asked for
   // only then, it would come too late for all three.
   Scenario late = scenario;
   late.mutable_policy()->set_publish(Policy::NEXT_TICK);
-  EXPECT_EQ(RunToy(late, &demand).outcome.counters.inactive, (SelectionCount{8, 8}));
+  EXPECT_EQ(RunToy(late, &demand).outcome.counters.inactive, Selections(8));
   windows[1].scored_pages = {0, 1};
   const WindowDemand later = ToyDemand(scenario, 8, 4, windows);
-  EXPECT_EQ(RunToy(late, &later).outcome.counters.inactive, (SelectionCount{12, 12}));
+  EXPECT_EQ(RunToy(late, &later).outcome.counters.inactive, Selections(12));
 }
 
 // Two requests of a class each tick on their own steps; the second arrives while the first decodes.
@@ -211,16 +215,15 @@ TEST(ReplicaTest, UnprotectedEvictionMissesLivePages) {
   const Counters& c = run.outcome.counters;
   // The first request's step 0 ends at 10 and its job at 14; the second joins at 14, its job after
   // its step 0 ends at 28, and its page 8 then opens in the block of the first one's page 0. The
-  // first has completed 2 steps: it misses page 0 from sub-window 1 on, 2 of its 3 whole ones, 4
-  // steps x 3.
+  // first has completed steps 0 and 1: it misses page 0 in steps 2 to 13, 3 selections each.
   EXPECT_EQ(c.pages_evicted, 1);
-  EXPECT_EQ(c.evicted, (SelectionCount{24, 24}));
-  // Page 5 is inactive for both: 3 sub-windows x 4 steps x 1 selection each.
-  EXPECT_EQ(c.inactive, (SelectionCount{24, 24}));
+  EXPECT_EQ(c.evicted, Selections(36));
+  // Page 5 is inactive for both: 13 steps x 1 selection each.
+  EXPECT_EQ(c.inactive, Selections(26));
   Scenario protecting = scenario;
   protecting.mutable_policy()->set_eviction(Policy::LRU_PROTECTED);
   protecting.mutable_policy()->set_reserve_entries(6400);
-  EXPECT_EQ(RunToy(protecting, &demand, &trace).outcome.counters.evicted, (SelectionCount{0, 0}));
+  EXPECT_EQ(RunToy(protecting, &demand, &trace).outcome.counters.evicted, Selections(0));
 }
 
 // Disaggregated: prefill 2,048 tokens at 102,400 a second (20 ms), then the KV over the network:
@@ -257,8 +260,9 @@ TEST(ReplicaTest, RecallSharesHostDramWithArrivingKv) {
 }
 
 // A request of 512 tokens on a profile of 8 prompt pages owns the newest two of them, 6 and 7: page
-// 0 is neither recalled nor selected from. 8 steps in two sub-windows, one selection each of pages
-// 6 and 7.
+// 0 is neither recalled nor selected from. 9 steps after step 0, one selection each of pages 6 and
+// 7. Page 7 is forced at the first tick; at the second, after step 8, the newest is page 8, which
+// opened since, and step 9 misses page 7.
 TEST(ReplicaTest, AShortRequestHasItsOwnPagesOnly) {
   const Scenario scenario = ToyScenario(R"(
     workload { context_tokens: 512 output_tokens: 10 request_limit: 1 attention { random_offset: false } }
@@ -268,13 +272,13 @@ TEST(ReplicaTest, AShortRequestHasItsOwnPagesOnly) {
       ToyDemand(scenario, 8, 4, std::vector<ToyWindow>(4, ToyWindow{{0, 6}, selected}));
   const Counters held = RunToy(scenario, &both).outcome.counters;
   EXPECT_EQ(held.pages_recalled, 2);
-  EXPECT_EQ(held.selections, (SelectionCount{16, 16}));
-  EXPECT_EQ(held.inactive, (SelectionCount{0, 0}));
+  EXPECT_EQ(held.selections, Selections(18));
+  EXPECT_EQ(held.inactive, Selections(1));
   const WindowDemand newest =
       ToyDemand(scenario, 8, 4, std::vector<ToyWindow>(4, ToyWindow{{0}, selected}));
   const Counters missed = RunToy(scenario, &newest).outcome.counters;
   EXPECT_EQ(missed.pages_recalled, 1);
-  EXPECT_EQ(missed.inactive, (SelectionCount{8, 8}));
+  EXPECT_EQ(missed.inactive, Selections(8 + 2));
 }
 
 // Same instant: all arrivals are in before the first step starts.
