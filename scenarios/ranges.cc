@@ -123,6 +123,10 @@ const std::vector<Range>& FieldRanges() {
       {"hardware.host_link.batched_copy[].piece_bytes", 1, kBytesMax, kClosed, kRequired},
       {"hardware.host_link.batched_copy[].descriptors", 1, 1e9, kClosed, kRequired},
       {"hardware.host_link.batched_copy[].bytes_per_s", 1, kRateMax, kClosed, kRequired},
+      {"hardware.host_link.gather_bytes_per_s", 1, kRateMax},
+      {"hardware.host_link.gather_unaligned_factor", 0, 1, kOpenBelow},
+      {"hardware.host_link.pageable_bytes_per_s", 1, kRateMax},
+      {"hardware.host_link.copy_submit_us", 0, 1e6},
       {"hardware.step_model.base_ms", 0, kMsMax, kClosed, kRequired},
       {"hardware.step_model.per_request_ms", 0, kMsMax, kClosed, kRequired},
       {"hardware.step_model.scoring_efficiency", 0, 1, kOpenBelow, kRequired},
@@ -139,6 +143,7 @@ const std::vector<Range>& FieldRanges() {
       {"node.host_usable_fraction", 0, 1, kOpenBelow},
       {"node.dram_bytes_per_s_per_socket", 1, kRateMax, kClosed, kRequired},
       {"node.network_bytes_per_s_per_gpu", 1, kRateMax},
+      {"node.host_gather_bytes_per_s", 1, kRateMax},
 
       {"workload.concurrency", 0, kCountMax},
       {"workload.context_tokens", 1, kTokensMax},
@@ -163,6 +168,9 @@ const std::vector<Range>& FieldRanges() {
       {"policy.sink_entries", 0, 1 << 24},
       {"policy.reserve_entries", 1, 1e9},
       {"policy.index_key_pool_entries", 0, 1e9},
+      {"policy.level1_fixed_ms", 0, kMsMax},
+      {"policy.publish_fixed_ms", 0, kMsMax},
+      {"policy.gather_item_bytes", 1, 65536},
 
       {"engine.simulated_s", 0, 1e8},
       {"engine.tensor_parallel", 1, 1024},
@@ -174,6 +182,8 @@ const std::vector<Range>& FieldRanges() {
       {"engine.recall_interference", 0, 100},
       {"engine.timeline_s", 0, 1e6},
       {"engine.warmup_windows", 0, 65536},
+      {"engine.host_contention_ms_per_step", 0, kMsMax},
+      {"engine.gather_interference", 0, 100},
       {"engine.slo.ttft_ms", 0, 1e9, kOpenBelow},
       {"engine.slo.tpot_ms", 0, 1e9, kOpenBelow},
   };

@@ -178,11 +178,29 @@ int64_t PagesForEntries(int64_t entries, const Model& model) {
   return CeilDiv(entries, model.page_entries());
 }
 
+// A want list larger than FlashMemory's pool evicts its own pages; a pool of none holds nothing.
+absl::Status CheckFlashMemoryReserve(const Scenario& scenario, const Origins& origins) {
+  const Model& model = scenario.model();
+  const Policy& policy = scenario.policy();
+  const bool protects = policy.eviction() == Policy::LRU_PROTECTED;
+  const int64_t pages_min = protects ? policy.page_kmax() : 1;
+  const int64_t recall_pages = FlashMemoryRecallPages(model, policy);
+  if (recall_pages >= pages_min) return absl::OkStatus();
+  const int64_t region_entries =
+      kFlashMemorySlots * kFlashMemorySlotEntries + kFlashMemorySinkCells;
+  return origins.Error(
+      "policy.reserve_entries",
+      absl::StrCat(policy.reserve_entries(), " entries, less FlashMemory's decode region of ",
+                   region_entries, ", are ", recall_pages, " pages to recall into; give at least ",
+                   region_entries + pages_min * model.page_entries()));
+}
+
 // One request's pages fit the reserve: those it takes, the forced ones and the one that is being
 // filled.
 absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
   const Policy& policy = scenario.policy();
   if (policy.kind() == Policy::FULL) return absl::OkStatus();
+  if (policy.kind() == Policy::FLASHMEMORY) return CheckFlashMemoryReserve(scenario, origins);
   const Model& model = scenario.model();
   const int64_t reserve_pages = ReservePages(model, policy);
   const int64_t request_pages = policy.page_kmax() + 1 +
@@ -195,6 +213,37 @@ absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
                    " pages, and one request may hold ", request_pages,
                    " (page_kmax, recency, sink and one open); raise it to ",
                    request_pages * model.page_entries(), " or lower policy.page_kmax"));
+}
+
+// The rates that the recall path needs.
+absl::Status CheckRecallPath(const Scenario& scenario, const Origins& origins) {
+  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  const Link& link = scenario.hardware().host_link();
+  const auto missing = [&](absl::string_view path) {
+    return origins.Error(std::string(path),
+                         absl::StrCat("is not given, and policy.recall_path ",
+                                      Policy::RecallPath_Name(scenario.policy().recall_path()),
+                                      " needs it; give it or policy.recall_path=COPY_ENGINE"));
+  };
+  switch (scenario.policy().recall_path()) {
+    case Policy::COPY_ENGINE:
+      return absl::OkStatus();
+    case Policy::STAGED:
+      if (!scenario.node().has_host_gather_bytes_per_s()) {
+        return missing("node.host_gather_bytes_per_s");
+      }
+      if (!link.has_pageable_bytes_per_s())
+        return missing("hardware.host_link.pageable_bytes_per_s");
+      if (!link.has_copy_submit_us()) return missing("hardware.host_link.copy_submit_us");
+      return absl::OkStatus();
+    case Policy::GATHER_KERNEL:
+      if (!link.has_gather_bytes_per_s()) return missing("hardware.host_link.gather_bytes_per_s");
+      if (!link.has_gather_unaligned_factor()) {
+        return missing("hardware.host_link.gather_unaligned_factor");
+      }
+      return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckRanks(const Scenario& scenario, const Origins& origins) {
@@ -285,6 +334,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckLengths(scenario.workload(), origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckAttention(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckRecallPath(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRanks(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckWeights(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPools(scenario, origins));

@@ -11,8 +11,8 @@
 
 namespace tierscope {
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec) {
-  if (spec.policy == WantPolicy::kLsa &&
-      spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
+  const bool scored = spec.policy == WantPolicy::kLsa || spec.policy == WantPolicy::kFlashMemory;
+  if (scored && spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
     return absl::InvalidArgumentError(
         absl::StrCat("policy.threshold ", spec.threshold_code,
                      "/256 is under the trace's score floor ", header.score_floor_code(), "/256",
@@ -60,6 +60,8 @@ absl::Status ProfileDistiller::Begin(const ProfileHeader& header, int32_t profil
   list_.resize(static_cast<size_t>(pages));
   open_tick_ = -1;
   open_sub_window_ = 0;
+  young_.clear();
+  young_begin_.assign(1, 0);
   return absl::OkStatus();
 }
 
@@ -75,7 +77,7 @@ void ProfileDistiller::AppendWantList(const PageIndex* pages, int32_t count) {
 
 void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const uint32_t> entries,
                             std::span<const uint8_t> codes) {
-  if (spec_.policy != WantPolicy::kLsa) return;
+  if (!scored()) return;
   const int32_t position = step / demand_.stride_steps;
   if (position >= demand_.position_count) return;
   if (position != open_tick_) {
@@ -108,8 +110,11 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
 
 void ProfileDistiller::CloseTick() {
   if (open_tick_ < 0) return;
+  const ForcedPages forced = ForcedAt(open_tick_);
   const int32_t count =
-      SelectDensestPages(density_.data(), ForcedAt(open_tick_), spec_.page_kmax, list_.data());
+      spec_.policy == WantPolicy::kFlashMemory
+          ? SelectExactlyKmaxPages(density_.data(), forced, spec_.page_kmax, list_.data())
+          : SelectDensestPages(density_.data(), forced, spec_.page_kmax, list_.data());
   AppendWantList(list_.data(), count);
   std::fill(density_.begin(), density_.end(), uint8_t{0});
   std::fill(wanted_bits_.begin(), wanted_bits_.end(), uint64_t{0});
@@ -122,6 +127,13 @@ void ProfileDistiller::Select(int32_t step, std::span<const uint32_t> entries,
   const int32_t sub_window = (step - 1) / demand_.stride_steps;
   if (sub_window >= demand_.position_count) return;
   while (open_sub_window_ < sub_window) CloseSubWindow();
+  if (spec_.policy == WantPolicy::kFlashMemory) {
+    const int32_t first_tick = std::max(0, sub_window - demand_.lag_count + 1);
+    const int64_t young = EntriesAfterStep(first_tick * demand_.stride_steps);
+    for (size_t i = entries.size(); i-- > 0 && entries[i] >= young;) {
+      young_.push_back({entries[i], votes.empty() ? 1u : votes[i]});
+    }
+  }
   if (votes.empty()) {
     for (uint32_t entry : entries) ++page_count_[entry / kPageEntries];
     return;
@@ -137,6 +149,7 @@ void ProfileDistiller::CloseSubWindow() {
     page_count_[page] = 0;
   }
   demand_.touched_begin.push_back(static_cast<uint32_t>(demand_.touched_pages.size()));
+  young_begin_.push_back(young_.size());
   ++open_sub_window_;
 }
 
@@ -144,6 +157,7 @@ ProfileDemand ProfileDistiller::Finish() {
   while (open_sub_window_ < demand_.position_count) CloseSubWindow();
   switch (spec_.policy) {
     case WantPolicy::kLsa:
+    case WantPolicy::kFlashMemory:
       CloseTick();
       while (static_cast<int32_t>(demand_.want_begin.size()) - 1 < demand_.position_count) {
         open_tick_ = static_cast<int32_t>(demand_.want_begin.size()) - 1;
@@ -192,19 +206,38 @@ void ProfileDistiller::BuildOracleWantLists() {
   }
 }
 
+// Selections of sub-window `sub_window` from the page that was open at tick `position`, of entries
+// that formed after it. (Pages that formed later are in no list of it.)
+SelectionCount ProfileDistiller::LateSelections(int32_t position, int32_t sub_window) const {
+  const int64_t entries = EntriesAfterStep(position * demand_.stride_steps);
+  const int64_t page = entries / kPageEntries;
+  if (entries % kPageEntries == 0) return {};
+  SelectionCount late;
+  const auto w = static_cast<size_t>(sub_window);
+  for (size_t i = young_begin_[w]; i < young_begin_[w + 1]; ++i) {
+    const YoungSelection& young = young_[i];
+    if (young.entry < entries || young.entry / kPageEntries != page) continue;
+    late += {young.votes, page < demand_.prompt_page_count ? int64_t{young.votes} : 0};
+  }
+  return late;
+}
+
 void ProfileDistiller::BuildMissTables() {
+  const bool sees_formed = spec_.policy != WantPolicy::kFlashMemory;
   const auto row = static_cast<size_t>(demand_.lag_count) + 1;
   demand_.selections.resize(static_cast<size_t>(demand_.position_count) * row);
   demand_.inactive.resize(demand_.selections.size());
+  if (!sees_formed) demand_.late.resize(demand_.selections.size());
   std::vector<uint8_t> active(density_.size());
   for (int32_t position = 0; position < demand_.position_count; ++position) {
     std::fill(active.begin(), active.end(), uint8_t{0});
     for (PageIndex page : demand_.WantList(position)) active[page] = 1;
     // Pages formed after the tick, and the one open at it, are in HBM from birth.
-    const int32_t formed = std::max(0, ForcedAt(position).page_count - 1);
+    const int32_t formed =
+        sees_formed ? std::max(0, ForcedAt(position).page_count - 1) : demand_.page_count;
     demand_.formed_page.push_back(static_cast<PageIndex>(formed));
     std::fill(active.begin() + formed, active.end(), uint8_t{1});
-    SelectionCount all, missed;
+    SelectionCount all, missed, late;
     for (int32_t lag = 0; lag < demand_.lag_count; ++lag) {
       const auto w = static_cast<size_t>((position + lag) % demand_.position_count);
       for (uint32_t i = demand_.touched_begin[w]; i < demand_.touched_begin[w + 1]; ++i) {
@@ -215,6 +248,12 @@ void ProfileDistiller::BuildMissTables() {
         if (!active[page]) missed += add;
       }
       const size_t at = static_cast<size_t>(position) * row + static_cast<size_t>(lag) + 1;
+      if (!sees_formed) {
+        const SelectionCount add = LateSelections(position, static_cast<int32_t>(w));
+        late += add;
+        missed += add;
+        demand_.late[at] = late;
+      }
       demand_.selections[at] = all;
       demand_.inactive[at] = missed;
     }

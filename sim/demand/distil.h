@@ -16,7 +16,7 @@
 
 namespace tierscope {
 
-enum class WantPolicy { kLsa, kRecency, kRandom, kOracle };
+enum class WantPolicy { kLsa, kRecency, kRandom, kOracle, kFlashMemory };
 
 // All that want lists depend on; neither hardware nor batch is among it.
 struct DemandSpec {
@@ -61,6 +61,11 @@ class ProfileDistiller {
   void BuildBaselineWantLists();
   void BuildOracleWantLists();
   void BuildMissTables();
+  SelectionCount LateSelections(int32_t position, int32_t sub_window) const;
+  // Whether want lists come from scores.
+  bool scored() const {
+    return spec_.policy == WantPolicy::kLsa || spec_.policy == WantPolicy::kFlashMemory;
+  }
 
   DemandSpec spec_;
   ProfileHeader header_;
@@ -72,6 +77,14 @@ class ProfileDistiller {
   int32_t open_tick_ = -1;             // its position, -1 = none
   std::vector<uint32_t> page_count_;   // [page] selections of the open sub-window
   int32_t open_sub_window_ = 0;
+  // Under kFlashMemory, per sub-window, selections of entries so new that some tick whose tables
+  // reach here had not seen them.
+  struct YoungSelection {
+    uint32_t entry;
+    uint32_t votes;
+  };
+  std::vector<YoungSelection> young_;
+  std::vector<size_t> young_begin_;
   std::vector<PageIndex> list_;
 };
 

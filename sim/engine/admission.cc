@@ -98,8 +98,12 @@ bool Replica::Fits(const Arrival& arrival, int64_t tokens, int64_t host_pages,
   const int64_t need = arrival.context_tokens + arrival.output_tokens;
   if (tokens + need > plan_.tokens_max) return false;
   if (!tiered()) return true;
-  if (host_pages + CeilDiv(need, plan_.page_tokens) > plan_.host_pages_max) return false;
+  if (host_pages + plan_.HostPages(arrival.context_tokens, arrival.output_tokens) >
+      plan_.host_pages_max)
+    return false;
+  if (plan_.request_slots > 0 && requests + 1 > plan_.request_slots) return false;
   if (plan_.protects_live) return (requests + 1) * plan_.live_pages_max <= plan_.reserve_blocks;
+  if (plan_.decode_region_entries > 0) return true;  // nothing is pinned
   // Unprotected, each request pins the page it fills, and one want list must find its victims.
   return requests + 1 + plan_.live_pages_max <= plan_.reserve_blocks;
 }
@@ -165,7 +169,8 @@ void Replica::BindProfile(int32_t slot) {
   const bool off = 2 * std::max(recorded, request.context_tokens()) >
                    3 * std::min(recorded, request.context_tokens());
   use.context_off += off ? 1 : 0;
-  request.host_pages_reserved = CeilDiv(request.tokens_reserved, plan_.page_tokens);
+  if (plan_.decode_region_entries > 0) request.PlaceDecodeRegion(plan_.decode_region_entries);
+  request.host_pages_reserved = plan_.HostPages(request.context_tokens(), request.output_tokens());
   request.host_pages = CeilDiv(request.context_tokens(), plan_.page_tokens);
   host_pages_reserved_ += request.host_pages_reserved;
   host_pages_in_use_ += request.host_pages;
@@ -233,8 +238,10 @@ void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot,
                    request.generation);
   if (!tiered()) return;
-  OpenPage(slot, now);
-  SchedulePageFull(slot);
+  if (plan_.decode_region_entries == 0) {
+    OpenPage(slot, now);
+    SchedulePageFull(slot);
+  }
   request.first_window_steps = FirstWindow(request);
   ScheduleTick(slot, request.first_window_steps);
 }

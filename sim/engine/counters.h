@@ -44,6 +44,7 @@ struct Counters {
   int64_t pages_recalled = 0;
   int64_t pages_evicted = 0;
   int64_t pages_written_back = 0;
+  int64_t entries_lost = 0;  // formed while their request's decode region was full
   int64_t recall_bytes = 0;
   SimDuration sideband_busy;
   SimDuration link_busy;

@@ -6,7 +6,6 @@
 #include "absl/strings/str_format.h"
 
 #include "scenarios/memory.h"
-#include "sim/base/units.h"
 #include "sim/model/footprint.h"
 #include "sim/policy/page_selection.h"
 
@@ -17,10 +16,11 @@ namespace {
 // next tick is processed (one window, one more for a late job, and the open page).
 int64_t LivePagesMax(const Scenario& scenario, int64_t page_tokens) {
   const Policy& policy = scenario.policy();
+  const int64_t lists = policy.publish() == Policy::NEXT_TICK ? 2 : 1;
+  if (policy.kind() == Policy::FLASHMEMORY) return lists * policy.page_kmax();
   const int64_t forced = CeilDiv(policy.recency_entries(), kPageEntries) + 1 +
                          CeilDiv(policy.sink_entries(), kPageEntries);
   const int64_t grown = CeilDiv(2 * int64_t{policy.tau_steps()}, page_tokens) + 1;
-  const int64_t lists = policy.publish() == Policy::NEXT_TICK ? 2 : 1;
   return lists * (policy.page_kmax() + forced) + grown;
 }
 
@@ -45,12 +45,16 @@ void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
   plan.page_tokens = PageTokens(model);
   plan.page_bytes = PageBytes(model);
   plan.recall_page_bytes = PageMirrorBytes(model, policy);
-  plan.recall_pieces = policy.layout() == Policy::PAGE_MAJOR ? 1 : model.csa_layers();
   if (!plan.tiered) return;
   plan.protects_live = policy.eviction() == Policy::LRU_PROTECTED;
-  plan.reserve_blocks = ReservePages(model, policy);
+  plan.reserve_blocks = RecallPages(model, policy);
   plan.live_pages_max = LivePagesMax(scenario, plan.page_tokens);
   plan.hbm_reserve_bytes = ReserveBytes(model, policy);
+  if (policy.kind() == Policy::FLASHMEMORY) {
+    plan.decode_region_entries = kFlashMemorySlotEntries;
+    plan.request_slots = kFlashMemorySlots;
+    plan.hbm_decode_region_bytes = plan.hbm_reserve_bytes - plan.reserve_blocks * plan.page_bytes;
+  }
   plan.hbm_fixed_bytes = model.fixed_hbm_bytes();
   plan.hbm_index_fixed_bytes = IndexKeyPoolBytes(model, policy);
   plan.index_pool_entries = policy.index_key_offload() ? policy.index_key_pool_entries()
@@ -79,7 +83,9 @@ absl::Status CheckPlan(const MemoryPlan& plan) {
         "the reserve (",
         plan.reserve_blocks * kPageEntries, "), which level 2 needs; raise it to at least that"));
   }
-  if (plan.tiered && plan.reserve_blocks < plan.live_pages_max) {
+  // With a decode region nothing is pinned for good: an unprotected list may evict its own pages.
+  const bool evicts_itself = plan.decode_region_entries > 0 && !plan.protects_live;
+  if (plan.tiered && !evicts_itself && plan.reserve_blocks < plan.live_pages_max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "policy.reserve_entries holds ", plan.reserve_blocks, " pages but one request can need ",
         plan.live_pages_max, "; raise policy.reserve_entries to at least ",

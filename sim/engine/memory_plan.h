@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 
 #include "scenarios/scenario.pb.h"
+#include "sim/base/units.h"
 
 namespace tierscope {
 
@@ -21,8 +22,12 @@ struct MemoryPlan {
   int64_t page_tokens = 0;
   int64_t page_bytes = 0;         // payload of a page over all CSA layers
   int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys
-  int64_t recall_pieces = 1;      // descriptors a page needs
   int64_t reserve_blocks = 0;
+  // FlashMemory's decode region, part of the reserve: generated entries live there and take no
+  // block, recall nothing and go nowhere. 0 = none: they take blocks and are written back.
+  int64_t decode_region_entries = 0;  // of one request
+  int64_t request_slots = 0;          // requests that it holds
+  int64_t hbm_decode_region_bytes = 0;
   int64_t index_pool_entries = 0;  // entries whose index keys of all layers HBM can hold
   int64_t live_pages_max = 0;      // blocks one request can have pinned at once
 
@@ -32,7 +37,7 @@ struct MemoryPlan {
   int64_t hbm_fixed_bytes =
       0;  // SWA pool and compressor states; under FULL in the per-token budget
   int64_t hbm_index_fixed_bytes = 0;  // index-key buffer of the non-target layers, when offloaded
-  int64_t hbm_reserve_bytes = 0;
+  int64_t hbm_reserve_bytes = 0;      // decode region included
   int64_t host_bytes_node = 0;
   int64_t host_usable_bytes_node = 0;
   int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
@@ -47,6 +52,11 @@ struct MemoryPlan {
   int64_t full_kv_bytes_per_scale = 0;  // all of a history: CSA, HCA and every index key
   int64_t budget_bytes_per_scale = 0;   // what admission charges for a promised token
 
+  // Pages of the cold pool that a request may come to hold: its prompt's, and its output's where
+  // that is written back.
+  int64_t HostPages(int64_t context_tokens, int64_t output_tokens) const {
+    return CeilDiv(context_tokens + (decode_region_entries > 0 ? 0 : output_tokens), page_tokens);
+  }
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }

@@ -27,7 +27,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       demand_(demand),
       observer_(observer),
       step_model_(scenario),
-      link_model_(scenario.hardware().host_link()),
+      recall_model_(scenario),
       source_(scenario, trace),
       residency_(static_cast<int32_t>(plan.reserve_blocks), scenario.policy().eviction(),
                  scenario.policy().publish()),
@@ -38,6 +38,8 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
       warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()) {
   flow_end_.fill(kSimTimeNever);
+  publish_fixed_ = DurationFromSeconds(policy_.publish_fixed_ms() * 1e-3);
+  host_contention_ = DurationFromSeconds(engine_.host_contention_ms_per_step() * 1e-3);
   InitLink(scenario);
   if (tiered()) {
     assigner_.emplace(*demand_, scenario.seed(), scenario.workload().attention().random_offset());
@@ -51,7 +53,6 @@ void Replica::InitLink(const Scenario& scenario) {
   const int64_t ranks_of_switch =
       std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
   const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
-  recall_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
   ingest_cap_bytes_per_s_ = node.network_bytes_per_s_per_gpu();
 }
@@ -86,6 +87,9 @@ void Replica::Dispatch(const Event& event) {
       return;
     case kLevel1Scored:
       OnScored(now);
+      return;
+    case kPublished:
+      Publish(now);
       return;
     case kStepEnd:
       OnStepEnd(now);
@@ -231,7 +235,7 @@ void Replica::Proceed(SimTime now) {
 void Replica::StartStep(SimTime now) {
   if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
   const SimDuration base = step_model_.Step(batch_);
-  const SimDuration lengthening = sync() ? SimDuration{} : Interference(now, base);
+  const SimDuration lengthening = Interference(now, base);
   CountStall(StallCause::kInterference, lengthening);
   stepping_ = true;
   queue_.Push((now + base + lengthening).ns, kStepEnd, 0);
@@ -264,14 +268,16 @@ void Replica::SettleAccounts() {
 // Counts the selections of all steps that the request has run.
 void Replica::SettleAccount(RequestState& request) {
   request.Account(Completed(request) - 1, counters_);
+  if (plan_.decode_region_entries == 0) return;
+  const int64_t lost = request.EntriesOverflowed(Completed(request), plan_.decode_region_entries);
+  counters_.entries_lost += lost - request.entries_lost;
+  request.entries_lost = lost;
 }
 
 ReplicaOutcome Replica::Outcome(SimTime end) {
   SettleAccounts();
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
-  if (bandwidth_.busy(Flow::kRecall)) {
-    counters_.link_busy += end - std::max(counting_from_, job_.scored);
-  }
+  if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   outcome_.end = end;

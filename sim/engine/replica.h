@@ -28,7 +28,7 @@
 #include "sim/engine/request_state.h"
 #include "sim/engine/residency.h"
 #include "sim/engine/workload_source.h"
-#include "sim/model/link_model.h"
+#include "sim/model/recall_model.h"
 #include "sim/model/shared_bandwidth.h"
 #include "sim/model/step_model.h"
 #include "sim/policy/page_selection.h"
@@ -67,7 +67,15 @@ class Replica {
 
  private:
   // Events of equal time are handled in this order.
-  enum Phase : uint8_t { kArrival, kPrefillDone, kFlowDone, kLevel1Scored, kStepEnd, kBoundary };
+  enum Phase : uint8_t {
+    kArrival,
+    kPrefillDone,
+    kFlowDone,
+    kLevel1Scored,
+    kPublished,
+    kStepEnd,
+    kBoundary,
+  };
   // Work of a step boundary, in this order.
   enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kTickDue };
   enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall };
@@ -97,13 +105,17 @@ class Replica {
     bool in_flight = false;
     int64_t number = 0;
     SimTime launched;
+    SimTime computed;  // until here it takes compute from the steps beside it
     SimTime scored;
     std::vector<TickRef> ticks;
     int64_t entries = 0;
     int64_t entries_first = 0;  // of first ticks
     int64_t pages = 0;
     int64_t pages_first = 0;
-    SimDuration recall_alone;  // transfer time on an idle link
+    RecallWork recall;
+    bool on_link = false;  // of the recall, the transfer over the link
+    SimTime link_begin;
+    SimDuration recall_alone;  // from scored to publish on an idle node
   };
 
   // replica.cc: the event loop and the step boundary
@@ -154,6 +166,9 @@ class Replica {
   void LaunchJob(SimTime now);
   void OnScored(SimTime now);
   void StartRecall(SimTime now);
+  void StartTransfer(SimTime now);
+  void OnRecallFlowDone(SimTime now);
+  void PublishAfter(SimTime now, SimDuration d);
   void Publish(SimTime now);
   void PublishTick(const TickRef& tick, SimTime now);
   void Activate(int32_t slot, int64_t window, uint32_t tick);
@@ -173,6 +188,8 @@ class Replica {
   void Record(DigestKind kind, SimTime now, int64_t a, int64_t b);
   bool tiered() const { return demand_ != nullptr; }
   bool sync() const { return policy_.level1() == Policy::SYNC; }
+  // Whether a request decodes before its first publish, with nothing active.
+  bool decodes_cold() const { return policy_.kind() == Policy::FLASHMEMORY; }
 
   const Policy& policy_;
   const Engine& engine_;
@@ -180,13 +197,12 @@ class Replica {
   const WindowDemand* demand_;
   Observer* observer_;
   StepTimeModel step_model_;
-  LinkModel link_model_;
+  RecallModel recall_model_;
   WorkloadSource source_;
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
   int64_t dram_bytes_per_s_;  // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
-  int64_t recall_cap_bytes_per_s_ = 0;
   int64_t writeback_cap_bytes_per_s_ = 0;
   int64_t ingest_cap_bytes_per_s_ = 0;
   int32_t max_concurrency_ = 0;  // 0 = no bound but memory
@@ -226,6 +242,9 @@ class Replica {
   Job job_;
   int64_t cold_recalls_ = 0;          // admitted requests that wait for their first publish
   SimDuration recall_write_pending_;  // HBM time of recall writes that no step has felt yet
+  SimDuration gather_pending_;        // time of gather kernels that no step has felt yet
+  SimDuration publish_fixed_;
+  SimDuration host_contention_;  // of every step
   std::array<SimTime, kFlowCount> flow_end_;
   std::array<int32_t, kFlowCount> flow_stamp_{};
   int64_t writeback_bytes_ = 0;  // sealed, not yet on the link

@@ -4,6 +4,7 @@
 
 #include "sim/base/check.h"
 #include "sim/base/units.h"
+#include "sim/policy/page_selection.h"
 
 namespace tierscope {
 
@@ -33,6 +34,27 @@ std::span<const PageIndex> RequestState::WantList(int64_t window) const {
   return list.subspan(static_cast<size_t>(own - list.begin()));
 }
 
+void RequestState::PlaceDecodeRegion(int64_t region_entries) {
+  const int64_t tokens_per_entry = demand->tokens_per_page / kPageEntries;
+  const int64_t prompt_tokens =
+      demand->prompt_tokens + int64_t{start.position} * demand->stride_steps;
+  const int64_t first_entry = prompt_tokens / tokens_per_entry;
+  decode_page = static_cast<int32_t>(CeilDiv(first_entry, kPageEntries));
+  overflow_page = static_cast<int32_t>(CeilDiv(first_entry + region_entries, kPageEntries));
+}
+
+std::span<const PageIndex> RequestState::BlockPages(std::span<const PageIndex> list) const {
+  const auto end = std::lower_bound(list.begin(), list.end(), decode_page);
+  return list.first(static_cast<size_t>(end - list.begin()));
+}
+
+int64_t RequestState::EntriesOverflowed(int64_t steps, int64_t region_entries) const {
+  const int64_t tokens_per_entry = demand->tokens_per_page / kPageEntries;
+  const int64_t formed =
+      (context_tokens() + steps) / tokens_per_entry - context_tokens() / tokens_per_entry;
+  return std::max<int64_t>(0, formed - region_entries);
+}
+
 bool RequestState::IsActive(PageIndex page) const {
   if (active_window < 0) return false;
   const int32_t position = PositionOf(active_window);
@@ -58,6 +80,19 @@ SelectionCount RequestState::SelectionsOfPage(PageIndex page, int64_t begin, int
   return {count, page < demand->prompt_page_count ? count : 0};
 }
 
+// Selections of a lost page that nothing else counts as missed: of the page that was open at the
+// tick, those of entries formed since are inactive already.
+SelectionCount RequestState::MissesOfLost(const LostPage& lost_page, int64_t begin,
+                                          int64_t end) const {
+  SelectionCount missed = SelectionsOfPage(lost_page.page, begin, end);
+  const int64_t tokens =
+      demand->prompt_tokens + PositionOf(active_window) * demand->stride_steps + 1;
+  if (lost_page.page != tokens / demand->tokens_per_page) return missed;
+  const int32_t position = PositionOf(active_window);
+  return missed -
+         (demand->Late(position, SinceTick(end)) - demand->Late(position, SinceTick(begin)));
+}
+
 // The tables count the whole profile; a request that owns a part of its pages is counted page by
 // page.
 void RequestState::AccountClipped(int64_t steps, Counters& counters) const {
@@ -74,6 +109,10 @@ void RequestState::AccountClipped(int64_t steps, Counters& counters) const {
       if (!IsActive(page)) counters.inactive += add;
     }
   }
+  if (active_window < 0) return;
+  const int32_t position = PositionOf(active_window);
+  counters.inactive +=
+      demand->Late(position, SinceTick(steps)) - demand->Late(position, SinceTick(accounted_steps));
 }
 
 // A page can be lost twice between two publishes; it is missed from the first time on.
@@ -84,22 +123,27 @@ void RequestState::AccountLost(int64_t steps, Counters& counters) {
   for (size_t i = 0; i < lost.size(); ++i) {
     if (i > 0 && lost[i].page == lost[i - 1].page) continue;
     const int64_t begin = std::max(accounted_steps, lost[i].from_step);
-    if (begin < steps) counters.evicted += SelectionsOfPage(lost[i].page, begin, steps);
+    if (begin >= steps) continue;
+    SelectionCount& misses = lost[i].overflowed ? counters.inactive : counters.evicted;
+    misses += MissesOfLost(lost[i], begin, steps);
   }
 }
 
 void RequestState::Account(int64_t steps, Counters& counters) {
-  if (active_window < 0 || steps <= accounted_steps) return;
-  const int32_t position = PositionOf(active_window);
-  const int64_t stride = demand->stride_steps;
-  const int64_t from = accounted_steps - active_window * stride;
-  const int64_t to = steps - active_window * stride;
-  TIERSCOPE_CHECK(from >= 0 && to <= demand->lag_count * stride);
+  if (steps <= accounted_steps) return;
+  const bool published = active_window >= 0;
+  const int32_t position = PositionOf(published ? active_window : 0);
+  const int64_t from = SinceTick(accounted_steps);
+  const int64_t to = SinceTick(steps);
+  TIERSCOPE_CHECK(from >= 0 && to <= int64_t{demand->lag_count} * demand->stride_steps);
   if (first_page > 0) {
     AccountClipped(steps, counters);
   } else {
-    counters.selections += demand->Selections(position, to) - demand->Selections(position, from);
-    counters.inactive += demand->Inactive(position, to) - demand->Inactive(position, from);
+    const SelectionCount all =
+        demand->Selections(position, to) - demand->Selections(position, from);
+    counters.selections += all;
+    counters.inactive +=
+        published ? demand->Inactive(position, to) - demand->Inactive(position, from) : all;
   }
   AccountLost(steps, counters);
   accounted_steps = steps;

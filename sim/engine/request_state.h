@@ -2,6 +2,7 @@
 #ifndef TIERSCOPE_SIM_ENGINE_REQUEST_STATE_H_
 #define TIERSCOPE_SIM_ENGINE_REQUEST_STATE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -34,6 +35,11 @@ struct RequestState {
   ProfileStart start;
   // A request shorter than its profile owns only the profile's newest pages: those from here on.
   PageIndex first_page = 0;
+  // With a decode region (FlashMemory): the profile's pages from `decode_page` on live in it, and
+  // those from `overflow_page` on found it full. Past the last page without one.
+  int32_t decode_page = kPagesPerProfileMax + 1;
+  int32_t overflow_page = kPagesPerProfileMax + 1;
+  int64_t entries_lost = 0;  // counted so far
   int64_t active_pages = 0;  // of the published set; what level 2 scores
   // Windows count in sub-windows since own step 0 (demand.h).
   int64_t active_window = -1;  // tick of the active set, -1 = nothing published yet
@@ -45,7 +51,8 @@ struct RequestState {
   int64_t accounted_steps = 0;
   struct LostPage {
     PageIndex page;
-    int64_t from_step;  // steps since step 0 before which it was still there
+    int64_t from_step;        // steps since step 0 before which it was still there
+    bool overflowed = false;  // it never found room: inactive, not evicted
   };
   std::vector<LostPage> lost;  // pages of the active set that are no longer held
 
@@ -58,6 +65,12 @@ struct RequestState {
   void ClipToOwnHistory();
   // The request's own pages of a tick's want list.
   std::span<const PageIndex> WantList(int64_t window) const;
+  // Sets decode_page and overflow_page for a region of so many entries.
+  void PlaceDecodeRegion(int64_t region_entries);
+  // Of a want list the pages that take a block: those before the decode region.
+  std::span<const PageIndex> BlockPages(std::span<const PageIndex> list) const;
+  // Entries formed since admission that found the decode region full, after `steps` own steps.
+  int64_t EntriesOverflowed(int64_t steps, int64_t region_entries) const;
   // Whether the active set holds `page`: wanted by its tick, or formed since.
   bool IsActive(PageIndex page) const;
   // Position of the profile's page that is open after own step `step`.
@@ -70,7 +83,12 @@ struct RequestState {
  private:
   // Selections of `page` in steps [begin, end) since step 0, in units of 1 / stride.
   SelectionCount SelectionsOfPage(PageIndex page, int64_t begin, int64_t end) const;
+  SelectionCount MissesOfLost(const LostPage& page, int64_t begin, int64_t end) const;
   void AccountClipped(int64_t steps, Counters& counters) const;
+  // Own steps since the active set's tick; since step 0 where none is published.
+  int64_t SinceTick(int64_t steps) const {
+    return steps - std::max<int64_t>(0, active_window) * demand->stride_steps;
+  }
   void AccountLost(int64_t steps, Counters& counters);
 };
 

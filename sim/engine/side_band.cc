@@ -30,19 +30,24 @@ void Replica::LaunchJob(SimTime now) {
     Record(kDigestTick, now, request.id, step);
     if (!first) {
       ScheduleTick(slot, step + policy_.tau_steps());
+    } else if (decodes_cold()) {
+      ScheduleSteps(slot, now);
     } else {
       ++cold_recalls_;
       if (!sync()) Leave(slot);
     }
   }
   due_.clear();
-  const bool scores = policy_.kind() == Policy::LSA || policy_.kind() == Policy::ORACLE;
+  const bool scores = policy_.kind() == Policy::LSA || policy_.kind() == Policy::ORACLE ||
+                      policy_.kind() == Policy::FLASHMEMORY;
   if (scores) {
     const double flop = step_model_.Level1Flop(job_.entries);
     counters_.flop += flop;
     counters_.flop_replicated += flop;
   }
-  job_.scored = now + step_model_.Level1(job_.entries, scores);
+  job_.recall_alone = SimDuration{};
+  job_.computed = now + step_model_.Level1(job_.entries, scores);
+  job_.scored = job_.computed + step_model_.Level1Fixed();
   queue_.Push(job_.scored.ns, kLevel1Scored, 0);
 }
 
@@ -52,7 +57,7 @@ void Replica::OnScored(SimTime now) {
     const RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.WantList(tick.window);
-    const int32_t missing = residency_.Want(tick.slot, pages);
+    const int32_t missing = residency_.Want(tick.slot, request.BlockPages(pages));
     tick.tick = residency_.tick();
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
@@ -64,27 +69,47 @@ void Replica::OnScored(SimTime now) {
   if (observer_ != nullptr) {
     observer_->Level1(job_.number, job_.launched, now, static_cast<int64_t>(job_.ticks.size()));
   }
-  if (job_.pages == 0) return Publish(now);
+  if (job_.pages == 0) return PublishAfter(now, SimDuration{});
   StartRecall(now);
 }
 
 void Replica::StartRecall(SimTime now) {
-  const int64_t bytes = job_.pages * plan_.recall_page_bytes;
-  const int64_t pieces = job_.pages * plan_.recall_pieces;
-  const auto rate = static_cast<int64_t>(
-      link_model_.BatchedCopyRate(plan_.recall_page_bytes / plan_.recall_pieces, pieces));
-  const int64_t cap = std::max<int64_t>(1, std::min(rate, recall_cap_bytes_per_s_));
-  counters_.recall_bytes += bytes;
-  job_.recall_alone = TransferDuration(bytes, std::min(cap, dram_bytes_per_s_));
-  if (stepping_)
-    recall_write_pending_ += step_model_.HbmWrite(bytes);  // else nobody decodes beside it
-  StartFlow(Flow::kRecall, now, bytes, cap);
+  job_.recall = recall_model_.Of(job_.pages);
+  const RecallWork& work = job_.recall;
+  counters_.recall_bytes += work.bytes;
+  job_.recall_alone = work.Alone(dram_bytes_per_s_);
+  if (stepping_) {  // else nobody decodes beside it
+    recall_write_pending_ += step_model_.HbmWrite(work.hbm_bytes);
+    if (work.occupies_sms) gather_pending_ += job_.recall_alone;
+  }
+  if (work.host_bytes == 0) return StartTransfer(now);
+  StartFlow(Flow::kRecall, now, work.host_bytes, work.host_bytes_per_s_max);
+}
+
+void Replica::StartTransfer(SimTime now) {
+  job_.on_link = true;
+  job_.link_begin = now;
+  StartFlow(Flow::kRecall, now, job_.recall.bytes, job_.recall.link_bytes_per_s_max);
+}
+
+// The CPU has gathered, or the last byte is in HBM.
+void Replica::OnRecallFlowDone(SimTime now) {
+  if (!job_.on_link) return StartTransfer(now);
+  job_.on_link = false;
+  counters_.link_busy += now - std::max(counting_from_, job_.link_begin);
+  PublishAfter(now, job_.recall.scatter);
+}
+
+void Replica::PublishAfter(SimTime now, SimDuration d) {
+  job_.recall_alone += publish_fixed_;
+  const SimDuration left = d + publish_fixed_;
+  if (left == SimDuration{}) return Publish(now);
+  queue_.Push((now + left).ns, kPublished, 0);
 }
 
 void Replica::Publish(SimTime now) {
   job_.in_flight = false;
   counters_.sideband_busy += now - std::max(counting_from_, job_.launched);
-  if (job_.pages > 0) counters_.link_busy += now - std::max(counting_from_, job_.scored);
   for (const TickRef& tick : job_.ticks) PublishTick(tick, now);
   if (observer_ != nullptr) {
     if (job_.pages > 0) observer_->Recall(job_.number, job_.scored, now, job_.pages);
@@ -97,7 +122,7 @@ void Replica::Publish(SimTime now) {
 }
 
 void Replica::PublishTick(const TickRef& tick, SimTime now) {
-  if (tick.first) --cold_recalls_;
+  if (tick.first && !decodes_cold()) --cold_recalls_;
   RequestState& request = At(tick.slot);
   if (!request.alive || request.generation != tick.generation) return;
   Record(kDigestPublish, now, request.id, tick.window);
@@ -107,7 +132,7 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
     return;
   }
   Activate(tick.slot, tick.window, tick.tick);
-  if (!tick.first) return;
+  if (!tick.first || decodes_cold()) return;
   if (sync()) {
     ScheduleSteps(tick.slot, now);
   } else {
@@ -130,12 +155,19 @@ void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
   request.active_tick = tick;
   request.lost.clear();
   const auto pages = request.WantList(window);
+  const auto blocks = request.BlockPages(pages);
   if (!plan_.protects_live) {
-    for (PageIndex page : pages) {
+    for (PageIndex page : blocks) {
       if (!residency_.Holds(slot, page)) request.lost.push_back({page, steps});
     }
   }
-  const int64_t change = static_cast<int64_t>(pages.size()) - request.active_pages;
+  int64_t active = static_cast<int64_t>(pages.size());
+  for (PageIndex page : pages.subspan(blocks.size())) {
+    if (page < request.overflow_page) continue;
+    request.lost.push_back({page, steps, /*overflowed=*/true});
+    --active;
+  }
+  const int64_t change = active - request.active_pages;
   request.active_pages += change;
   if (!request.in_batch) return;
   batch_active_pages_ += change;
@@ -167,7 +199,7 @@ void Replica::EndSyncWait(SimTime now) {
   };
   const SimDuration index = job_.scored - job_.launched;
   const SimDuration recall = now - job_.scored;
-  const SimDuration transfer = std::min(recall, job_.pages > 0 ? job_.recall_alone : SimDuration{});
+  const SimDuration transfer = std::min(recall, job_.recall_alone);
   const SimDuration queue = recall - transfer;
   const SimDuration index_first = share(index, job_.entries_first, job_.entries);
   const SimDuration transfer_first = share(transfer, job_.pages_first, job_.pages);
@@ -181,14 +213,18 @@ void Replica::EndSyncWait(SimTime now) {
 }
 
 // By how much a step that starts now is longer than without a side-band: its overlap with level-1
-// compute, and the HBM time of recall writes since the last step, each times its factor.
+// compute, the HBM time of recall writes since the last step, and the time of gather kernels, of
+// which it feels at most its own length, each times its factor; and the host's contention.
 SimDuration Replica::Interference(SimTime now, SimDuration base) {
   SimDuration overlap;
-  if (job_.in_flight && job_.scored > now) overlap = std::min(base, job_.scored - now);
+  if (job_.in_flight && job_.computed > now) overlap = std::min(base, job_.computed - now);
+  const SimDuration gathered = std::min(base, gather_pending_);
   const double ns = static_cast<double>(overlap.ns) * engine_.level1_interference() +
-                    static_cast<double>(recall_write_pending_.ns) * engine_.recall_interference();
+                    static_cast<double>(recall_write_pending_.ns) * engine_.recall_interference() +
+                    static_cast<double>(gathered.ns) * engine_.gather_interference();
   recall_write_pending_ = SimDuration{};
-  return {static_cast<int64_t>(ns + 0.5)};
+  gather_pending_ -= gathered;
+  return host_contention_ + SimDuration{static_cast<int64_t>(ns + 0.5)};
 }
 
 void Replica::StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s) {
@@ -218,7 +254,7 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
   ScheduleFlows();
   switch (flow) {
     case Flow::kRecall:
-      Publish(now);
+      OnRecallFlowDone(now);
       return;
     case Flow::kWriteback:
       StartWriteback(now);

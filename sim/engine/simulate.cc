@@ -9,7 +9,6 @@
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
-#include "sim/base/units.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/result_metrics.h"
@@ -28,6 +27,8 @@ WantPolicy WantPolicyOf(Policy::Kind kind) {
       return WantPolicy::kRandom;
     case Policy::ORACLE:
       return WantPolicy::kOracle;
+    case Policy::FLASHMEMORY:
+      return WantPolicy::kFlashMemory;
     case Policy::FULL:
     case Policy::LSA:
       return WantPolicy::kLsa;
@@ -55,7 +56,7 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
                         "choose other hardware",
                         context, output, scenario.hardware().gpu(), plan.tokens_max));
   }
-  if (plan.tiered && CeilDiv(context + output, plan.page_tokens) > plan.host_pages_max) {
+  if (plan.tiered && plan.HostPages(context, output) > plan.host_pages_max) {
     return absl::InvalidArgumentError(
         absl::StrFormat("a request of %d + %d tokens does not fit: the cold pool has host DRAM for "
                         "%d tokens; lower "

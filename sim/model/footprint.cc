@@ -9,12 +9,6 @@
 namespace tierscope {
 namespace {
 
-// FlashMemory's decode region, outside recall's reach: request slots, entries of a slot, one sink
-// cell.
-constexpr int64_t kFlashMemorySlots = 128;
-constexpr int64_t kFlashMemorySlotEntries = 512;
-constexpr int64_t kFlashMemorySinkCells = 1;
-
 int64_t NonTargetLayers(const Model& model) { return model.csa_layers() - model.target_layers(); }
 
 // Work of the native indexer over `entries`, in flop.
@@ -103,13 +97,6 @@ int64_t HostMirrorBytes(const Model& model, const Policy& policy, int64_t contex
 
 int64_t HostUsableBytes(const Node& node) {
   return std::llround(node.host_usable_fraction() * static_cast<double>(node.host_bytes()));
-}
-
-int64_t FlashMemoryRecallPages(const Model& model, const Policy& policy) {
-  const int64_t recall_entries = policy.reserve_entries() -
-                                 kFlashMemorySlots * kFlashMemorySlotEntries -
-                                 kFlashMemorySinkCells;
-  return std::max<int64_t>(recall_entries, 0) / model.page_entries();
 }
 
 double GflopPerTokenFull(const Model& model, int64_t context_tokens) {

@@ -83,11 +83,6 @@ int64_t HostMirrorBytes(const Model& model, const Policy& policy, int64_t contex
 // Host DRAM that the mirror may take: host_usable_fraction * host_bytes, to the nearest byte.
 int64_t HostUsableBytes(const Node& node);
 
-// Pages of a FlashMemory reserve that recall may use:
-// floor((reserve_entries - 128 slots * 512 decode entries - 1 sink cell) / P), 0 at least.
-// Source: FM's code; 7,167 of 524,288 entries and 14,335 of 983,040.
-int64_t FlashMemoryRecallPages(const Model& model, const Policy& policy);
-
 // Logical work per token, in GFLOP, with the full history scored:
 // constant + L_csa * index_heads * (2 index_head_dim + 2) * floor(T / c) / 1e9. Source: FM.
 double GflopPerTokenFull(const Model& model, int64_t context_tokens);

@@ -25,7 +25,9 @@ StepTimeModel::StepTimeModel(const Scenario& scenario) {
   const StepModel& fit = hardware.step_model();
   base_ns_ = fit.base_ms() * 1e6;
   per_request_ns_ = fit.per_request_ms() * 1e6;
-  level1_launch_ns_ = fit.level1_launch_ms() * 1e6;
+  const Policy& policy = scenario.policy();
+  level1_launch_ns_ = policy.has_level1_fixed_ms() ? 0.0 : fit.level1_launch_ms() * 1e6;
+  level1_fixed_ = RoundNs(policy.level1_fixed_ms() * 1e6);
   hbm_bytes_per_ns_ = static_cast<double>(hardware.hbm_bytes_per_s()) * 1e-9;
   constant_flop_per_token_ = model.gflop_per_token_constant() * 1e9;
   hca_entries_per_token_ = 1.0 / model.hca_tokens_per_entry();

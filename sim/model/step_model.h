@@ -41,10 +41,13 @@ class StepTimeModel {
   // Time of a step, the batch padded to the next captured CUDA-graph size. Cost: a few dozen flops.
   SimDuration Step(const BatchWork& work) const;
 
-  // Time of one level-1 job over the histories of its requests: launch, scoring, selection.
-  // `entries`: CSA entries over all requests of the job. scores = false: the policy has no indexer
-  // and only the launch remains.
+  // Compute of one level-1 job over the histories of its requests: launch (none where the policy
+  // has a level1_fixed_ms), scoring, selection. `entries`: CSA entries over all requests of the
+  // job. scores = false: the policy has no indexer and only the launch remains.
   SimDuration Level1(int64_t entries, bool scores) const;
+
+  // What a job takes besides, on the host: Policy.level1_fixed_ms, 0 where unset.
+  SimDuration Level1Fixed() const { return level1_fixed_; }
 
   // HBM time that writing `bytes` of recalled pages takes.
   SimDuration HbmWrite(int64_t bytes) const;
@@ -69,6 +72,7 @@ class StepTimeModel {
   double base_ns_;
   double per_request_ns_;
   double level1_launch_ns_;
+  SimDuration level1_fixed_;
   double hbm_bytes_per_ns_;
   double constant_flop_per_token_;
   double hca_entries_per_token_;

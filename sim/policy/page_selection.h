@@ -1,9 +1,11 @@
-// Page selection under `lsa`: the densest KMAX pages of a tick, beside the forced ones. Compiled
-// for host and device, so that simulator, reference and kernel take the same decision to the last
-// tie.
+// Page selection by density. Under `lsa`: the densest KMAX pages of a tick, beside the forced ones.
+// Under `flashmemory`: exactly KMAX pages, the forced ones among them, empty pages where no others
+// are left. Compiled for host and device, so that simulator, reference and kernel take the same
+// decision to the last tie.
 //
 // The decision needs only the 65-bin histogram of page densities (a page holds 64 entries): every
 // page denser than a cutoff is taken, and of the pages at the cutoff the first few by page id.
+// FlashMemory leaves its ties to torch.topk, which promises no order: the lower id is our choice.
 #ifndef TIERSCOPE_SIM_POLICY_PAGE_SELECTION_H_
 #define TIERSCOPE_SIM_POLICY_PAGE_SELECTION_H_
 
@@ -49,26 +51,27 @@ struct DensityCutoff {
   int32_t ties;
 };
 
-// The cutoff that takes min(kmax, pages with density >= 1) pages. `bins[d]` counts the candidate
-// pages of density d, d = 0..64.
-TIERSCOPE_HOST_DEVICE inline DensityCutoff FindDensityCutoff(const int32_t* bins, int32_t kmax) {
+// The cutoff that takes min(kmax, pages with density >= density_min) pages; density_min is 0 or 1.
+// `bins[d]` counts the candidate pages of density d, d = 0..64.
+TIERSCOPE_HOST_DEVICE inline DensityCutoff FindDensityCutoff(const int32_t* bins, int32_t kmax,
+                                                             int32_t density_min = 1) {
   int32_t left = kmax;
-  for (int32_t density = kPageEntries; density >= 1; --density) {
+  for (int32_t density = kPageEntries; density >= density_min; --density) {
     if (bins[density] >= left) return {density, left};
     left -= bins[density];
   }
-  return {0, 0};
+  return {density_min - 1, 0};
 }
 
 // Writes the taken pages to `pages` in rising order and returns how many: the forced pages and at
-// most `kmax` others with density above 0, the densest first, ties to the lower page id. density:
-// [page_count], 0..64. pages: room for page_count. Cost: two passes over the pages.
+// most `kmax` others with density of density_min or more, the densest first, ties to the lower page
+// id. density: [page_count], 0..64. pages: room for page_count. Cost: two passes over the pages.
 template <typename Page>
 int32_t SelectDensestPages(const uint8_t* density, const ForcedPages& forced, int32_t kmax,
-                           Page* pages) {
+                           Page* pages, int32_t density_min = 1) {
   int32_t bins[kDensityBins] = {};
   for (int32_t page = forced.sink_end; page < forced.recency_begin; ++page) ++bins[density[page]];
-  const DensityCutoff cutoff = FindDensityCutoff(bins, kmax);
+  const DensityCutoff cutoff = FindDensityCutoff(bins, kmax, density_min);
   int32_t taken = 0;
   int32_t ties = 0;
   for (int32_t page = 0; page < forced.sink_end; ++page) pages[taken++] = static_cast<Page>(page);
@@ -81,6 +84,25 @@ int32_t SelectDensestPages(const uint8_t* density, const ForcedPages& forced, in
     pages[taken++] = static_cast<Page>(page);
   }
   return taken;
+}
+
+// The forced pages that fit into `kmax`, the newest first and then the oldest.
+TIERSCOPE_HOST_DEVICE inline ForcedPages ForcedWithin(const ForcedPages& forced, int32_t kmax) {
+  const int32_t recent = forced.page_count - forced.recency_begin;
+  const int32_t recent_taken = recent < kmax ? recent : kmax;
+  const int32_t sink_room = kmax - recent_taken;
+  return {forced.page_count, forced.sink_end < sink_room ? forced.sink_end : sink_room,
+          forced.page_count - recent_taken};
+}
+
+// Policy `flashmemory`: exactly min(kmax, page_count) pages in rising order, the forced ones first
+// of all, then the densest, pages of density 0 filling up. Arguments as of SelectDensestPages.
+template <typename Page>
+int32_t SelectExactlyKmaxPages(const uint8_t* density, const ForcedPages& forced, int32_t kmax,
+                               Page* pages) {
+  const ForcedPages within = ForcedWithin(forced, kmax);
+  const int32_t left = kmax - within.sink_end - (within.page_count - within.recency_begin);
+  return SelectDensestPages(density, within, left, pages, /*density_min=*/0);
 }
 
 }  // namespace tierscope
