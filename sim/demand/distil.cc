@@ -211,7 +211,8 @@ void ProfileDistiller::BuildOracleWantLists() {
 SelectionCount ProfileDistiller::LateSelections(int32_t position, int32_t sub_window) const {
   const int64_t entries = EntriesAfterStep(position * demand_.stride_steps);
   const int64_t page = entries / kPageEntries;
-  if (entries % kPageEntries == 0) return {};
+  const bool open = entries % kPageEntries != 0;
+  if (!open || !demand_.Wants(position, static_cast<PageIndex>(page))) return {};
   SelectionCount late;
   const auto w = static_cast<size_t>(sub_window);
   for (size_t i = young_begin_[w]; i < young_begin_[w + 1]; ++i) {

@@ -174,7 +174,7 @@ void Replica::BindProfile(int32_t slot) {
   request.host_pages = CeilDiv(request.context_tokens(), plan_.page_tokens);
   host_pages_reserved_ += request.host_pages_reserved;
   host_pages_in_use_ += request.host_pages;
-  residency_.Open(slot, request.demand->page_count);
+  residency_.Open(slot, request.demand->page_count, request.id);
 }
 
 void Replica::RaisePeaks() {

@@ -175,6 +175,7 @@ class Replica {
   void EndSyncWait(SimTime now);
   int64_t StepsBeforeChange(const RequestState& request) const;
   void HandleEvicted(SimTime now);
+  void TellNextUses(const TickRef& tick);
   SimDuration Interference(SimTime now, SimDuration base);
   void StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s);
   void OnFlowDone(const Event& event, SimTime now);

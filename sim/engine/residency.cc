@@ -1,6 +1,7 @@
 #include "sim/engine/residency.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "sim/base/check.h"
 
@@ -11,22 +12,53 @@ Residency::Residency(int32_t block_count, Policy::Eviction eviction, Policy::Pub
       protect_two_lists_(publish == Policy::NEXT_TICK),
       eviction_(LruEviction(0)),
       blocks_(static_cast<size_t>(block_count)) {
-  if (eviction == Policy::FIFO) {
-    eviction_.emplace<FifoEviction>(block_count);
-  } else {
-    eviction_.emplace<LruEviction>(block_count);
+  switch (eviction) {
+    case Policy::LRU_PROTECTED:
+    case Policy::LRU:
+      eviction_.emplace<LruEviction>(block_count);
+      break;
+    case Policy::FIFO:
+      eviction_.emplace<FifoEviction>(block_count);
+      break;
+    case Policy::CLOCK:
+      eviction_.emplace<ClockEviction>(block_count);
+      break;
+    case Policy::S3FIFO:
+      eviction_.emplace<S3FifoEviction>(block_count);
+      break;
+    case Policy::SIEVE:
+      eviction_.emplace<SieveEviction>(block_count);
+      break;
+    case Policy::BELADY:
+      eviction_.emplace<NextUseEviction>(block_count);
+      break;
   }
   free_.reserve(blocks_.size());
   for (int32_t block = block_count - 1; block >= 0; --block) free_.push_back(block);
 }
 
-void Residency::Open(int32_t slot, int32_t page_count) {
+void Residency::Open(int32_t slot, int32_t page_count, int64_t request_id) {
   if (static_cast<size_t>(slot) >= slots_.size()) slots_.resize(static_cast<size_t>(slot) + 1);
   Slot& state = slots_[static_cast<size_t>(slot)];
   state.block_of.assign(static_cast<size_t>(page_count), -1);
   state.wanted_at.assign(static_cast<size_t>(page_count), 0);
   state.live = state.live_before = {};
   state.grown.clear();
+  state.request_id = request_id;
+  if (wants_next_uses()) state.next_uses.assign(static_cast<size_t>(page_count), kNeverUsed);
+}
+
+// Puts an unpinned block among the victims.
+template <typename Eviction>
+void Residency::Insert(Eviction& eviction, int32_t block) {
+  const Block& state = blocks_[static_cast<size_t>(block)];
+  const Slot& slot = slots_[static_cast<size_t>(state.slot)];
+  const uint64_t key = KeyOf(slot, state.page);
+  if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
+    eviction.InsertWithNextUse(block, {slot.next_uses[state.page], key});
+  } else {
+    eviction.Insert(block, key);
+  }
 }
 
 void Residency::Close(int32_t slot) {
@@ -52,7 +84,7 @@ void Residency::Unpin(Eviction& eviction, int32_t block) {
   Block& state = blocks_[static_cast<size_t>(block)];
   if (!state.pinned) return;
   state.pinned = false;
-  eviction.Insert(block, KeyOf(state.slot, state.page));
+  Insert(eviction, block);
 }
 
 template <typename Eviction>
@@ -71,7 +103,7 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     evicted_.push_back({victim.slot, victim.page, owner.wanted_at[victim.page]});
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
-  if (!pinned) eviction.Insert(block, KeyOf(slot, page));
+  if (!pinned) Insert(eviction, block);
   slots_[static_cast<size_t>(slot)].block_of[page] = block;
   return block;
 }
@@ -103,6 +135,10 @@ int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const Pa
     if (protect_) {
       eviction.Remove(block);
       held.pinned = true;
+    } else if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
+      // The rest of this list is used next, in its order.
+      eviction.Remove(block);
+      eviction.InsertWithNextUse(block, {kUsedNow, page});
     } else {
       eviction.Hit(block);
     }
@@ -121,11 +157,22 @@ int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const Pa
     state.live_before = state.live;
     state.live = {pages, tick_};
   }
+  if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
+    all_held = false;  // each page's next use has to be told once it is used
+  }
   if (all_held) return 0;
   // Counted as they are taken: an unprotected victim can be a later page of this very list.
   int32_t taken = 0;
   for (PageIndex page : pages) {
-    if (state.block_of[page] >= 0) continue;
+    if (const int32_t block = state.block_of[page]; block >= 0) {
+      if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
+        if (!blocks_[static_cast<size_t>(block)].pinned) {
+          eviction.Remove(block);
+          Insert(eviction, block);
+        }
+      }
+      continue;
+    }
     TakeBlock(eviction, slot, page, protect_);
     ++taken;
   }

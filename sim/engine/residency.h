@@ -6,7 +6,7 @@
 //   protected (LRU_PROTECTED)  the want lists of all live requests are pinned; victims come from
 //   pages
 //                              no longer wanted, least recently wanted first
-//   unprotected (LRU, FIFO)    every sealed page is in the list, other requests' live pages
+//   unprotected (all others)   every sealed page is in the list, other requests' live pages
 //   included
 // A page that is still being filled is pinned in both.
 #ifndef TIERSCOPE_SIM_ENGINE_RESIDENCY_H_
@@ -19,7 +19,11 @@
 
 #include "scenarios/scenario.pb.h"
 #include "sim/demand/demand.h"
+#include "sim/policy/clock.h"
 #include "sim/policy/eviction.h"
+#include "sim/policy/next_use.h"
+#include "sim/policy/s3fifo.h"
+#include "sim/policy/sieve.h"
 
 namespace tierscope {
 
@@ -36,8 +40,9 @@ class Residency {
   // protected mode the last two want lists of a request stay pinned.
   Residency(int32_t block_count, Policy::Eviction eviction, Policy::Publish publish);
 
-  // Makes `slot` (dense, reused) a request with `page_count` pages, none held.
-  void Open(int32_t slot, int32_t page_count);
+  // Makes `slot` (dense, reused) a request with `page_count` pages, none held. Policies know its
+  // pages by `request_id`, so that they do not take them for those of the slot's last request.
+  void Open(int32_t slot, int32_t page_count, int64_t request_id);
   // Gives all blocks of the slot back.
   void Close(int32_t slot);
 
@@ -45,6 +50,14 @@ class Residency {
   // are used, missing ones get a block each, evicting where none is free. Returns the pages to
   // recall. Precondition in protected mode: the want lists of all open slots fit the reserve.
   int32_t Want(int32_t slot, std::span<const PageIndex> pages);
+
+  // Under BELADY: `steps` [page] says at which batch step the request's next tick that wants the
+  // page falls, kNeverUsed for none; it tells of the ticks after the next Want and holds until the
+  // next call. Ticks of one step come in the order of request ids.
+  bool wants_next_uses() const { return std::holds_alternative<NextUseEviction>(eviction_); }
+  std::vector<int64_t>& NextUsesOf(int32_t slot) {
+    return slots_[static_cast<size_t>(slot)].next_uses;
+  }
 
   // The number of the last tick applied, over all slots.
   uint32_t tick() const { return tick_; }
@@ -81,14 +94,18 @@ class Residency {
     WantedList live;                  // of the last tick
     WantedList live_before;           // of the one before, where that is still active
     std::vector<PageIndex> grown;     // pages grown since the last tick
+    std::vector<int64_t> next_uses;   // [page], under BELADY
+    int64_t request_id = 0;
   };
   int32_t BlockOf(int32_t slot, PageIndex page) const {
     return slots_[static_cast<size_t>(slot)].block_of[page];
   }
-  // What the policies know a page by. A request that reuses another's slot reuses its keys.
-  static uint64_t KeyOf(int32_t slot, PageIndex page) {
-    return uint64_t{static_cast<uint32_t>(slot)} << 32 | page;
+  // What the policies know a page by.
+  static uint64_t KeyOf(const Slot& state, PageIndex page) {
+    return static_cast<uint64_t>(state.request_id) << 16 | page;
   }
+  template <typename Eviction>
+  void Insert(Eviction& eviction, int32_t block);
   template <typename Eviction>
   int32_t WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages);
   template <typename Eviction>
@@ -101,7 +118,9 @@ class Residency {
 
   bool protect_;
   bool protect_two_lists_;
-  std::variant<LruEviction, FifoEviction> eviction_;
+  std::variant<LruEviction, FifoEviction, ClockEviction, S3FifoEviction, SieveEviction,
+               NextUseEviction>
+      eviction_;
   std::vector<Block> blocks_;
   std::vector<int32_t> free_;
   std::vector<Slot> slots_;

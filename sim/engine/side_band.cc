@@ -14,6 +14,8 @@ void Replica::LaunchJob(SimTime now) {
   job_.launched = now;
   job_.ticks.clear();
   job_.entries = job_.entries_first = job_.pages = job_.pages_first = 0;
+  // In order of admission, which is also the order that BELADY expects.
+  std::sort(due_.begin(), due_.end(), [this](int32_t a, int32_t b) { return At(a).id < At(b).id; });
   for (int32_t slot : due_) {
     RequestState& request = At(slot);
     const int64_t step = Completed(request) - 1;
@@ -57,6 +59,7 @@ void Replica::OnScored(SimTime now) {
     const RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.WantList(tick.window);
+    if (residency_.wants_next_uses()) TellNextUses(tick);
     const int32_t missing = residency_.Want(tick.slot, request.BlockPages(pages));
     tick.tick = residency_.tick();
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
@@ -71,6 +74,28 @@ void Replica::OnScored(SimTime now) {
   }
   if (job_.pages == 0) return PublishAfter(now, SimDuration{});
   StartRecall(now);
+}
+
+// At which batch step the request's coming ticks want each of its pages, for BELADY. All requests
+// of the batch make one step a step, so that is known, but for a request that waits outside the
+// batch for its first pages (told as if it did not) and for jobs that are late for their tick.
+void Replica::TellNextUses(const TickRef& tick) {
+  const RequestState& request = At(tick.slot);
+  std::vector<int64_t>& next_uses = residency_.NextUsesOf(tick.slot);
+  std::fill(next_uses.begin(), next_uses.end(), kNeverUsed);
+  const int64_t tau = policy_.tau_steps();
+  const int64_t stride = request.demand->stride_steps;
+  const int64_t now_step = tick.window * stride;
+  const int64_t first_window =
+      request.first_window_steps > 0 ? request.first_window_steps : FirstWindow(request);
+  const int64_t next_step = tick.first ? first_window : now_step + tau;
+  const int64_t batch_step = request.in_batch ? request.base_step + 1 : steps_ - now_step;
+  if (request.output_tokens() < next_step + 2) return;
+  const int64_t ticks = (request.output_tokens() - 2 - next_step) / tau;
+  for (int64_t k = ticks; k >= 0; --k) {
+    const int64_t step = next_step + k * tau;
+    for (PageIndex page : request.WantList(step / stride)) next_uses[page] = batch_step + step;
+  }
 }
 
 void Replica::StartRecall(SimTime now) {

@@ -58,7 +58,7 @@ void BM_ResidencyWant(benchmark::State& state) {
   Residency residency(15'360, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
   std::vector<std::vector<std::vector<PageIndex>>> lists;
   for (int32_t slot = 0; slot < kSlots; ++slot) {
-    residency.Open(slot, kPages);
+    residency.Open(slot, kPages, slot);
     lists.push_back(WantLists(rng));
   }
   int64_t visits = 0;

@@ -173,8 +173,12 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
           ASSERT_GT(least_in, 0);
         }
       }
-      const int64_t formed = std::max<int64_t>(
-          0, ((header.prompt_tokens() + position * stride + 1) / 4 + 63) / 64 - 1);
+      const int64_t entries_at = (header.prompt_tokens() + position * stride + 1) / 4;
+      const int64_t formed = std::max<int64_t>(0, (entries_at + 63) / 64 - 1);
+      if (GetParam() == WantPolicy::kFlashMemory) {
+        ASSERT_EQ(static_cast<int64_t>(want.size()),
+                  std::min<int64_t>(spec.page_kmax, (entries_at + 63) / 64));
+      }
       SelectionCount all, missed;
       for (int32_t lag = 0; lag < demand.lag_count; ++lag) {
         const int32_t w = (position + lag) % positions;
@@ -185,7 +189,11 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
             const bool prompt = page * 64 < prompt_entries;
             const SelectionCount add{votes, prompt ? votes : 0};
             all += add;
-            if (page < formed && !demand.Wants(position, page)) missed += add;
+            if (GetParam() == WantPolicy::kFlashMemory) {
+              if (entry >= entries_at || !demand.Wants(position, page)) missed += add;
+            } else if (page < formed && !demand.Wants(position, page)) {
+              missed += add;
+            }
           }
         }
         // Evenly over the steps of the sub-window, in units of 1 / stride.
@@ -202,7 +210,8 @@ TEST_P(DistilDifferentialTest, MissesAgreeWithCountingEntryByEntry) {
 
 INSTANTIATE_TEST_SUITE_P(AllPolicies, DistilDifferentialTest,
                          ::testing::Values(WantPolicy::kLsa, WantPolicy::kRecency,
-                                           WantPolicy::kRandom, WantPolicy::kOracle));
+                                           WantPolicy::kRandom, WantPolicy::kOracle,
+                                           WantPolicy::kFlashMemory));
 
 }  // namespace
 }  // namespace tierscope

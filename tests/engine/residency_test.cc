@@ -22,8 +22,8 @@ Pages EvictedOf(const Residency& residency) {
 
 TEST(ResidencyTest, ProtectedEvictsOnlyWhatNobodyWants) {
   Residency residency(5, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
-  residency.Open(1, 10);
+  residency.Open(0, 10, 0);
+  residency.Open(1, 10, 1);
   const Pages a = {0, 1, 2}, b = {5, 6}, c = {1, 3, 4};
   EXPECT_EQ(residency.Want(0, a), 3);
   EXPECT_EQ(residency.Want(1, b), 2);  // full now
@@ -36,7 +36,7 @@ TEST(ResidencyTest, ProtectedEvictsOnlyWhatNobodyWants) {
 
 TEST(ResidencyTest, LeavingPagesStayUntilTheirBlockIsNeeded) {
   Residency residency(8, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
+  residency.Open(0, 10, 0);
   const Pages a = {0, 1, 2}, b = {3, 4};
   residency.Want(0, a);
   residency.Want(0, b);
@@ -46,8 +46,8 @@ TEST(ResidencyTest, LeavingPagesStayUntilTheirBlockIsNeeded) {
 
 TEST(ResidencyTest, FifoTakesAnotherRequestsLivePageAndHitsDoNotRefresh) {
   Residency residency(3, Policy::FIFO, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
-  residency.Open(1, 10);
+  residency.Open(0, 10, 0);
+  residency.Open(1, 10, 1);
   const Pages a = {0, 1}, b = {7}, c = {8};
   residency.Want(0, a);
   residency.Want(1, b);
@@ -59,8 +59,8 @@ TEST(ResidencyTest, FifoTakesAnotherRequestsLivePageAndHitsDoNotRefresh) {
 
 TEST(ResidencyTest, LruRefreshesHits) {
   Residency residency(3, Policy::LRU, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
-  residency.Open(1, 10);
+  residency.Open(0, 10, 0);
+  residency.Open(1, 10, 1);
   const Pages a = {0, 1}, b = {7}, c = {8};
   residency.Want(0, a);
   residency.Want(1, b);
@@ -71,7 +71,7 @@ TEST(ResidencyTest, LruRefreshesHits) {
 
 TEST(ResidencyTest, AGrowingPageIsNeverAVictim) {
   Residency residency(2, Policy::FIFO, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
+  residency.Open(0, 10, 0);
   residency.Grow(0, 5);
   const Pages a = {0}, b = {1}, c = {2};
   residency.Want(0, a);
@@ -88,8 +88,8 @@ TEST(ResidencyTest, AGrowingPageIsNeverAVictim) {
 // A tick whose list ends before the page that has just opened does not unpin it.
 TEST(ResidencyTest, AProtectedTickKeepsTheOpenPage) {
   Residency residency(3, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
-  residency.Open(1, 10);
+  residency.Open(0, 10, 0);
+  residency.Open(1, 10, 1);
   const Pages a = {0}, b = {1};
   residency.Want(0, a);
   residency.Grow(0, 7);
@@ -107,13 +107,13 @@ TEST(ResidencyTest, AProtectedTickKeepsTheOpenPage) {
 
 TEST(ResidencyTest, CloseGivesEverythingBack) {
   Residency residency(4, Policy::LRU_PROTECTED, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
+  residency.Open(0, 10, 0);
   const Pages a = {0, 1, 2}, b = {2};
   residency.Want(0, a);
   residency.Want(0, b);  // two pinned no longer, one pinned
   residency.Close(0);
   EXPECT_EQ(residency.held_count(), 0);
-  residency.Open(0, 10);
+  residency.Open(0, 10, 0);
   const Pages c = {4, 5, 6, 7};
   EXPECT_EQ(residency.Want(0, c), 4);
   EXPECT_TRUE(residency.evicted().empty());
@@ -123,7 +123,7 @@ TEST(ResidencyTest, CloseGivesEverythingBack) {
 // again.
 TEST(ResidencyTest, AVictimOfTheSameListIsTakenAndCountedAgain) {
   Residency residency(2, Policy::FIFO, Policy::ON_COMPLETION);
-  residency.Open(0, 10);
+  residency.Open(0, 10, 0);
   const Pages a = {9}, b = {4, 6, 9};
   EXPECT_EQ(residency.Want(0, a), 1);
   EXPECT_EQ(residency.Want(0, b), 3);
@@ -134,7 +134,7 @@ TEST(ResidencyTest, AVictimOfTheSameListIsTakenAndCountedAgain) {
 // Under publish NEXT_TICK the list before the last is still active and stays pinned.
 TEST(ResidencyTest, NextTickKeepsTheLastTwoLists) {
   Residency residency(6, Policy::LRU_PROTECTED, Policy::NEXT_TICK);
-  residency.Open(0, 10);
+  residency.Open(0, 10, 0);
   const Pages a = {0, 1}, b = {2, 3}, c = {4, 5}, d = {6, 7};
   residency.Want(0, a);
   residency.Want(0, b);
@@ -221,13 +221,13 @@ TEST_P(ResidencyDifferentialTest, AgreesWithTheSlowVersion) {
     Residency fast(blocks, GetParam(), Policy::ON_COMPLETION);
     SlowResidency slow(static_cast<size_t>(blocks), GetParam());
     std::vector<Pages> lists(static_cast<size_t>(slots));
-    for (int slot = 0; slot < slots; ++slot) fast.Open(slot, pages);
+    for (int slot = 0; slot < slots; ++slot) fast.Open(slot, pages, slot);
     for (int step = 0; step < 60; ++step) {
       const auto slot = static_cast<int>(rng.NextBelow(static_cast<uint64_t>(slots)));
       if (rng.NextBelow(12) == 0) {
         fast.Close(slot);
         slow.Close(slot);
-        fast.Open(slot, pages);
+        fast.Open(slot, pages, slot);
         continue;
       }
       std::set<PageIndex> wanted;

@@ -75,6 +75,52 @@ TEST(SelectDensestPagesTest, AgreesWithASort) {
   }
 }
 
+Pages ExactlyKmax(const std::vector<uint8_t>& density, const ForcedPages& forced, int32_t kmax) {
+  Pages pages(density.size());
+  pages.resize(
+      static_cast<size_t>(SelectExactlyKmaxPages(density.data(), forced, kmax, pages.data())));
+  return pages;
+}
+
+TEST(SelectExactlyKmaxPagesTest, ForcedPagesCountAndEmptyPagesFillUp) {
+  const std::vector<uint8_t> density = {0, 0, 5, 0, 7, 64};
+  const ForcedPages forced{6, 0, 5};
+  EXPECT_EQ(ExactlyKmax(density, forced, 1), (Pages{5}));
+  EXPECT_EQ(ExactlyKmax(density, forced, 3), (Pages{2, 4, 5}));
+  EXPECT_EQ(ExactlyKmax(density, forced, 5), (Pages{0, 1, 2, 4, 5}));
+  EXPECT_EQ(ExactlyKmax(density, forced, 99), (Pages{0, 1, 2, 3, 4, 5}));
+  // More forced than KMAX: the newest first, then the oldest.
+  EXPECT_EQ(ExactlyKmax(density, ForcedPages{6, 2, 4}, 1), (Pages{5}));
+  EXPECT_EQ(ExactlyKmax(density, ForcedPages{6, 2, 4}, 3), (Pages{0, 4, 5}));
+  EXPECT_EQ(ExactlyKmax(density, forced, 0), (Pages{}));
+}
+
+// Against a sort by (forced: newest, then oldest; then density descending; then page ascending).
+TEST(SelectExactlyKmaxPagesTest, AgreesWithASort) {
+  Rng rng(4);
+  for (int round = 0; round < 3000; ++round) {
+    const auto pages = static_cast<int32_t>(1 + rng.NextBelow(80));
+    std::vector<uint8_t> density(static_cast<size_t>(pages));
+    const uint64_t levels = 1 + rng.NextBelow(65);
+    for (uint8_t& d : density) d = static_cast<uint8_t>(rng.NextBelow(levels));
+    const auto begin = static_cast<int32_t>(rng.NextBelow(static_cast<uint64_t>(pages) + 1));
+    const auto sink = static_cast<int32_t>(rng.NextBelow(static_cast<uint64_t>(begin) + 1));
+    const auto kmax = static_cast<int32_t>(rng.NextBelow(90));
+    const auto rank = [&](int32_t p) {
+      if (p >= begin) return std::pair{0, pages - p};
+      if (p < sink) return std::pair{1, p};
+      return std::pair{2 + 64 - density[static_cast<size_t>(p)], p};
+    };
+    std::vector<int32_t> order(static_cast<size_t>(pages));
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return rank(a) < rank(b); });
+    order.resize(static_cast<size_t>(std::min(kmax, pages)));
+    std::sort(order.begin(), order.end());
+    ASSERT_EQ(ExactlyKmax(density, ForcedPages{pages, sink, begin}, kmax),
+              Pages(order.begin(), order.end()));
+  }
+}
+
 TEST(BaselinePoliciesTest, RecencyTakesTheNewest) {
   Pages pages(10);
   pages.resize(static_cast<size_t>(SelectNewestPages(ForcedPages{10, 1, 8}, 3, pages.data())));

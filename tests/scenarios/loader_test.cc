@@ -83,6 +83,7 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "workload.attention.trace",
                                         "workload.attention.context_tokens[]",
                                         "workload.attention.window_churn",
+                                        "policy.level1_fixed_ms",
                                         "engine.prefill_tokens_per_s",
                                         "engine.graph_batch_sizes[]",
                                         "engine.slo.ttft_ms",
@@ -90,6 +91,34 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
   for (const std::string& path : SchemaPaths(*Scenario::descriptor())) {
     EXPECT_EQ(given.count(path) == 0, absent.count(path) == 1) << path;
   }
+}
+
+// What the scenario leaves unset takes the kind's default; what it sets holds.
+TEST(LoaderTest, DefaultsThatDependOnTheKindOfPolicy) {
+  const Policy lsa = Parse(SmallScenario()).policy();
+  EXPECT_EQ(lsa.eviction(), Policy::LRU_PROTECTED);
+  EXPECT_EQ(lsa.recall_path(), Policy::COPY_ENGINE);
+  EXPECT_EQ(lsa.phase(), Policy::STAGGERED);
+  EXPECT_EQ(lsa.reserve_entries(), 983040);
+  EXPECT_FALSE(lsa.has_level1_fixed_ms());
+  const Policy fm = Parse(SmallScenario(), {"policy.kind=flashmemory"}).policy();
+  EXPECT_EQ(fm.eviction(), Policy::FIFO);
+  EXPECT_EQ(fm.recall_path(), Policy::STAGED);
+  EXPECT_EQ(fm.phase(), Policy::OWN_STEPS);
+  EXPECT_EQ(fm.reserve_entries(), 524288);
+  EXPECT_EQ(fm.level1_fixed_ms(), 14);
+  const std::string set =
+      "policy { kind: FLASHMEMORY eviction: LRU_PROTECTED recall_path: COPY_ENGINE "
+      "level1_fixed_ms: 0\n"
+      "         phase: STAGGERED reserve_entries: 983040 }\n";
+  const Policy ablation = Parse(SmallScenario(set)).policy();
+  EXPECT_EQ(ablation.eviction(), Policy::LRU_PROTECTED);
+  EXPECT_EQ(ablation.recall_path(), Policy::COPY_ENGINE);
+  EXPECT_EQ(ablation.phase(), Policy::STAGGERED);
+  EXPECT_EQ(ablation.reserve_entries(), 983040);
+  EXPECT_EQ(ablation.level1_fixed_ms(), 0);
+  EXPECT_EQ(ScenarioDigest(Parse(ScenarioText(Parse(SmallScenario(set))))),
+            ScenarioDigest(Parse(SmallScenario(set))));
 }
 
 TEST(LoaderTest, ANamelessScenarioIsCalledAsItsFile) {

@@ -14,7 +14,7 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-const char* const kReady[] = {"h20_lsa", "h20_full", "h20_mix", "h20_trace"};
+const char* const kReady[] = {"h20_lsa", "h20_full", "h20_mix", "h20_trace", "h20_flashmemory"};
 
 std::string PathOf(const std::string& name) {
   return absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/", name, ".txtpb");
@@ -68,6 +68,15 @@ TEST(ReadyTest, FullIsTheSameLoad) {
   EXPECT_EQ(ScenarioDigest(switched), ScenarioDigest(lsa));
 }
 
+TEST(ReadyTest, FlashMemoryIsTheSameLoad) {
+  const Scenario lsa = Load("h20_lsa").value();
+  const Scenario fm = Load("h20_flashmemory").value();
+  EXPECT_EQ(fm.policy().kind(), Policy::FLASHMEMORY);
+  EXPECT_TRUE(MessageDifferencer::Equals(lsa.workload(), fm.workload()));
+  EXPECT_EQ(fm.policy().reserve_entries(), 983040);
+  EXPECT_EQ(fm.engine().host_contention_ms_per_step(), 3.1);
+}
+
 // A length for all requests would outrank the classes.
 TEST(ReadyTest, TheMixDrawsItsLengthsFromItsClasses) {
   const Workload mix = Load("h20_mix").value().workload();
@@ -119,7 +128,7 @@ TEST(ReadyTest, ThePathsHoldInEach) {
 
 TEST(ReadyTest, EveryPolicyAndHardwareLoadsInEach) {
   for (const char* name : kReady) {
-    for (const char* kind : {"full", "lsa", "recency", "random", "oracle"}) {
+    for (const char* kind : {"full", "lsa", "recency", "random", "oracle", "flashmemory"}) {
       for (const char* hardware : {"h20_96", "h20_141", "h100_sxm", "h200"}) {
         const auto scenario = Load(
             name, {absl::StrCat("policy.kind=", kind), absl::StrCat("hardware.preset=", hardware)});

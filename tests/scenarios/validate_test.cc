@@ -60,6 +60,21 @@ TEST(RangesTest, EndsOfTheRanges) {
        "1 to 1e+18"},
       {"hardware.step_model.scoring_efficiency=1", "hardware.step_model.scoring_efficiency=0",
        "more than 0 and at most 1"},
+      {"policy.level1_fixed_ms=0", "policy.level1_fixed_ms=-1", "0 to 1000000"},
+      {"policy.publish_fixed_ms=1000000", "policy.publish_fixed_ms=1000001", "0 to 1000000"},
+      {"policy.gather_item_bytes=1", "policy.gather_item_bytes=0", "1 to 65536"},
+      {"engine.host_contention_ms_per_step=0", "engine.host_contention_ms_per_step=-1",
+       "0 to 1000000"},
+      {"engine.gather_interference=100", "engine.gather_interference=101", "0 to 100"},
+      {"node.host_gather_bytes_per_s=1", "node.host_gather_bytes_per_s=0", "1 to 1e+18"},
+      {"hardware.host_link.gather_bytes_per_s=1", "hardware.host_link.gather_bytes_per_s=0",
+       "1 to 1e+18"},
+      {"hardware.host_link.gather_unaligned_factor=1",
+       "hardware.host_link.gather_unaligned_factor=0", "more than 0 and at most 1"},
+      {"hardware.host_link.pageable_bytes_per_s=1", "hardware.host_link.pageable_bytes_per_s=0",
+       "1 to 1e+18"},
+      {"hardware.host_link.copy_submit_us=0", "hardware.host_link.copy_submit_us=-1",
+       "0 to 1000000"},
       {"engine.slo.ttft_ms=1", "engine.slo.ttft_ms=0", "more than 0 and at most 1000000000"},
   };
   for (const auto& [accepted, refused, demanded] : cases) {
@@ -260,7 +275,7 @@ TEST(ValidateTest, Hardware) {
   EXPECT_EQ(SetRefusal("model.target_layers=22"),
             "--set model.target_layers: 22 is more than model.csa_layers (21); give at most that");
   EXPECT_EQ(SetRefusal("hardware.host_link.peak_bytes_per_s=5e10"),
-            "hardware/h20_141.txtpb:33:3: hardware.host_link.batched_copy[11]: 51800000000 bytes/s "
+            "hardware/h20_141.txtpb:37:3: hardware.host_link.batched_copy[11]: 51800000000 bytes/s "
             "is more than peak_bytes_per_s (50000000000); lower it or raise the peak");
   const auto curve = [](const std::string& points) {
     return absl::StrCat(
@@ -277,6 +292,51 @@ TEST(ValidateTest, Hardware) {
   EXPECT_EQ(Refusal(curve("batched_copy { piece_bytes: 4 descriptors: 1 }\n" + point)),
             "s.txtpb:3:1: hardware.host_link.batched_copy[0]: is incomplete; give piece_bytes, "
             "descriptors and bytes_per_s");
+}
+
+// FlashMemory's decode region of 128 x 512 entries and one cell comes out of its reserve.
+TEST(ValidateTest, FlashMemoryNeedsPagesToRecallInto) {
+  const std::string fm = "policy.kind=flashmemory,policy.reserve_entries=";
+  EXPECT_EQ(SetRefusal(fm + "65601"), "accepted");
+  EXPECT_EQ(
+      SetRefusal(fm + "65600"),
+      "--set policy.reserve_entries: 65600 entries, less FlashMemory's decode region of 65537, "
+      "are 0 pages to recall into; give at least 65601");
+  EXPECT_EQ(
+      SetRefusal(fm + "65601,policy.eviction=lru_protected"),
+      "--set policy.reserve_entries: 65601 entries, less FlashMemory's decode region of 65537, "
+      "are 1 pages to recall into; give at least 71681");
+}
+
+TEST(ValidateTest, ARecallPathNeedsItsRates) {
+  const struct {
+    const char* path;
+    const char* rate;
+  } needs[] = {{"STAGED", "node.host_gather_bytes_per_s"},
+               {"STAGED", "hardware.host_link.pageable_bytes_per_s"},
+               {"STAGED", "hardware.host_link.copy_submit_us"},
+               {"GATHER_KERNEL", "hardware.host_link.gather_bytes_per_s"},
+               {"GATHER_KERNEL", "hardware.host_link.gather_unaligned_factor"}};
+  for (const auto& [path, rate] : needs) {
+    Scenario scenario = ParseScenario(SmallScenario(), "s.txtpb", {}).value();
+    scenario.mutable_node()->clear_host_gather_bytes_per_s();
+    Link* link = scenario.mutable_hardware()->mutable_host_link();
+    link->clear_pageable_bytes_per_s();
+    link->clear_copy_submit_us();
+    link->clear_gather_bytes_per_s();
+    link->clear_gather_unaligned_factor();
+    const std::string bare = ScenarioText(scenario);
+    EXPECT_EQ(Refusal(bare), "accepted");
+    std::vector<std::string> sets = {absl::StrCat("policy.recall_path=", path)};
+    for (const auto& other : needs) {
+      if (other.rate != rate) sets.push_back(absl::StrCat(other.rate, "=1"));
+    }
+    EXPECT_EQ(Refusal(bare, sets),
+              absl::StrCat(rate, ": is not given, and policy.recall_path ", path,
+                           " needs it; give it or policy.recall_path=COPY_ENGINE"));
+    sets.push_back(absl::StrCat(rate, "=1"));
+    EXPECT_EQ(Refusal(bare, sets), "accepted");
+  }
 }
 
 }  // namespace

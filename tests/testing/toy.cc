@@ -8,6 +8,7 @@
 #include "google/protobuf/text_format.h"
 
 #include "sim/base/check.h"
+#include "sim/engine/simulate.h"
 
 namespace tierscope::testing {
 namespace {
@@ -56,11 +57,6 @@ Scenario ToyScenario(const std::string& more) {
 
 WindowDemand ToyDemand(const Scenario& scenario, int32_t prompt_pages, int32_t stride,
                        const std::vector<ToyWindow>& windows) {
-  DemandSpec spec;
-  spec.tau_steps = scenario.policy().tau_steps();
-  spec.page_kmax = scenario.policy().page_kmax();
-  spec.recency_entries = scenario.policy().recency_entries();
-  spec.sink_entries = scenario.policy().sink_entries();
   ProfileHeader header;
   header.set_prompt_tokens(prompt_pages * 256);
   header.set_step_count(static_cast<int32_t>(windows.size()) * stride);
@@ -68,7 +64,7 @@ WindowDemand ToyDemand(const Scenario& scenario, int32_t prompt_pages, int32_t s
   header.set_tokens_per_entry(4);
   header.set_csa_layer_count(1);
   header.set_selections(SELECTIONS_FULL_HISTORY);
-  ProfileDistiller distiller(spec);
+  ProfileDistiller distiller(DemandSpecOf(scenario));
   TIERSCOPE_CHECK(distiller.Begin(header, 0).ok());
   for (size_t w = 0; w < windows.size(); ++w) {
     std::vector<uint32_t> entries;
