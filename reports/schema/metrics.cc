@@ -96,8 +96,12 @@ constexpr MetricDef kDefinitions[] = {
     // Attention
     {"selections", "selections", "replica",
      "Selections (step, layer, entry) by the native indexer with the full history, over the "
-     "counted steps of all requests; a record for all layers counts by its votes."},
-    {"miss_inactive", "selections", "replica", "Selections whose page was not in the active set."},
+     "counted steps of all requests, each but its step 0; a record for all layers counts by its "
+     "votes. Traces are counted by page over a stride of steps, and a step has an even share of "
+     "it; counts of selections are rounded to a whole at the end."},
+    {"miss_inactive", "selections", "replica",
+     "Selections whose page was not in the active set; under flashmemory also those whose entry "
+     "formed after the set was chosen or found the decode region full."},
     {"miss_evicted", "selections", "replica",
      "Selections whose page was active but no longer held."},
     {"coverage", "fraction", "replica", "1 - (miss_inactive + miss_evicted) / selections."},
@@ -121,6 +125,9 @@ constexpr MetricDef kDefinitions[] = {
     {"pages_written_back", "pages", "rank",
      "Pages sealed during decode and copied from the reserve to the cold pool."},
     {"pages_written_back_node", "pages", "node", "pages_written_back summed over all ranks."},
+    {"entries_lost", "entries", "replica",
+     "Entries that formed in counted steps while the decode region of their request was full and "
+     "so were lost; 0 but under flashmemory."},
     {"link_utilisation", "fraction", "link",
      "Time in which recall occupies the busiest host link / (simulated_s - warmup_s)."},
     {"sideband_utilisation", "fraction", "replica",
@@ -150,8 +157,8 @@ constexpr MetricDef kDefinitions[] = {
      "Part of stall_ms_total in which decode waited for a new request's first tick and cold "
      "recall."},
     {"stall_ms_by_cause.interference", "ms", "replica",
-     "Part of stall_ms_total by which steps were longer than the same steps without level-1 work "
-     "and recall beside them."},
+     "Part of stall_ms_total by which steps were longer than the same steps without level-1 work, "
+     "recall and contention for the host beside them."},
     // Work
     {"gflop_per_token", "GFLOP/token", "replica",
      "Floating-point operations of the counted steps and ticks, each counted once however many "

@@ -7,6 +7,7 @@
 #include "reports/schema/metrics.h"
 #include "sim/base/stats.h"
 #include "sim/base/units.h"
+#include "sim/policy/page_selection.h"
 
 namespace tierscope {
 namespace {
@@ -134,7 +135,12 @@ void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, RunResult* result
     hbm("SWA pool, compressor states", states, states);
     return;
   }
-  hbm("page reserve", plan.hbm_reserve_bytes, peaks.blocks_in_use * plan.page_bytes);
+  hbm("page reserve", plan.hbm_reserve_bytes - plan.hbm_decode_region_bytes,
+      peaks.blocks_in_use * plan.page_bytes);
+  if (plan.decode_region_entries > 0) {
+    hbm("decode region", plan.hbm_decode_region_bytes,
+        peaks.requests_admitted * plan.decode_region_entries / kPageEntries * plan.page_bytes);
+  }
   hbm("SWA pool, compressor states", plan.hbm_fixed_bytes, plan.hbm_fixed_bytes);
   if (plan.hbm_index_fixed_bytes > 0) {
     hbm("index-key pool", plan.hbm_index_fixed_bytes, plan.hbm_index_fixed_bytes);
@@ -237,6 +243,7 @@ void SetRecall(Frame& f) {
   m.Set("pages_evicted_node", static_cast<double>(c.pages_evicted) * ranks);
   m.Set("pages_written_back", static_cast<double>(c.pages_written_back));
   m.Set("pages_written_back_node", static_cast<double>(c.pages_written_back) * ranks);
+  m.Set("entries_lost", static_cast<double>(c.entries_lost));
   SetOrAbsent(m, "link_utilisation", timed, ToSeconds(c.link_busy) / f.counted_s, no_time);
   SetOrAbsent(m, "sideband_utilisation", timed, ToSeconds(c.sideband_busy) / f.counted_s, no_time);
 }

@@ -84,6 +84,25 @@ void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult*
                                  "by step; a request's step 0 is not counted"));
 }
 
+void NoteFlashMemory(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
+  if (scenario.policy().kind() != Policy::FLASHMEMORY) return;
+  result->add_notes(
+      "flashmemory: pages of equal score are taken in page order, which its torch.topk leaves "
+      "open; "
+      "a page that holds prompt and generated entries counts as the prompt's; the times of level 1 "
+      "and of the staged recall are of its report, their split and the context are not stated");
+  if (outcome.counters.entries_lost == 0) return;
+  result->add_notes(absl::StrCat("flashmemory: ", outcome.counters.entries_lost,
+                                 " generated entries found the decode region full and were lost"));
+}
+
+void NoteEviction(const Scenario& scenario, RunResult* result) {
+  if (scenario.policy().eviction() != Policy::BELADY) return;
+  result->add_notes(
+      "eviction BELADY knows the want lists to come: a bound for unprotected policies and none to "
+      "build; it does not foresee jobs that are late for their tick, nor requests that arrive");
+}
+
 void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
   int64_t requests = 0, wrapped = 0, off_by_half = 0;
   for (const ReplicaOutcome::ProfileUse& use : outcome.profile_use) {
@@ -125,11 +144,30 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
   NoteStepModel(scenario, result);
   if (NeedsDemand(scenario)) {
     const Engine& engine = scenario.engine();
+    const Policy& policy = scenario.policy();
+    const std::string level1 =
+        policy.has_level1_fixed_ms()
+            ? absl::StrCat("level1_fixed_ms ", policy.level1_fixed_ms())
+            : absl::StrCat("level1_launch_ms ",
+                           scenario.hardware().step_model().level1_launch_ms());
+    const std::string gather =
+        policy.recall_path() == Policy::GATHER_KERNEL
+            ? absl::StrCat(", gather_interference ", engine.gather_interference())
+            : "";
     result->add_notes(absl::StrCat("stall: level1_interference ", engine.level1_interference(),
-                                   ", recall_interference ", engine.recall_interference(),
-                                   " and level1_launch_ms ",
-                                   scenario.hardware().step_model().level1_launch_ms(),
+                                   ", recall_interference ", engine.recall_interference(), gather,
+                                   " and ", level1,
                                    " are assumptions, and stall follows them: sweep them"));
+    if (engine.host_contention_ms_per_step() > 0) {
+      result->add_notes(absl::StrCat(
+          "stall: every step is ", engine.host_contention_ms_per_step(),
+          " ms longer for contention on the host (host_contention_ms_per_step), an input"));
+    }
+    if (policy.recall_path() == Policy::STAGED) {
+      result->add_notes(
+          "recall: the rates of CPU gather and pageable copy split a published total evenly, an "
+          "assumption");
+    }
   }
   if (scenario.hardware().host_link().evidence() == EVIDENCE_UNKNOWN) {
     result->add_notes(
@@ -266,6 +304,8 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   if (inputs.demand != nullptr) {
     NotePolicy(scenario, *inputs.demand, result);
     NoteAttention(scenario, *inputs.demand, result);
+    NoteFlashMemory(scenario, outcome, result);
+    NoteEviction(scenario, result);
     NoteProfiles(outcome, result);
     FillProfiles(*inputs.demand, outcome, result);
   }

@@ -281,6 +281,54 @@ TEST(ReplicaTest, AShortRequestHasItsOwnPagesOnly) {
   EXPECT_EQ(missed.inactive, Selections(8 + 2));
 }
 
+// The recall of 3 pages (0, 1 and 7) by each path. Copy engine: 3 ms. Gather kernel at 2 pages a
+// ms: 1.5 ms. Staged: the CPU copies 1 page a ms and takes half of the DRAM's 4 for it, 3 ms; then
+// 3 copies of 0.1 ms and 2 pages a ms, 1.8 ms; the scatter reads and writes 6 MB of HBM, 6 ns.
+TEST(ReplicaTest, RecallPaths) {
+  Scenario scenario = ToyScenario(std::string(kOneRequest) +
+                                  "policy { tau_steps: 8 } workload { output_tokens: 2 }");
+  Link* link = scenario.mutable_hardware()->mutable_host_link();
+  link->set_peak_bytes_per_s(4'000'000'000);
+  link->set_gather_bytes_per_s(2'000'000'000);
+  link->set_gather_unaligned_factor(0.25);
+  link->set_pageable_bytes_per_s(2'000'000'000);
+  link->set_copy_submit_us(100);
+  scenario.mutable_node()->set_host_gather_bytes_per_s(1'000'000'000);
+  scenario.mutable_node()->set_dram_bytes_per_s_per_socket(4'000'000'000);
+  scenario.mutable_hardware()->set_hbm_bytes_per_s(1'000'000'000'000'000);
+  const WindowDemand demand = ToyDemand(scenario, 8, 4, Steady(4));
+  const auto published = [&](Policy::RecallPath path) {
+    scenario.mutable_policy()->set_recall_path(path);
+    const ReplicaOutcome outcome = RunToy(scenario, &demand).outcome;
+    EXPECT_EQ(outcome.counters.recall_bytes, 3'000'000);
+    // Step 0, scoring (its 512 keys take no ns at this HBM), the recall, step 1.
+    return std::pair{outcome.end.ns - 21'000'000, outcome.counters.link_busy.ns};
+  };
+  EXPECT_EQ(published(Policy::COPY_ENGINE), (std::pair<int64_t, int64_t>{750'000, 750'000}));
+  EXPECT_EQ(published(Policy::GATHER_KERNEL), (std::pair<int64_t, int64_t>{1'500'000, 1'500'000}));
+  const auto [staged, on_link] = published(Policy::STAGED);
+  EXPECT_NEAR(static_cast<double>(staged), 4'800'006.0, 2.0);  // rates are whole bytes a second
+  EXPECT_NEAR(static_cast<double>(on_link), 1'800'000.0, 2.0);
+  scenario.mutable_policy()->set_gather_item_bytes(584);
+  EXPECT_EQ(published(Policy::GATHER_KERNEL), (std::pair<int64_t, int64_t>{6'000'000, 6'000'000}));
+}
+
+// A gather of 30 pages takes 30 ms of SMs; each step feels as much of it as it is long, half of it
+// as lengthening: 15 ms in all. The first recall is not felt, as nobody decodes beside it.
+TEST(ReplicaTest, AGatherKernelLengthensTheStepsBesideIt) {
+  Scenario scenario = ToyScenario(R"(
+    workload { context_tokens: 12288 output_tokens: 17 request_limit: 1 attention { random_offset: false } }
+    policy { kind: LSA tau_steps: 8 page_kmax: 40 recall_path: GATHER_KERNEL }
+    engine { simulated_s: 0 gather_interference: 0.5 })");
+  scenario.mutable_hardware()->mutable_host_link()->set_gather_bytes_per_s(1'000'000'000);
+  std::vector<ToyWindow> windows(4);
+  for (PageIndex page = 0; page < 30; ++page) windows[2].scored_pages.push_back(page);
+  const WindowDemand demand = ToyDemand(scenario, 48, 4, windows);
+  ToyRun run = RunToy(scenario, &demand);
+  EXPECT_EQ(run.outcome.counters.pages_recalled, 1 + 30);
+  EXPECT_EQ(run.outcome.counters.StallOf(StallCause::kInterference).ns, 15'000'000);
+}
+
 // Same instant: all arrivals are in before the first step starts.
 TEST(ReplicaTest, ArrivalsOfOneInstantShareTheFirstStep) {
   const Scenario scenario = ToyScenario(R"(

@@ -60,6 +60,7 @@ constexpr Value kLsaValues[] = {
     {"pages_evicted_node", 16'080'000},
     {"pages_written_back", 28'125},
     {"pages_written_back_node", 225'000},
+    {"entries_lost", 0},
     {"link_utilisation", 0.0081},
     {"sideband_utilisation", 0.3125},
     {"stall_ms_total", 96'000},
