@@ -47,6 +47,11 @@ struct Counters {
   int64_t recall_bytes = 0;
   SimDuration sideband_busy;
   SimDuration link_busy;
+  // Preemption.
+  int64_t preemptions = 0;
+  int64_t tokens_recomputed = 0;
+  int64_t swap_out_bytes = 0;
+  int64_t swap_in_bytes = 0;
   // Work.
   double flop = 0.0;
   double flop_replicated = 0.0;  // the part that every rank repeats
@@ -65,6 +70,8 @@ struct Peaks {
   int64_t host_pages_reserved = 0;
   int64_t host_pages_in_use = 0;
   int64_t blocks_in_use = 0;
+  int64_t swap_bytes_reserved = 0;
+  int64_t swap_bytes_in_use = 0;
   int32_t requests_admitted = 0;
 };
 

@@ -117,13 +117,18 @@ void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, 
 }
 
 // Pools of one rank's HBM and of the node's host DRAM at the run's peak.
-void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, RunResult* result) {
+void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, int64_t host_bytes,
+                   RunResult* result) {
   const int64_t promised = peaks.tokens_reserved;
   const int64_t used = peaks.tokens_in_use;
   const auto hbm = [&](absl::string_view name, int64_t allocated, int64_t in_use) {
     AddPool(result, "hbm", name, allocated, in_use, plan.hbm_bytes);
   };
   hbm("weights", plan.hbm_weight_bytes, plan.hbm_weight_bytes);
+  if (peaks.swap_bytes_reserved > 0) {
+    AddPool(result, "host", "swap space", peaks.swap_bytes_reserved * plan.ranks,
+            peaks.swap_bytes_in_use * plan.ranks, host_bytes);
+  }
   hbm("index keys", plan.IndexBytes(promised), plan.IndexBytes(used));
   hbm("HCA entries", plan.HcaBytes(promised), plan.HcaBytes(used));
   if (!plan.tiered) {
@@ -253,6 +258,14 @@ void SetStall(Frame& f) {
   SetOrAbsent(m, "stall_fraction", c.steps > 0, ToSeconds(total) / ToSeconds(c.decode), kNoStep);
 }
 
+void SetPreemption(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  f.metrics.Set("preemptions", static_cast<double>(c.preemptions));
+  f.metrics.Set("tokens_recomputed", static_cast<double>(c.tokens_recomputed));
+  f.metrics.Set("swap_out_gib", ToGiB(c.swap_out_bytes));
+  f.metrics.Set("swap_in_gib", ToGiB(c.swap_in_bytes));
+}
+
 void SetWork(Frame& f) {
   const Counters& c = f.outcome.counters;
   const auto tokens = static_cast<double>(c.output_tokens);
@@ -270,7 +283,7 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   MetricSet metrics;
   const SimTime counted_from = outcome.warmup_end.value_or(SimTime{});
   Frame frame{scenario, plan, demand, outcome, ToSeconds(outcome.end - counted_from), metrics};
-  FillFootprint(plan, outcome.peaks, result);
+  FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), result);
   SetLoad(frame);
   SetSpeed(frame);
   SetRequests(frame);
@@ -279,6 +292,7 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   SetAttention(frame);
   SetRecall(frame);
   SetStall(frame);
+  SetPreemption(frame);
   SetWork(frame);
   metrics.Finish(result);
 }

@@ -17,7 +17,7 @@ void Replica::LaunchJob(SimTime now) {
   for (int32_t slot : due_) {
     RequestState& request = At(slot);
     const int64_t step = Completed(request) - 1;
-    const bool first = step == 0;
+    const bool first = request.cold;
     const int64_t entries =
         (request.context_tokens() + step + 1) * kPageEntries / plan_.page_tokens;
     job_.ticks.push_back({slot, request.generation, step / request.demand->stride_steps, first});
@@ -32,7 +32,8 @@ void Replica::LaunchJob(SimTime now) {
       ScheduleTick(slot, step + policy_.tau_steps());
     } else {
       ++cold_recalls_;
-      if (!sync()) Leave(slot);
+      SetStage(slot, Stage::kCold, now);
+      if (!sync() && request.in_batch) Leave(slot, now);
     }
   }
   due_.clear();
@@ -43,7 +44,8 @@ void Replica::LaunchJob(SimTime now) {
     counters_.flop_replicated += flop;
   }
   job_.scored = now + step_model_.Level1(job_.entries, scores);
-  queue_.Push(job_.scored.ns, kLevel1Scored, 0);
+  activity_longest_ = std::max(activity_longest_, job_.scored - now);
+  Push(job_.scored.ns, kLevel1Scored, 0);
 }
 
 // Scores are there: pages are selected, blocks change hands, and the recall starts.
@@ -54,6 +56,7 @@ void Replica::OnScored(SimTime now) {
     const auto pages = request.WantList(tick.window);
     const int32_t missing = residency_.Want(tick.slot, pages);
     tick.tick = residency_.tick();
+    PromiseBlocks(tick.slot, tick.first ? 1 : 0);
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
     if (tick.first) job_.pages_first += missing;
@@ -65,10 +68,13 @@ void Replica::OnScored(SimTime now) {
     observer_->Level1(job_.number, job_.launched, now, static_cast<int64_t>(job_.ticks.size()));
   }
   if (job_.pages == 0) return Publish(now);
-  StartRecall(now);
+  recall_waits_ = swapping_in_;
+  if (!recall_waits_) StartRecall(now);
 }
 
 void Replica::StartRecall(SimTime now) {
+  recall_waits_ = false;
+  job_.recall_begin = now;
   const int64_t bytes = job_.pages * plan_.recall_page_bytes;
   const int64_t pieces = job_.pages * plan_.recall_pieces;
   const auto rate = static_cast<int64_t>(
@@ -84,7 +90,7 @@ void Replica::StartRecall(SimTime now) {
 void Replica::Publish(SimTime now) {
   job_.in_flight = false;
   counters_.sideband_busy += now - std::max(counting_from_, job_.launched);
-  if (job_.pages > 0) counters_.link_busy += now - std::max(counting_from_, job_.scored);
+  if (job_.pages > 0) counters_.link_busy += now - std::max(counting_from_, job_.recall_begin);
   for (const TickRef& tick : job_.ticks) PublishTick(tick, now);
   if (observer_ != nullptr) {
     if (job_.pages > 0) observer_->Recall(job_.number, job_.scored, now, job_.pages);
@@ -108,9 +114,12 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   }
   Activate(tick.slot, tick.window, tick.tick);
   if (!tick.first) return;
-  if (sync()) {
+  request.cold = false;
+  if (request.in_batch) {
+    SetStage(tick.slot, Stage::kDecoding, now);
     ScheduleSteps(tick.slot, now);
   } else {
+    SetStage(tick.slot, Stage::kJoining, now);
     joining_.push_back(tick.slot);
   }
 }
@@ -195,19 +204,21 @@ SimDuration Replica::Interference(SimTime now, SimDuration base) {
 
 void Replica::StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s) {
   bandwidth_.Start(now, flow, bytes, cap_bytes_per_s);
-  ScheduleFlows();
+  ScheduleFlows(now);
 }
 
 // Puts the completion of every flow whose time has moved into the queue; older events of it are
 // stale.
-void Replica::ScheduleFlows() {
+void Replica::ScheduleFlows(SimTime now) {
   for (int i = 0; i < kFlowCount; ++i) {
     const auto at = static_cast<size_t>(i);
     const SimTime end = bandwidth_.CompletionTime(static_cast<Flow>(i));
     if (end == flow_end_[at]) continue;
     flow_end_[at] = end;
     flow_stamp_[at] += 1;
-    if (end != kSimTimeNever) queue_.Push(end.ns, kFlowDone, i, flow_stamp_[at]);
+    if (end == kSimTimeNever) continue;
+    activity_longest_ = std::max(activity_longest_, end - now);
+    Push(end.ns, kFlowDone, i, flow_stamp_[at]);
   }
 }
 
@@ -217,28 +228,38 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
   const auto flow = static_cast<Flow>(event.subject);
   bandwidth_.Finish(now, flow);
   flow_end_[at] = kSimTimeNever;
-  ScheduleFlows();
+  ScheduleFlows(now);
   switch (flow) {
     case Flow::kRecall:
+      if (swapping_in_) return OnSwapInDone(now);
       Publish(now);
-      return;
+      return StartSwapIns(now);
     case Flow::kWriteback:
-      StartWriteback(now);
-      return;
+      return swapping_out_ ? OnSwapOutDone(now) : StartWriteback(now);
     case Flow::kIngest:
-      joining_.push_back(ingest_queue_.front());
-      ingest_queue_.pop_front();
-      StartIngest(now);
-      RequestBoundary(now);
-      return;
+      return OnIngestDone(now);
   }
 }
 
-// Sealed pages go back together as soon as the writeback path is free.
+void Replica::OnIngestDone(SimTime now) {
+  const SlotRef ref = ingest_queue_.front();
+  ingest_queue_.pop_front();
+  if (Current(ref)) {
+    SetStage(ref.slot, Stage::kJoining, now);
+    joining_.push_back(ref.slot);
+  }
+  StartIngest(now);
+  RequestBoundary(now);
+}
+
+// As soon as the way to the host is free: requests that are swapped out one by one, then all sealed
+// pages together.
 void Replica::StartWriteback(SimTime now) {
-  if (writeback_bytes_ == 0 || bandwidth_.busy(Flow::kWriteback)) return;
-  const int64_t bytes = writeback_bytes_;
-  writeback_bytes_ = 0;
+  if (bandwidth_.busy(Flow::kWriteback)) return;
+  swapping_out_ = !swap_outs_.empty();
+  if (!swapping_out_ && writeback_bytes_ == 0) return;
+  const int64_t bytes = swapping_out_ ? std::max<int64_t>(1, swap_outs_.front()) : writeback_bytes_;
+  if (!swapping_out_) writeback_bytes_ = 0;
   StartFlow(Flow::kWriteback, now, bytes, writeback_cap_bytes_per_s_);
 }
 

@@ -72,6 +72,10 @@ constexpr Value kLsaValues[] = {
     {"stall_ms_by_cause.eviction", 0},
     {"stall_ms_by_cause.admission", 3'000},
     {"stall_ms_by_cause.interference", 48'000},
+    {"preemptions", 0},
+    {"tokens_recomputed", 0},
+    {"swap_out_gib", 0},
+    {"swap_in_gib", 0},
     {"gflop_per_token", 31.02},
     {"gflop_per_token_tp_replicated", 61.96},
 };
