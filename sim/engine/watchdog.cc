@@ -58,7 +58,7 @@ bool Replica::Stuck(SimTime now) {
     why = "nothing is under way and requests wait";
   } else if (++events_at_instant_ >
              kEventsAtInstantMax + kEventsPerArrival * arrived_at_instant_) {
-    why = "time stands still";
+    why = "time stands still: steps take no time or events repeat";
   } else if (now > progress_check_) {
     const int64_t mark = tokens_before_ + counters_.output_tokens + outcome_.finished;
     const SimDuration bound =
@@ -155,7 +155,7 @@ std::string Replica::StuckReport(SimTime now, const char* why) const {
     lines.push_back(absl::StrCat("  and ", count - static_cast<int64_t>(lines.size()), " more"));
   }
   return absl::StrCat("the simulation is stuck at ", Seconds(now), ": ", why,
-                      " (a bug: please report it with the scenario); waiting:\n",
+                      "; waiting:\n",
                       absl::StrJoin(lines, "\n"));
 }
 
