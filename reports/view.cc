@@ -22,7 +22,7 @@ constexpr Cause kCauses[] = {
     {"queue", "an earlier job or copy in flight"},
     {"transfer", "pages on the host link"},
     {"join", "previous job not yet published"},
-    {"eviction", "blocks of the reserve to be freed"},
+    {"eviction", "memory to be freed"},
     {"admission", "a new request's first recall"},
     {"interference", "level 1 and recall beside the step"},
 };

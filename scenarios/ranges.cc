@@ -182,6 +182,7 @@ const std::vector<Range>& FieldRanges() {
       {"engine.recall_interference", 0, 100},
       {"engine.timeline_s", 0, 1e6},
       {"engine.warmup_windows", 0, 65536},
+      {"engine.prefill_chunk_tokens", 1, kTokensMax},
       {"engine.host_contention_ms_per_step", 0, kMsMax},
       {"engine.gather_interference", 0, 100},
       {"engine.slo.ttft_ms", 0, 1e9, kOpenBelow},

@@ -287,17 +287,56 @@ absl::Status CheckPools(const Scenario& scenario, const Origins& origins) {
                    "choose other hardware"));
 }
 
+// The fields that one kind of prefill needs, and those that only another one reads.
 absl::Status CheckPrefill(const Scenario& scenario, const Origins& origins) {
-  if (scenario.engine().prefill() != Engine::DISAGGREGATED) return absl::OkStatus();
-  if (!scenario.engine().has_prefill_tokens_per_s()) {
-    return origins.Error("engine.prefill_tokens_per_s",
-                         "is not given, and disaggregated prefill needs the rate of one instance; "
-                         "give it or engine.prefill=NONE");
+  const Engine& engine = scenario.engine();
+  const bool chunked = engine.prefill() == Engine::COLOCATED_CHUNKED;
+  const int32_t chunk_default = Engine::default_instance().prefill_chunk_tokens();
+  if (!chunked && engine.prefill_chunk_tokens() != chunk_default) {
+    return origins.Error(
+        "engine.prefill_chunk_tokens",
+        absl::StrCat("has no effect with prefill ", Engine::Prefill_Name(engine.prefill()),
+                     "; remove it or choose COLOCATED_CHUNKED"));
   }
-  if (!scenario.node().has_network_bytes_per_s_per_gpu()) {
+  if (engine.prefill() == Engine::NONE) return absl::OkStatus();
+  if (!engine.has_prefill_tokens_per_s()) {
+    return origins.Error(
+        "engine.prefill_tokens_per_s",
+        absl::StrCat("is not given, and ",
+                     chunked ? "chunked prefill needs the rate of the replica"
+                             : "disaggregated prefill needs the rate of one instance",
+                     "; give it or engine.prefill=NONE"));
+  }
+  if (chunked && engine.prefill_instances() != 1) {
+    return origins.Error("engine.prefill_instances",
+                         "has no effect with prefill COLOCATED_CHUNKED, where the replica itself "
+                         "prefills; remove it or choose DISAGGREGATED");
+  }
+  if (!chunked && !scenario.node().has_network_bytes_per_s_per_gpu()) {
     return origins.Error("node.network_bytes_per_s_per_gpu",
                          "is not given, and disaggregated prefill sends KV over it; give it or "
                          "engine.prefill=NONE");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPreemption(const Scenario& scenario, const Origins& origins) {
+  const Engine& engine = scenario.engine();
+  const bool optimistic = engine.admit() == Engine::OPTIMISTIC;
+  if (optimistic && scenario.policy().kind() == Policy::FLASHMEMORY) {
+    return origins.Error("engine.admit",
+                         "OPTIMISTIC has no meaning under policy FLASHMEMORY, whose requests own "
+                         "slots of the decode region; give engine.admit=FULL");
+  }
+  if (!optimistic && engine.preemption() != Engine::RECOMPUTE) {
+    return origins.Error("engine.preemption",
+                         "has no effect with admit FULL, which never preempts; remove it or choose "
+                         "engine.admit=OPTIMISTIC");
+  }
+  if (optimistic && engine.preemption() == Engine::RECOMPUTE && engine.prefill() == Engine::NONE) {
+    return origins.Error("engine.preemption",
+                         "RECOMPUTE prefills again, and engine.prefill is NONE; give "
+                         "engine.preemption=SWAP or another engine.prefill");
   }
   return absl::OkStatus();
 }
@@ -339,6 +378,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckWeights(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPools(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPrefill(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPreemption(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckGraphs(scenario.engine(), origins));
   return CheckEnd(scenario, origins);
 }

@@ -57,20 +57,33 @@ constexpr MetricDef kDefinitions[] = {
     {"tpot_ms_p99", "ms", "request",
      "Nearest-rank 99th percentile over completed requests of the quotient in tpot_ms_mean."},
     {"ttft_ms_p50", "ms", "request",
-     "Nearest-rank median over completed requests of (end of the request's step 0 - arrival); "
-     "absent without prefill."},
+     "Nearest-rank median over completed requests of (end of the request's step 0, or of the "
+     "step with its last chunk under COLOCATED_CHUNKED - arrival); absent without prefill."},
     {"ttft_ms_p99", "ms", "request",
-     "Nearest-rank 99th percentile over completed requests of (end of the request's step 0 - "
-     "arrival); absent without prefill."},
+     "Nearest-rank 99th percentile over completed requests of (end of the request's step 0, or of "
+     "the step with its last chunk under COLOCATED_CHUNKED - arrival); absent without prefill."},
     {"queue_ms_p50", "ms", "request",
-     "Nearest-rank median over completed requests of (admission to decode - ready to decode)."},
+     "Nearest-rank median over completed requests of (admission to decode - ready to decode), "
+     "summed over its admissions when it was preempted."},
     {"queue_ms_p99", "ms", "request",
      "Nearest-rank 99th percentile over completed requests of (admission to decode - ready to "
-     "decode)."},
+     "decode), summed over its admissions when it was preempted."},
     {"request_latency_ms_p50", "ms", "request",
      "Nearest-rank median over completed requests of (end of last token - arrival)."},
     {"request_latency_ms_p99", "ms", "request",
      "Nearest-rank 99th percentile over completed requests of (end of last token - arrival)."},
+    {"admission_wait_fraction.slots", "fraction", "replica",
+     "Share of the time after the warm-up in which the first request in line could not be admitted "
+     "because as many were as may be at once."},
+    {"admission_wait_fraction.hbm", "fraction", "replica",
+     "The same because HBM could not be promised."},
+    {"admission_wait_fraction.host", "fraction", "replica",
+     "The same because host DRAM could not be promised."},
+    {"admission_wait_fraction.reserve", "fraction", "replica",
+     "The same because blocks of the page reserve could not be promised."},
+    {"backlog_growth", "fraction", "replica",
+     "(Requests in the system at the end - at the end of the warm-up) / requests that arrived in "
+     "between: 0 where the replica keeps up, 1 where nothing is finished."},
     // Footprint
     {"hbm_total_gib_peak", "GiB", "rank",
      "Peak over the run of the HBM that is allocated on one rank, all pools."},
@@ -90,7 +103,8 @@ constexpr MetricDef kDefinitions[] = {
      "The same mean of (active CSA pages + HCA entries), without index keys: the paper's "
      "accounting; under full, the whole KV history with its index keys."},
     {"host_gib_peak", "GiB", "node",
-     "Peak over the run of the host DRAM that is allocated to the cold pool, sum over all ranks."},
+     "Peak over the run of the host DRAM that is allocated to the cold pool and to swap space, sum "
+     "over all ranks."},
     {"host_gib_peak_in_use", "GiB", "node",
      "Peak over the run of the part of host_gib_peak that holds live data."},
     // Attention
@@ -151,14 +165,24 @@ constexpr MetricDef kDefinitions[] = {
      "Part of stall_ms_total in which a due step waited for the previous level-1 job to be "
      "published."},
     {"stall_ms_by_cause.eviction", "ms", "replica",
-     "Part of stall_ms_total in which decode waited for blocks of the reserve to be freed or "
-     "written back."},
+     "Part of stall_ms_total in which decode waited for memory to be freed: for the swap-out of a "
+     "preempted request."},
     {"stall_ms_by_cause.admission", "ms", "replica",
      "Part of stall_ms_total in which decode waited for a new request's first tick and cold "
      "recall."},
     {"stall_ms_by_cause.interference", "ms", "replica",
      "Part of stall_ms_total by which steps were longer than the same steps without level-1 work, "
      "recall and contention for the host beside them."},
+    // Preemption
+    {"preemptions", "preemptions", "replica",
+     "Times that a request was put out of memory before its end because the next step would not "
+     "have fit; 0 under engine.admit FULL."},
+    {"tokens_recomputed", "tokens", "replica",
+     "Prompt and generated tokens whose KV preemptions dropped, and which are prefilled again."},
+    {"swap_out_gib", "GiB", "rank",
+     "Bytes of preempted requests that only HBM held and that were copied to the host."},
+    {"swap_in_gib", "GiB", "rank",
+     "Bytes of preempted requests that were copied back from the host."},
     // Work
     {"gflop_per_token", "GFLOP/token", "replica",
      "Floating-point operations of the counted steps and ticks, each counted once however many "

@@ -15,12 +15,13 @@ constexpr int32_t kNextOfSource =
 
 void Replica::PullArrival() {
   next_arrival_ = source_.Next();
-  if (next_arrival_) queue_.Push(next_arrival_->time.ns, kArrival, kNextOfSource);
+  if (next_arrival_) Push(next_arrival_->time.ns, kArrival, kNextOfSource);
 }
 
 void Replica::OnArrivalEvent(const Event& event, SimTime now) {
   if (event.subject == kNextOfSource) {
     const Arrival arrival = *next_arrival_;
+    ++arrived_at_instant_;
     PullArrival();
     OnArrival(arrival, now);
     return;
@@ -44,25 +45,24 @@ void Replica::SendNext(int32_t user, SimTime now) {
     returning_free_.pop_back();
     returning_[static_cast<size_t>(index)] = *next;
   }
-  queue_.Push(next->time.ns, kArrival, index);
+  Push(next->time.ns, kArrival, index);
 }
 
 void Replica::OnArrival(const Arrival& arrival, SimTime now) {
-  ++outcome_.arrived;
-  if (arrival.output_tokens == 0) {  // nothing to decode: over where it arrives
-    ++outcome_.finished;
-    ++counters_.completed;
-    return SendNext(arrival.user, now);
-  }
-  if (!Fits(arrival, 0, 0, 0)) {  // would not fit an empty replica
-    ++outcome_.rejected;
+  const int64_t number = outcome_.arrived++;
+  conservation_.Arrive(now);
+  const bool nothing_to_decode = arrival.output_tokens == 0;
+  if (nothing_to_decode || !FitsEmpty(arrival)) {  // over where it arrives
+    ++(nothing_to_decode ? outcome_.finished : outcome_.rejected);
+    counters_.completed += nothing_to_decode ? 1 : 0;
+    conservation_.Leave(now, arrival.time, 0);
     return SendNext(arrival.user, now);
   }
   if (engine_.prefill() == Engine::DISAGGREGATED) {
-    prefill_queue_.push_back({arrival, now});
+    prefill_queue_.push_back({arrival, now, number});
     return StartPrefills(now);
   }
-  waiting_.push_back({arrival, now});
+  waiting_.push_back({arrival, now, number});
   RequestBoundary(now);
 }
 
@@ -71,52 +71,123 @@ void Replica::StartPrefills(SimTime now) {
     --prefill_free_;
     const Waiting waiting = prefill_queue_.front();
     prefill_queue_.pop_front();
-    const SimDuration length = DurationFromSeconds(
-        static_cast<double>(waiting.arrival.context_tokens) / engine_.prefill_tokens_per_s());
+    const int64_t generated = waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed;
+    const SimDuration length =
+        DurationFromSeconds(static_cast<double>(waiting.arrival.context_tokens + generated) /
+                            engine_.prefill_tokens_per_s());
     const auto index = static_cast<int32_t>(
         std::find_if(prefilling_.begin(), prefilling_.end(),
                      [](const std::optional<Waiting>& w) { return !w.has_value(); }) -
         prefilling_.begin());
     if (static_cast<size_t>(index) == prefilling_.size()) prefilling_.emplace_back();
     prefilling_[static_cast<size_t>(index)] = waiting;
-    queue_.Push((now + length).ns, kPrefillDone, index);
+    activity_longest_ = std::max(activity_longest_, length);
+    Push((now + length).ns, kPrefillDone, index);
   }
 }
 
 void Replica::OnPrefillDone(int32_t index, SimTime now) {
-  const Arrival arrival = prefilling_[static_cast<size_t>(index)]->arrival;
+  Waiting waiting = *prefilling_[static_cast<size_t>(index)];
   prefilling_[static_cast<size_t>(index)].reset();
   ++prefill_free_;
-  waiting_.push_back({arrival, now});
+  waiting.ready = now;
+  if (waiting.slot < 0) {
+    waiting_.push_back(waiting);
+  } else {
+    InsertByAge(waiting_, waiting, *this);
+  }
   StartPrefills(now);
   AdmitWaiting(now);
 }
 
-// Whether the arrival's prompt and output fit beside what is promised already.
-bool Replica::Fits(const Arrival& arrival, int64_t tokens, int64_t host_pages,
-                   int64_t requests) const {
+// Whether prompt and output fit a replica that has nobody else.
+bool Replica::FitsEmpty(const Arrival& arrival) const {
   const int64_t need = arrival.context_tokens + arrival.output_tokens;
-  if (tokens + need > plan_.tokens_max) return false;
-  if (!tiered()) return true;
-  if (host_pages + plan_.HostPages(arrival.context_tokens, arrival.output_tokens) >
-      plan_.host_pages_max)
-    return false;
-  if (plan_.request_slots > 0 && requests + 1 > plan_.request_slots) return false;
-  if (plan_.protects_live) return (requests + 1) * plan_.live_pages_max <= plan_.reserve_blocks;
-  if (plan_.decode_region_entries > 0) return true;  // nothing is pinned
-  // Unprotected, each request pins the page it fills, and one want list must find its victims.
-  return requests + 1 + plan_.live_pages_max <= plan_.reserve_blocks;
+  if (need > plan_.tokens_max) return false;
+  const int64_t swap_bytes = swaps() ? SwapBytes(need) : 0;
+  if (!tiered()) return HostFits(0, swap_bytes);
+  const int64_t pages = plan_.HostPages(arrival.context_tokens, arrival.output_tokens);
+  const bool pins = plan_.protects_live || plan_.decode_region_entries == 0;
+  return pages <= plan_.host_pages_max && HostFits(pages, swap_bytes) &&
+         (!pins || plan_.protects_live || 1 + plan_.live_pages_max <= plan_.reserve_blocks);
+}
+
+// Under admit FULL prompt and output. OPTIMISTIC: what is in use once the next step and the one
+// after have run, in whole pages; a swap frees nothing in the host, so its room there is promised
+// in full. A request that was swapped out has its host room already.
+Replica::Promise Replica::PromiseFor(const Waiting& waiting) const {
+  const int64_t need = waiting.arrival.context_tokens + waiting.arrival.output_tokens;
+  const int64_t generated = waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed;
+  Promise promise;
+  promise.tokens = need;
+  if (optimistic()) {
+    const int64_t used = waiting.arrival.context_tokens + generated + 2;
+    promise.tokens = std::min(need, CeilDiv(used, plan_.page_tokens) * plan_.page_tokens);
+  }
+  const bool has_host_room = waiting.slot >= 0 && swaps();
+  if (swaps() && !has_host_room) promise.swap_bytes = SwapBytes(need);
+  if (!tiered()) return promise;
+  const int64_t host_tokens = swaps() ? need : promise.tokens;
+  const int64_t context_tokens = waiting.arrival.context_tokens;
+  promise.host_pages =
+      has_host_room ? 0 : plan_.HostPages(context_tokens, host_tokens - context_tokens);
+  const int64_t filling = plan_.decode_region_entries > 0 ? 0 : 1;
+  promise.blocks = plan_.protects_live ? plan_.live_pages_max : filling;
+  return promise;
+}
+
+// The first resource that has no room for the promise beside what is promised already.
+Resource Replica::Lacking(const Promise& promise) const {
+  if (tokens_reserved_ + promise.tokens > plan_.tokens_max) return Resource::kHbm;
+  if (!HostFits(host_pages_reserved_ + promise.host_pages,
+                swap_bytes_reserved_ + promise.swap_bytes)) {
+    return Resource::kHost;
+  }
+  if (promise.blocks > 0 && !BlocksFit(promise.blocks)) return Resource::kReserve;
+  return Resource::kNone;
+}
+
+// What one more request lacks, whoever it is for the bounds on their number.
+Resource Replica::Lacking(const Waiting& waiting) const {
+  const bool users = max_concurrency_ > 0 && admitted_ >= max_concurrency_;
+  const bool slots = plan_.request_slots > 0 && admitted_ >= plan_.request_slots;
+  return users || slots ? Resource::kSlots : Lacking(PromiseFor(waiting));
+}
+
+bool Replica::HostFits(int64_t pages, int64_t swap_bytes) const {
+  if (tiered() && pages > plan_.host_pages_max) return false;
+  return swap_bytes == 0 ||
+         pages * plan_.host_page_bytes_node + swap_bytes * plan_.ranks <= host_usable_bytes_;
+}
+
+// Whether `more` blocks of the reserve can be promised. Protected, every request has as many as it
+// can ever pin; OPTIMISTIC: until its first want list, then what it pins and what a job is about
+// to. Unprotected, each request pins the page it fills, and one want list must find its victims.
+bool Replica::BlocksFit(int64_t more) const {
+  if (promises_blocks()) {
+    return residency_.pinned_count() + blocks_promised_ + more <= plan_.reserve_blocks;
+  }
+  if (plan_.protects_live) return admitted_ * plan_.live_pages_max + more <= plan_.reserve_blocks;
+  return admitted_ + more + plan_.live_pages_max <= plan_.reserve_blocks;
 }
 
 // First come, first served: the head of the queue waits until it fits, and the rest behind it.
 void Replica::AdmitWaiting(SimTime now) {
+  CountAdmissionWait(now);
+  head_lacks_ = Resource::kNone;
   while (!waiting_.empty()) {
     const Waiting waiting = waiting_.front();
-    if (max_concurrency_ > 0 && admitted_ >= max_concurrency_) return;
-    if (!Fits(waiting.arrival, tokens_reserved_, host_pages_reserved_, admitted_)) return;
+    head_lacks_ = Lacking(waiting);
+    if (head_lacks_ != Resource::kNone) return;
     waiting_.pop_front();
-    Admit(waiting, now);
+    Admit(waiting, PromiseFor(waiting), now);
   }
+}
+
+// Time since the last look at the queue's head goes to the resource that it lacked then.
+void Replica::CountAdmissionWait(SimTime now) {
+  counters_.admission_wait[static_cast<size_t>(head_lacks_)] += now - head_seen_;
+  head_seen_ = now;
 }
 
 int32_t Replica::TakeSlot() {
@@ -129,30 +200,62 @@ int32_t Replica::TakeSlot() {
   return slot;
 }
 
-// Reserves memory for prompt and output. The KV is there (prefill NONE) or comes over the network.
-void Replica::Admit(const Waiting& waiting, SimTime now) {
-  const int32_t slot = TakeSlot();
+void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now) {
+  const bool again = waiting.slot >= 0;
+  const int32_t slot = again ? waiting.slot : TakeSlot();
   RequestState& request = At(slot);
-  const int32_t generation = request.generation + 1;
-  request = RequestState();
-  request.generation = generation;
+  if (!again) {
+    const int32_t generation = request.generation + 1;
+    request = RequestState();
+    request.generation = generation;
+    request.id = sequence_++;
+    request.arrival = waiting.arrival;
+    request.number = waiting.number;
+  }
   request.alive = true;
-  request.id = sequence_++;
-  request.arrival = waiting.arrival;
-  request.ready = waiting.ready;
-  request.admitted = now;
-  request.tokens_reserved = request.context_tokens() + request.output_tokens();
-  tokens_reserved_ += request.tokens_reserved;
-  tokens_in_use_ += request.context_tokens();
+  request.queued += now - waiting.ready;
+  request.tokens_reserved = promise.tokens;
+  request.host_pages_reserved += promise.host_pages;
+  request.swap_bytes_reserved += promise.swap_bytes;
+  tokens_reserved_ += promise.tokens;
+  tokens_in_use_ += request.context_tokens() + request.steps_completed;
+  host_pages_reserved_ += promise.host_pages;
+  swap_bytes_reserved_ += promise.swap_bytes;
   ++admitted_;
-  if (tiered()) BindProfile(slot);
+  if (tiered()) {
+    if (!again) BindProfile(slot);
+    if (!again || !swaps()) host_pages_in_use_ += request.host_pages;
+    residency_.Open(slot, request.demand->page_count, request.id);
+    PromiseBlocks(slot, promise.blocks);
+  }
   RaisePeaks();
   Record(kDigestAdmit, now, request.id, request.start.profile.value);
-  if (engine_.prefill() == Engine::DISAGGREGATED) {
-    ingest_queue_.push_back(slot);
-    StartIngest(now);
-  } else {
-    joining_.push_back(slot);
+  StartAdmitted(slot, now);
+}
+
+// The request's KV is there (prefill NONE), comes back from the host, comes over the network, or is
+// made here.
+void Replica::StartAdmitted(int32_t slot, SimTime now) {
+  RequestState& request = At(slot);
+  if (request.swapped) {
+    SetStage(slot, Stage::kSwapIn, now);
+    swap_ins_.push_back({slot, request.generation});
+    return StartSwapIns(now);
+  }
+  switch (engine_.prefill()) {
+    case Engine::NONE:
+      SetStage(slot, Stage::kJoining, now);
+      joining_.push_back(slot);
+      return;
+    case Engine::DISAGGREGATED:
+      SetStage(slot, Stage::kIngest, now);
+      ingest_queue_.push_back({slot, request.generation});
+      return StartIngest(now);
+    case Engine::COLOCATED_CHUNKED:
+      SetStage(slot, Stage::kPrefill, now);
+      request.prefill_left = request.context_tokens() + request.steps_completed;
+      chunk_queue_.push_back(slot);
+      return;
   }
 }
 
@@ -170,11 +273,7 @@ void Replica::BindProfile(int32_t slot) {
                    3 * std::min(recorded, request.context_tokens());
   use.context_off += off ? 1 : 0;
   if (plan_.decode_region_entries > 0) request.PlaceDecodeRegion(plan_.decode_region_entries);
-  request.host_pages_reserved = plan_.HostPages(request.context_tokens(), request.output_tokens());
   request.host_pages = CeilDiv(request.context_tokens(), plan_.page_tokens);
-  host_pages_reserved_ += request.host_pages_reserved;
-  host_pages_in_use_ += request.host_pages;
-  residency_.Open(slot, request.demand->page_count, request.id);
 }
 
 void Replica::RaisePeaks() {
@@ -184,13 +283,17 @@ void Replica::RaisePeaks() {
   peaks.host_pages_reserved = std::max(peaks.host_pages_reserved, host_pages_reserved_);
   peaks.host_pages_in_use = std::max(peaks.host_pages_in_use, host_pages_in_use_);
   peaks.requests_admitted = std::max(peaks.requests_admitted, admitted_);
+  peaks.swap_bytes_reserved = std::max(peaks.swap_bytes_reserved, swap_bytes_reserved_);
+  peaks.swap_bytes_in_use = std::max(peaks.swap_bytes_in_use, swap_bytes_in_use_);
+  CheckMemory();
+  CheckHostMemory();
 }
 
 // KV of the next admitted request comes over the network, one request at a time.
 void Replica::StartIngest(SimTime now) {
   if (ingest_queue_.empty() || bandwidth_.busy(Flow::kIngest)) return;
-  const int64_t tokens = At(ingest_queue_.front()).context_tokens();
-  const int64_t bytes = plan_.FullKvBytes(tokens);
+  const RequestState& request = At(ingest_queue_.front().slot);
+  const int64_t bytes = plan_.FullKvBytes(request.context_tokens() + request.steps_completed);
   StartFlow(Flow::kIngest, now, std::max<int64_t>(1, bytes), ingest_cap_bytes_per_s_);
 }
 
@@ -198,6 +301,9 @@ void Replica::Join(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   request.base_step = steps_ - request.steps_completed;
   request.in_batch = true;
+  request.joined = now;
+  SetStage(slot, Stage::kDecoding, now);
+  conservation_.Join(now);
   batch_.requests += 1;
   batch_.context_tokens += request.context_tokens() + request.steps_completed;
   batch_.scored_entries += request.active_pages * kPageEntries;
@@ -209,8 +315,9 @@ void Replica::Join(int32_t slot, SimTime now) {
   }
 }
 
-void Replica::Leave(int32_t slot) {
+void Replica::Leave(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
+  conservation_.LeaveBatch(now, request.joined);
   request.steps_completed = Completed(request);
   request.in_batch = false;
   batch_.requests -= 1;
@@ -237,13 +344,17 @@ void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   step_queue_.Push(request.base_step + request.output_tokens(), kFinished, slot,
                    request.generation);
+  ScheduleGrowth(slot);
   if (!tiered()) return;
   if (plan_.decode_region_entries == 0) {
     OpenPage(slot, now);
     SchedulePageFull(slot);
   }
+  PromiseBlocks(slot, 0);
+  // The first tick stood at own step `tick`, off the grid of sub-windows only after a preemption.
+  const int64_t tick = Completed(request) - 1;
   request.first_window_steps = FirstWindow(request);
-  ScheduleTick(slot, request.first_window_steps);
+  ScheduleTick(slot, tick + request.first_window_steps - tick % request.demand->stride_steps);
 }
 
 void Replica::SchedulePageFull(int32_t slot) {
@@ -271,9 +382,11 @@ void Replica::Finish(int32_t slot, SimTime now) {
     host_pages_reserved_ -= request.host_pages_reserved;
     residency_.Close(slot);
   }
-  Leave(slot);
+  if (request.in_batch) Leave(slot, now);
+  PromiseBlocks(slot, 0);
   tokens_reserved_ -= request.tokens_reserved;
   tokens_in_use_ -= request.context_tokens() + request.output_tokens();
+  swap_bytes_reserved_ -= request.swap_bytes_reserved;
   --admitted_;
   RecordFinished(request, now);
   Record(kDigestFinish, now, request.id, 0);
@@ -283,11 +396,12 @@ void Replica::Finish(int32_t slot, SimTime now) {
 }
 
 void Replica::RecordFinished(const RequestState& request, SimTime now) {
+  conservation_.Leave(now, request.arrival.time, request.output_tokens());
   ++outcome_.finished;
   ++counters_.completed;
   const int64_t ttft = (request.first_token - request.arrival.time).ns;
   counters_.ttft_ns.push_back(ttft);
-  counters_.queue_ns.push_back((request.admitted - request.ready).ns);
+  counters_.queue_ns.push_back(request.queued.ns);
   counters_.latency_ns.push_back((now - request.arrival.time).ns);
   int64_t tpot = 0;
   if (request.output_tokens() > 1) {

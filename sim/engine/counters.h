@@ -23,6 +23,10 @@ enum class StallCause : uint8_t {
 };
 inline constexpr int kStallCauseCount = 7;
 
+// What admission can lack.
+enum class Resource : uint8_t { kNone, kSlots, kHbm, kHost, kReserve };
+inline constexpr int kResourceCount = 5;
+
 struct Counters {
   // Batch steps.
   int64_t steps = 0;
@@ -32,6 +36,8 @@ struct Counters {
   LogHistogram step_ns;     // wait before the step and the step itself
   SimDuration step_longest;
   std::array<SimDuration, kStallCauseCount> stall;
+  // Time in which the first request in line lacked each resource; [kNone]: none, or none waited.
+  std::array<SimDuration, kResourceCount> admission_wait;
   // KV in HBM, summed over steps and the requests of each.
   int64_t active_page_steps = 0;
   int64_t context_token_steps = 0;
@@ -48,6 +54,11 @@ struct Counters {
   int64_t recall_bytes = 0;
   SimDuration sideband_busy;
   SimDuration link_busy;
+  // Preemption.
+  int64_t preemptions = 0;
+  int64_t tokens_recomputed = 0;
+  int64_t swap_out_bytes = 0;
+  int64_t swap_in_bytes = 0;
   // Work.
   double flop = 0.0;
   double flop_replicated = 0.0;  // the part that every rank repeats
@@ -66,6 +77,8 @@ struct Peaks {
   int64_t host_pages_reserved = 0;
   int64_t host_pages_in_use = 0;
   int64_t blocks_in_use = 0;
+  int64_t swap_bytes_reserved = 0;
+  int64_t swap_bytes_in_use = 0;
   int32_t requests_admitted = 0;
 };
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "sim/base/check.h"
 #include "sim/base/units.h"
+#include "sim/model/footprint.h"
 
 namespace tierscope {
 namespace {
@@ -20,8 +20,9 @@ int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
 }  // namespace
 
 Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-                 const RequestTrace* trace, Observer* observer)
-    : policy_(scenario.policy()),
+                 const RequestTrace* trace, Observer* observer, const ReplicaOptions& options)
+    : options_(options),
+      policy_(scenario.policy()),
       engine_(scenario.engine()),
       plan_(plan),
       demand_(demand),
@@ -36,7 +37,11 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       max_concurrency_(scenario.workload().concurrency()),
       prefill_free_(scenario.engine().prefill_instances()),
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
-      warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()) {
+      warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()),
+      conservation_(options.check) {
+  host_usable_bytes_ = HostUsableBytes(scenario.node());
+  hbm_fixed_bytes_ = plan.hbm_weight_bytes + plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes +
+                     plan.hbm_reserve_bytes;
   flow_end_.fill(kSimTimeNever);
   publish_fixed_ = DurationFromSeconds(policy_.publish_fixed_ms() * 1e-3);
   host_contention_ = DurationFromSeconds(engine_.host_contention_ms_per_step() * 1e-3);
@@ -53,24 +58,28 @@ void Replica::InitLink(const Scenario& scenario) {
   const int64_t ranks_of_switch =
       std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
   const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
+  swap_in_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
   ingest_cap_bytes_per_s_ = node.network_bytes_per_s_per_gpu();
 }
 
 ReplicaOutcome Replica::Run() {
-  const SimTime horizon = engine_.simulated_s() > 0
-                              ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
-                              : kSimTimeNever;
+  horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
+                                       : kSimTimeNever;
   SimTime now;
   if (warmup_steps_ == 0) EndWarmup(now);
   PullArrival();
-  while (!queue_.empty() && queue_.next().key <= horizon.ns) {
-    TIERSCOPE_CHECK(queue_.next().key >= now.ns);
-    now = SimTime{queue_.next().key};
+  while (!Stuck(now) && !queue_.empty() && queue_.next().key <= horizon_.ns) {
+    const SimTime next{queue_.next().key};
+    conservation_.Clock(next);
+    if (next > now) events_at_instant_ = arrived_at_instant_ = 0;
+    now = next;
     if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
-    Dispatch(queue_.Pop());
+    const Event event = queue_.Pop();
+    if (event.phase() != kArrival) --work_pending_;
+    if (options_.fault.kind == Fault::kNone || !Sabotage(event)) Dispatch(event);
   }
-  return Outcome(horizon == kSimTimeNever ? now : horizon);
+  return Outcome(horizon_ == kSimTimeNever || !outcome_.stuck.empty() ? now : horizon_);
 }
 
 void Replica::Dispatch(const Event& event) {
@@ -109,8 +118,17 @@ void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
 
 void Replica::OnStepEnd(SimTime now) {
   stepping_ = false;
+  CountStep(now);
+  if (chunk_tokens_ > 0) FinishChunk(now);
+  RunStepEvents(now);
+  if (steps_ == warmup_steps_) EndWarmup(now);
+  RequestBoundary(now);
+}
+
+// A step ends: what it did to batch, memory and counters.
+void Replica::CountStep(SimTime end) {
   ++steps_;
-  const SimDuration length = now - boundary_;
+  const SimDuration length = end - boundary_;
   counters_.steps += 1;
   counters_.output_tokens += batch_.requests;
   counters_.decode += length;
@@ -128,27 +146,28 @@ void Replica::OnStepEnd(SimTime now) {
   batch_.context_tokens += batch_.requests;
   tokens_in_use_ += batch_.requests;
   outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
-  boundary_ = now;
-  RunStepEvents(now);
-  if (steps_ == warmup_steps_) EndWarmup(now);
-  RequestBoundary(now);
+  boundary_ = end;
+  CheckMemory();
 }
 
 // Asks for the boundary's work once everything else of this instant is done.
 void Replica::RequestBoundary(SimTime now) {
   if (boundary_requested_) return;
   boundary_requested_ = true;
-  queue_.Push(now.ns, kBoundary, 0);
+  Push(now.ns, kBoundary, 0);
 }
 
 void Replica::OnBoundary(SimTime now) {
   boundary_requested_ = false;
-  if (stepping_ || wait_ == Wait::kJoin || wait_ == Wait::kSync) return;
-  if (idle_) boundary_ = now;
+  if (stepping_ || wait_ == Wait::kJoin || wait_ == Wait::kSync || wait_ == Wait::kSwapOut) return;
+  if (idle_) {
+    idle_total_ += now - idle_since_;
+    boundary_ = now;
+  }
   idle_ = false;
   AdmitWaiting(now);
   if (wait_ == Wait::kColdRecall) {
-    if (joining_.empty()) return;
+    if (joining_.empty() && chunk_queue_.empty() && cold_recalls_ > 0) return;
     EndWait(StallCause::kAdmission, now);
   }
   Proceed(now);
@@ -174,6 +193,9 @@ void Replica::OnStepEvent(const Event& event, SimTime now) {
     case kPageFull:
       OnPageFull(event.subject, now);
       return;
+    case kGrow:
+      OnGrow(event.subject, now);
+      return;
     case kTickDue:
       due_.push_back(event.subject);
       return;
@@ -195,9 +217,13 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
 
 // The page that was filling is sealed and written back, and the next one opens.
 void Replica::OnPageFull(int32_t slot, SimTime now) {
+  if (!MakeRoomForPage(slot, now)) return;
   OpenPage(slot, now);
-  At(slot).host_pages += 1;
-  host_pages_in_use_ += 1;
+  RequestState& request = At(slot);
+  const int64_t own_tokens = request.context_tokens() + Completed(request);
+  const int64_t pages = std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
+  host_pages_in_use_ += pages - request.host_pages;
+  request.host_pages = pages;
   RaisePeaks();
   ++counters_.pages_written_back;
   writeback_bytes_ += plan_.recall_page_bytes;
@@ -219,27 +245,62 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
 }
 
 // At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
+// A request that comes back after a preemption has its tick first: it holds no pages.
 void Replica::Proceed(SimTime now) {
-  for (int32_t slot : joining_) Join(slot, now);
+  for (int32_t slot : joining_) {
+    if (tiered() && At(slot).cold && At(slot).steps_completed > 0) {
+      SetStage(slot, Stage::kCold, now);
+      due_.push_back(slot);
+    } else {
+      Join(slot, now);
+    }
+  }
   joining_.clear();
   if (!due_.empty()) {
     if (job_.in_flight) return BeginWait(Wait::kJoin, now);
+    MakeRoomForTicks(now);
+  }
+  if (!due_.empty()) {
     LaunchJob(now);
     if (sync()) return BeginWait(Wait::kSync, now);
   }
-  if (batch_.requests > 0) return StartStep(now);
+  if (batch_.requests > 0 || !chunk_queue_.empty()) {
+    if (!swap_outs_.empty()) return BeginWait(Wait::kSwapOut, now);
+    return StartStep(now);
+  }
   if (cold_recalls_ > 0) return BeginWait(Wait::kColdRecall, now);
   idle_ = true;
+  idle_since_ = boundary_;
 }
 
+// Runs steps until one ends with, or is overtaken by, an event: that one goes through the queue.
+// Each leapt step is the arithmetic of a step alone.
 void Replica::StartStep(SimTime now) {
-  if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
-  const SimDuration base = step_model_.Step(batch_);
-  const SimDuration lengthening = Interference(now, base);
-  CountStall(StallCause::kInterference, lengthening);
-  stepping_ = true;
-  queue_.Push((now + base + lengthening).ns, kStepEnd, 0);
-  if (observer_ != nullptr) observer_->Step(now, base + lengthening, lengthening, batch_.requests);
+  for (;;) {
+    if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
+    SimDuration base = batch_.requests > 0 ? step_model_.Step(batch_) : SimDuration{};
+    if (!chunk_queue_.empty()) base += TakeChunk();
+    const SimDuration lengthening = Interference(now, base);
+    CountStall(StallCause::kInterference, lengthening);
+    const SimTime end = now + base + lengthening;
+    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
+    if (!MayLeap(end)) {
+      stepping_ = true;
+      activity_longest_ = std::max(activity_longest_, end - now);
+      return Push(end.ns, kStepEnd, 0);
+    }
+    CountStep(end);
+    ++outcome_.steps_leapt;
+    now = end;
+  }
+}
+
+// Nothing happens before, at, or because of the end of a step that begins now.
+bool Replica::MayLeap(SimTime end) const {
+  return options_.leap && chunk_queue_.empty() && end <= horizon_ &&
+         (queue_.empty() || queue_.next().key > end.ns) &&
+         (step_queue_.empty() || step_queue_.next().key > steps_ + 1) &&
+         steps_ + 1 != warmup_steps_;
 }
 
 // Ends the wait at the present boundary and counts it under `cause`.
@@ -253,6 +314,11 @@ void Replica::EndWait(StallCause cause, SimTime now) {
 
 void Replica::EndWarmup(SimTime now) {
   SettleAccounts();
+  CountAdmissionWait(now);
+  outcome_.arrived_before_warmup_end = outcome_.arrived;
+  outcome_.in_system_at_warmup_end = InSystem();
+  decode_before_ += counters_.decode;
+  tokens_before_ += counters_.output_tokens;
   counters_ = Counters();
   warmup_end_ = counting_from_ = now;
   if (observer_ != nullptr) observer_->WarmupEnded(now);
@@ -276,13 +342,15 @@ void Replica::SettleAccount(RequestState& request) {
 
 ReplicaOutcome Replica::Outcome(SimTime end) {
   SettleAccounts();
+  CountAdmissionWait(end);
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
+  if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
+  CheckInvariants(end);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   outcome_.end = end;
   outcome_.warmup_end = warmup_end_;
-  outcome_.blocks_leaked = residency_.held_count() - residency_.CountOwned();
   outcome_.event_digest = digest_.hex();
   return std::move(outcome_);
 }

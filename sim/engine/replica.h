@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "scenarios/scenario.pb.h"
@@ -21,10 +22,12 @@
 #include "sim/base/time.h"
 #include "sim/demand/assignment.h"
 #include "sim/demand/demand.h"
+#include "sim/engine/conservation.h"
 #include "sim/engine/counters.h"
 #include "sim/engine/event_queue.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/observer.h"
+#include "sim/engine/replica_options.h"
 #include "sim/engine/request_state.h"
 #include "sim/engine/residency.h"
 #include "sim/engine/workload_source.h"
@@ -42,11 +45,15 @@ struct ReplicaOutcome {
   Peaks peaks;
   SimTime end;
   std::optional<SimTime> warmup_end;  // nothing: the run ended before, and nothing was left out
-  int64_t events = 0;
+  int64_t events = 0;                 // taken from the queues
+  int64_t steps_leapt = 0;            // batch steps that needed none
   int64_t arrived = 0;
-  int64_t finished = 0;       // of arrived, warm-up included
-  int64_t rejected = 0;       // of arrived, would not fit an empty replica
-  int64_t blocks_leaked = 0;  // 0, or a bug
+  int64_t arrived_before_warmup_end = 0;
+  int64_t in_system_at_warmup_end = 0;
+  int64_t finished = 0;                        // of arrived, warm-up included
+  int64_t rejected = 0;                        // of arrived, would not fit an empty replica
+  std::vector<InvariantViolation> violations;  // empty, or a bug
+  std::string stuck;  // not empty: the run cannot go on, and what waits for what
   std::string event_digest;
   struct ProfileUse {
     int64_t requests = 0;
@@ -58,14 +65,6 @@ struct ReplicaOutcome {
 
 class Replica {
  public:
-  // `scenario` is resolved and valid; `demand` is null exactly under policy FULL; `trace` and
-  // `observer` may be null. All outlive the replica.
-  Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-          const RequestTrace* trace, Observer* observer);
-
-  ReplicaOutcome Run();
-
- private:
   // Events of equal time are handled in this order.
   enum Phase : uint8_t {
     kArrival,
@@ -76,9 +75,18 @@ class Replica {
     kStepEnd,
     kBoundary,
   };
+
+  // `scenario` is resolved and valid; `demand` is null exactly under policy FULL; `trace` and
+  // `observer` may be null. All outlive the replica.
+  Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
+          const RequestTrace* trace, Observer* observer, const ReplicaOptions& options = {});
+
+  ReplicaOutcome Run();
+
+ private:
   // Work of a step boundary, in this order.
-  enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kTickDue };
-  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall };
+  enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kGrow, kTickDue };
+  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut };
   // Semantic events, in the digest.
   enum DigestKind : uint64_t {
     kDigestAdmit = 1,
@@ -87,11 +95,35 @@ class Replica {
     kDigestPublish,
     kDigestEvict,
     kDigestFinish,
+    kDigestPreempt,
   };
 
+  // A request that is not admitted.
   struct Waiting {
     Arrival arrival;
     SimTime ready;
+    int64_t number = 0;  // order of arrival
+    int32_t slot = -1;   // of a preempted request, which keeps its slot
+  };
+  // What admission sets aside for a request.
+  struct Promise {
+    int64_t tokens = 0;
+    int64_t host_pages = 0;
+    int64_t swap_bytes = 0;  // of one rank
+    int64_t blocks = 0;
+  };
+  // A transfer or a tick of a request that may be preempted meanwhile.
+  struct SlotRef {
+    int32_t slot = -1;
+    int32_t generation = 0;
+  };
+  // Requests between their arrival and their end, by where their containers say they are.
+  struct Census {
+    int64_t requests = 0;
+    __int128 age_ns = 0;
+    int64_t tokens = 0;
+    int64_t in_batch = 0;
+    __int128 in_batch_ns = 0;
   };
   struct TickRef {
     int32_t slot;
@@ -122,6 +154,8 @@ class Replica {
   void InitLink(const Scenario& scenario);
   void Dispatch(const Event& event);
   void OnStepEnd(SimTime now);
+  void CountStep(SimTime end);
+  bool MayLeap(SimTime end) const;
   void OnBoundary(SimTime now);
   void RunStepEvents(SimTime now);
   void OnStepEvent(const Event& event, SimTime now);
@@ -137,6 +171,10 @@ class Replica {
   void EndWarmup(SimTime now);
   void SettleAccounts();
   void SettleAccount(RequestState& request);
+  void CheckInvariants(SimTime end);
+  void SetStage(int32_t slot, Stage stage, SimTime now) {
+    At(slot).stage = stage, At(slot).stage_since = now;
+  }
   ReplicaOutcome Outcome(SimTime end);
 
   // admission.cc: arrivals, prefill, admission, finish
@@ -147,20 +185,62 @@ class Replica {
   void StartPrefills(SimTime now);
   void OnPrefillDone(int32_t index, SimTime now);
   void AdmitWaiting(SimTime now);
-  bool Fits(const Arrival& arrival, int64_t tokens, int64_t host_pages, int64_t requests) const;
+  bool FitsEmpty(const Arrival& arrival) const;
+  Promise PromiseFor(const Waiting& waiting) const;
+  Resource Lacking(const Promise& promise) const;
+  Resource Lacking(const Waiting& waiting) const;
+  void CountAdmissionWait(SimTime now);
+  bool HostFits(int64_t pages, int64_t swap_bytes) const;
+  bool BlocksFit(int64_t more) const;
   int32_t TakeSlot();
-  void Admit(const Waiting& waiting, SimTime now);
+  void Admit(const Waiting& waiting, const Promise& promise, SimTime now);
+  void StartAdmitted(int32_t slot, SimTime now);
   void BindProfile(int32_t slot);
   void RaisePeaks();
+  void CheckMemory();
+  void CheckHostMemory();
   void StartIngest(SimTime now);
   void Finish(int32_t slot, SimTime now);
   void RecordFinished(const RequestState& request, SimTime now);
   void Join(int32_t slot, SimTime now);
-  void Leave(int32_t slot);
+  void Leave(int32_t slot, SimTime now);
   int32_t FirstWindow(const RequestState& request) const;
   void ScheduleSteps(int32_t slot, SimTime now);
   void SchedulePageFull(int32_t slot);
   void ScheduleTick(int32_t slot, int64_t own_step);
+
+  // chunked_prefill.cc: the replica prefills
+  SimDuration TakeChunk();
+  void FinishChunk(SimTime now);
+  void OnPrefilled(int32_t slot, SimTime now);
+
+  // preemption.cc: growth, preemption, swap
+  bool optimistic() const { return engine_.admit() == Engine::OPTIMISTIC; }
+  bool swaps() const { return optimistic() && engine_.preemption() == Engine::SWAP; }
+  bool promises_blocks() const { return optimistic() && tiered() && plan_.protects_live; }
+  void ScheduleGrowth(int32_t slot);
+  void OnGrow(int32_t slot, SimTime now);
+  bool MakeRoomForPage(int32_t slot, SimTime now);
+  void MakeRoomForTicks(SimTime now);
+  void PromiseBlocks(int32_t slot, int64_t blocks);
+  int32_t YoungestAdmitted();
+  void Preempt(int32_t slot, SimTime now);
+  void DropWork(int32_t slot);
+  void QueuePreempted(int32_t slot, bool prefill, SimTime now);
+  static void InsertByAge(std::deque<Waiting>& queue, const Waiting& waiting, Replica& replica);
+  int64_t SwapBytes(int64_t tokens) const;
+  void StartSwapIns(SimTime now);
+  void OnSwapOutDone(SimTime now);
+  void OnSwapInDone(SimTime now);
+
+  // watchdog.cc: a run that cannot go on
+  bool Stuck(SimTime now);
+  std::string StuckReport(SimTime now, const char* why) const;
+  std::string WaitsFor(const Waiting& waiting) const;
+  std::string WaitsFor(const RequestState& request) const;
+  Census TakeCensus(SimTime end) const;
+  void Push(int64_t key, Phase phase, int32_t subject, int32_t stamp = 0);
+  bool Sabotage(const Event& event);
 
   // side_band.cc: level 1, recall, publish
   void LaunchJob(SimTime now);
@@ -179,10 +259,14 @@ class Replica {
   SimDuration Interference(SimTime now, SimDuration base);
   void StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s);
   void OnFlowDone(const Event& event, SimTime now);
-  void ScheduleFlows();
+  void ScheduleFlows(SimTime now);
+  void OnIngestDone(SimTime now);
   void StartWriteback(SimTime now);
 
   RequestState& At(int32_t slot) { return slots_[static_cast<size_t>(slot)]; }
+  const RequestState& At(int32_t slot) const { return slots_[static_cast<size_t>(slot)]; }
+  bool Current(const SlotRef& ref) const { return At(ref.slot).generation == ref.generation; }
+  int64_t InSystem() const { return outcome_.arrived - outcome_.finished - outcome_.rejected; }
   int64_t Completed(const RequestState& r) const {
     return r.in_batch ? steps_ - r.base_step : r.steps_completed;
   }
@@ -192,6 +276,7 @@ class Replica {
   // Whether a request decodes before its first publish, with nothing active.
   bool decodes_cold() const { return policy_.kind() == Policy::FLASHMEMORY; }
 
+  const ReplicaOptions options_;
   const Policy& policy_;
   const Engine& engine_;
   const MemoryPlan& plan_;
@@ -204,9 +289,13 @@ class Replica {
   Residency residency_;
   int64_t dram_bytes_per_s_;  // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
+  int64_t swap_in_cap_bytes_per_s_ = 0;
   int64_t writeback_cap_bytes_per_s_ = 0;
   int64_t ingest_cap_bytes_per_s_ = 0;
-  int32_t max_concurrency_ = 0;  // 0 = no bound but memory
+  int32_t max_concurrency_ = 0;    // 0 = no bound but memory
+  int64_t host_usable_bytes_ = 0;  // of the node
+  int64_t hbm_fixed_bytes_ = 0;    // weights, fixed pools and reserve of one rank
+  SimTime horizon_;
   Digest digest_;
 
   EventQueue queue_;
@@ -221,9 +310,13 @@ class Replica {
   std::deque<Waiting> prefill_queue_;
   std::vector<std::optional<Waiting>> prefilling_;
   int32_t prefill_free_ = 0;
-  std::deque<Waiting> waiting_;  // ready to be admitted
-  std::deque<int32_t> ingest_queue_;
-  std::vector<int32_t> joining_;  // slots that enter the batch at the next boundary
+  std::deque<Waiting> waiting_;            // ready to be admitted
+  Resource head_lacks_ = Resource::kNone;  // what the first of them waits for, as of head_seen_
+  SimTime head_seen_;
+  std::deque<SlotRef> ingest_queue_;
+  std::vector<int32_t> joining_;     // slots that enter the batch at the next boundary
+  std::deque<int32_t> chunk_queue_;  // slots that the replica prefills, first come, first served
+  int64_t chunk_tokens_ = 0;         // of the step in progress
 
   // The batch.
   std::vector<RequestState> slots_;
@@ -248,13 +341,22 @@ class Replica {
   SimDuration host_contention_;  // of every step
   std::array<SimTime, kFlowCount> flow_end_;
   std::array<int32_t, kFlowCount> flow_stamp_{};
-  int64_t writeback_bytes_ = 0;  // sealed, not yet on the link
+  int64_t writeback_bytes_ = 0;    // sealed, not yet on the link
+  bool recall_waits_ = false;      // for a swap-in that has the link
+  std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
+  bool swapping_out_ = false;
+  std::deque<SlotRef> swap_ins_;
+  bool swapping_in_ = false;
+  SimTime swap_in_begin_;
 
   // Promised and used memory.
   int64_t tokens_reserved_ = 0;
   int64_t tokens_in_use_ = 0;
   int64_t host_pages_reserved_ = 0;
   int64_t host_pages_in_use_ = 0;
+  int64_t swap_bytes_reserved_ = 0;
+  int64_t swap_bytes_in_use_ = 0;
+  int64_t blocks_promised_ = 0;
   int32_t admitted_ = 0;
 
   const Slo* slo_ = nullptr;
@@ -264,6 +366,21 @@ class Replica {
   int64_t sequence_ = 0;   // requests admitted so far
   ReplicaOutcome outcome_;
   Counters counters_;
+
+  // Invariants and watchdog.
+  Conservation conservation_;
+  SimTime idle_since_;
+  SimDuration idle_total_;
+  SimDuration decode_before_;  // of the warm-up
+  int64_t tokens_before_ = 0;
+  int64_t work_pending_ = 0;  // events in the queue that are no arrivals
+  int64_t events_at_instant_ = 0;
+  int64_t arrived_at_instant_ = 0;
+  SimTime progress_at_;
+  int64_t progress_mark_ = 0;
+  SimTime progress_check_;
+  SimDuration activity_longest_;
+  int64_t faults_seen_ = 0;
 };
 
 }  // namespace tierscope

@@ -15,18 +15,37 @@
 
 namespace tierscope {
 
+// Where an admitted or preempted request stands.
+enum class Stage : uint8_t {
+  kPreempted,  // out of memory, in a queue
+  kIngest,     // its KV comes over the network
+  kPrefill,    // the replica prefills it (COLOCATED_CHUNKED)
+  kSwapIn,     // what was swapped out comes back
+  kJoining,    // enters the batch at the next boundary
+  kDecoding,   // in the batch, or between its step 0 and its first tick
+  kCold,       // waits for its first publish since it was admitted
+};
+
 struct RequestState {
   bool alive = false;
   bool in_batch = false;
   int32_t generation = 0;  // of the slot: tells a finished request's events from the next one's
   int64_t id = 0;          // order of admission
   Arrival arrival;
-  SimTime ready;  // could have decoded from here on
-  SimTime admitted;
+  Stage stage = Stage::kPreempted;
+  SimTime stage_since;
+  bool cold = true;             // holds no pages: its next tick takes it out of the batch
+  bool swapped = false;         // its HBM-only state lies in the host
+  SimDuration queued;           // ready to admitted, again after every preemption
+  int64_t number = 0;           // order of arrival
+  int64_t prefill_left = 0;     // COLOCATED_CHUNKED: tokens that no chunk has run yet
+  SimTime joined;               // the batch, last
+  int32_t blocks_promised = 0;  // OPTIMISTIC, LRU_PROTECTED: blocks it is about to pin
+  int64_t swap_bytes_reserved = 0;
   SimTime first_token;
-  int64_t steps_completed = 0;  // own steps, as of leaving the batch; see Replica::Completed
-  int64_t base_step = 0;        // in the batch: replica step at which own step 0 would have stood
+  int64_t steps_completed = 0;     // own steps, as of leaving the batch; see Replica::Completed
   int32_t first_window_steps = 0;  // own steps from the first tick to the second
+  int64_t base_step = 0;  // in the batch: replica step at which own step 0 would have stood
   int64_t tokens_reserved = 0;
   int64_t host_pages_reserved = 0;
   int64_t host_pages = 0;

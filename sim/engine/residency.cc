@@ -68,6 +68,7 @@ void Residency::Close(int32_t slot) {
           if (block < 0) continue;
           Block& state = blocks_[static_cast<size_t>(block)];
           if (!state.pinned) eviction.Remove(block);
+          pinned_ -= state.pinned ? 1 : 0;
           state = Block();
           free_.push_back(block);
           block = -1;
@@ -84,6 +85,7 @@ void Residency::Unpin(Eviction& eviction, int32_t block) {
   Block& state = blocks_[static_cast<size_t>(block)];
   if (!state.pinned) return;
   state.pinned = false;
+  --pinned_;
   Insert(eviction, block);
 }
 
@@ -104,6 +106,7 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
   if (!pinned) Insert(eviction, block);
+  pinned_ += pinned ? 1 : 0;
   slots_[static_cast<size_t>(slot)].block_of[page] = block;
   return block;
 }
@@ -135,6 +138,7 @@ int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const Pa
     if (protect_) {
       eviction.Remove(block);
       held.pinned = true;
+      ++pinned_;
     } else if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
       // The rest of this list is used next, in its order.
       eviction.Remove(block);
@@ -198,10 +202,35 @@ void Residency::Grow(int32_t slot, PageIndex page) {
         } else if (!blocks_[static_cast<size_t>(block)].pinned) {
           eviction.Remove(block);
           blocks_[static_cast<size_t>(block)].pinned = true;
+          ++pinned_;
         }
       },
       eviction_);
   state.grown.push_back(page);
+}
+
+int32_t Residency::PinnedChange(int32_t slot, std::span<const PageIndex> pages) const {
+  const Slot& state = slots_[static_cast<size_t>(slot)];
+  const auto pinned = [&](PageIndex page) {
+    const int32_t block = state.block_of[page];
+    return block >= 0 && blocks_[static_cast<size_t>(block)].pinned;
+  };
+  int32_t change = 0;
+  for (PageIndex page : pages) change += pinned(page) ? 0 : 1;
+  const WantedList& leaving = protect_two_lists_ ? state.live_before : state.live;
+  const uint32_t since = protect_two_lists_ ? state.live.tick : tick_ + 1;
+  const auto leaves = [&](PageIndex page) {
+    return pinned(page) && state.wanted_at[page] < since &&
+           !std::binary_search(pages.begin(), pages.end(), page);
+  };
+  for (PageIndex page : leaving.pages) change -= leaves(page) ? 1 : 0;
+  // A grown page that the leaving list wanted too is unpinned once.
+  for (size_t i = 0; i + 1 < state.grown.size(); ++i) {
+    const PageIndex page = state.grown[i];
+    const bool counted = std::binary_search(leaving.pages.begin(), leaving.pages.end(), page);
+    change -= !counted && leaves(page) ? 1 : 0;
+  }
+  return change;
 }
 
 int64_t Residency::CountOwned() const {

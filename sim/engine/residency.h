@@ -75,6 +75,11 @@ class Residency {
   int32_t block_count() const { return static_cast<int32_t>(blocks_.size()); }
   int32_t held_count() const { return block_count() - static_cast<int32_t>(free_.size()); }
   int32_t held_count_peak() const { return held_peak_; }
+  // Blocks that no eviction may take.
+  int32_t pinned_count() const { return pinned_; }
+  // By how much Want(slot, pages) would raise pinned_count, in protected mode. Cost: the slot's
+  // lists.
+  int32_t PinnedChange(int32_t slot, std::span<const PageIndex> pages) const;
   // Blocks owned through the page tables; equals held_count unless a block leaked. Cost: all pages.
   int64_t CountOwned() const;
 
@@ -127,6 +132,7 @@ class Residency {
   std::vector<EvictedPage> evicted_;
   uint32_t tick_ = 0;
   int32_t held_peak_ = 0;
+  int32_t pinned_ = 0;
 };
 
 }  // namespace tierscope

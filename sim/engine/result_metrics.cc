@@ -107,6 +107,27 @@ void SetRequests(Frame& f) {
                    kNoneFinished);
 }
 
+// What the first request in line waited for, and whether the line grew.
+void SetAdmission(Frame& f) {
+  const ReplicaOutcome& outcome = f.outcome;
+  MetricSet& m = f.metrics;
+  constexpr std::pair<Resource, absl::string_view> kResources[] = {{Resource::kSlots, "slots"},
+                                                                   {Resource::kHbm, "hbm"},
+                                                                   {Resource::kHost, "host"},
+                                                                   {Resource::kReserve, "reserve"}};
+  for (const auto& [resource, name] : kResources) {
+    const SimDuration waited = outcome.counters.admission_wait[static_cast<size_t>(resource)];
+    SetOrAbsent(m, absl::StrCat("admission_wait_fraction.", name), f.counted_s > 0,
+                ToSeconds(waited) / f.counted_s, "the run ended with its warm-up");
+  }
+  const int64_t arrived = outcome.arrived - outcome.arrived_before_warmup_end;
+  const int64_t in_system = outcome.arrived - outcome.finished - outcome.rejected;
+  SetOrAbsent(m, "backlog_growth", arrived > 0,
+              static_cast<double>(in_system - outcome.in_system_at_warmup_end) /
+                  static_cast<double>(arrived),
+              "no request arrived after the warm-up");
+}
+
 void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, int64_t allocated,
              int64_t in_use, int64_t capacity) {
   Pool* pool = result->add_footprint();
@@ -118,13 +139,18 @@ void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, 
 }
 
 // Pools of one rank's HBM and of the node's host DRAM at the run's peak.
-void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, RunResult* result) {
+void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, int64_t host_bytes,
+                   RunResult* result) {
   const int64_t promised = peaks.tokens_reserved;
   const int64_t used = peaks.tokens_in_use;
   const auto hbm = [&](absl::string_view name, int64_t allocated, int64_t in_use) {
     AddPool(result, "hbm", name, allocated, in_use, plan.hbm_bytes);
   };
   hbm("weights", plan.hbm_weight_bytes, plan.hbm_weight_bytes);
+  if (peaks.swap_bytes_reserved > 0) {
+    AddPool(result, "host", "swap space", peaks.swap_bytes_reserved * plan.ranks,
+            peaks.swap_bytes_in_use * plan.ranks, host_bytes);
+  }
   hbm("index keys", plan.IndexBytes(promised), plan.IndexBytes(used));
   hbm("HCA entries", plan.HcaBytes(promised), plan.HcaBytes(used));
   if (!plan.tiered) {
@@ -264,6 +290,14 @@ void SetStall(Frame& f) {
   SetOrAbsent(m, "stall_fraction", c.steps > 0, ToSeconds(total) / ToSeconds(c.decode), kNoStep);
 }
 
+void SetPreemption(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  f.metrics.Set("preemptions", static_cast<double>(c.preemptions));
+  f.metrics.Set("tokens_recomputed", static_cast<double>(c.tokens_recomputed));
+  f.metrics.Set("swap_out_gib", ToGiB(c.swap_out_bytes));
+  f.metrics.Set("swap_in_gib", ToGiB(c.swap_in_bytes));
+}
+
 void SetWork(Frame& f) {
   const Counters& c = f.outcome.counters;
   const auto tokens = static_cast<double>(c.output_tokens);
@@ -281,15 +315,17 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   MetricSet metrics;
   const SimTime counted_from = outcome.warmup_end.value_or(SimTime{});
   Frame frame{scenario, plan, demand, outcome, ToSeconds(outcome.end - counted_from), metrics};
-  FillFootprint(plan, outcome.peaks, result);
+  FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), result);
   SetLoad(frame);
   SetSpeed(frame);
   SetRequests(frame);
+  SetAdmission(frame);
   SetFootprint(frame, *result);
   SetKvPerRequest(frame);
   SetAttention(frame);
   SetRecall(frame);
   SetStall(frame);
+  SetPreemption(frame);
   SetWork(frame);
   metrics.Finish(result);
 }

@@ -19,7 +19,7 @@ void Replica::LaunchJob(SimTime now) {
   for (int32_t slot : due_) {
     RequestState& request = At(slot);
     const int64_t step = Completed(request) - 1;
-    const bool first = step == 0;
+    const bool first = request.cold;
     const int64_t entries =
         (request.context_tokens() + step + 1) * kPageEntries / plan_.page_tokens;
     job_.ticks.push_back({slot, request.generation, step / request.demand->stride_steps, first});
@@ -36,7 +36,8 @@ void Replica::LaunchJob(SimTime now) {
       ScheduleSteps(slot, now);
     } else {
       ++cold_recalls_;
-      if (!sync()) Leave(slot);
+      SetStage(slot, Stage::kCold, now);
+      if (!sync() && request.in_batch) Leave(slot, now);
     }
   }
   due_.clear();
@@ -50,7 +51,8 @@ void Replica::LaunchJob(SimTime now) {
   job_.recall_alone = SimDuration{};
   job_.computed = now + step_model_.Level1(job_.entries, scores);
   job_.scored = job_.computed + step_model_.Level1Fixed();
-  queue_.Push(job_.scored.ns, kLevel1Scored, 0);
+  activity_longest_ = std::max(activity_longest_, job_.scored - now);
+  Push(job_.scored.ns, kLevel1Scored, 0);
 }
 
 // Scores are there: pages are selected, blocks change hands, and the recall starts.
@@ -62,6 +64,7 @@ void Replica::OnScored(SimTime now) {
     if (residency_.wants_next_uses()) TellNextUses(tick);
     const int32_t missing = residency_.Want(tick.slot, request.BlockPages(pages));
     tick.tick = residency_.tick();
+    PromiseBlocks(tick.slot, tick.first ? 1 : 0);
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
     if (tick.first) job_.pages_first += missing;
@@ -73,7 +76,8 @@ void Replica::OnScored(SimTime now) {
     observer_->Level1(job_.number, job_.launched, now, static_cast<int64_t>(job_.ticks.size()));
   }
   if (job_.pages == 0) return PublishAfter(now, SimDuration{});
-  StartRecall(now);
+  recall_waits_ = swapping_in_;
+  if (!recall_waits_) StartRecall(now);
 }
 
 // At which batch step the request's coming ticks want each of its pages, for BELADY. All requests
@@ -88,7 +92,7 @@ void Replica::TellNextUses(const TickRef& tick) {
   const int64_t now_step = tick.window * stride;
   const int64_t first_window =
       request.first_window_steps > 0 ? request.first_window_steps : FirstWindow(request);
-  const int64_t next_step = tick.first ? first_window : now_step + tau;
+  const int64_t next_step = now_step + (tick.first ? first_window : tau);
   const int64_t batch_step = request.in_batch ? request.base_step + 1 : steps_ - now_step;
   if (request.output_tokens() < next_step + 2) return;
   const int64_t ticks = (request.output_tokens() - 2 - next_step) / tau;
@@ -99,6 +103,7 @@ void Replica::TellNextUses(const TickRef& tick) {
 }
 
 void Replica::StartRecall(SimTime now) {
+  recall_waits_ = false;
   job_.recall = recall_model_.Of(job_.pages);
   const RecallWork& work = job_.recall;
   counters_.recall_bytes += work.bytes;
@@ -129,7 +134,8 @@ void Replica::PublishAfter(SimTime now, SimDuration d) {
   job_.recall_alone += publish_fixed_;
   const SimDuration left = d + publish_fixed_;
   if (left == SimDuration{}) return Publish(now);
-  queue_.Push((now + left).ns, kPublished, 0);
+  activity_longest_ = std::max(activity_longest_, left);
+  Push((now + left).ns, kPublished, 0);
 }
 
 void Replica::Publish(SimTime now) {
@@ -157,10 +163,14 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
     return;
   }
   Activate(tick.slot, tick.window, tick.tick);
-  if (!tick.first || decodes_cold()) return;
-  if (sync()) {
+  if (!tick.first) return;
+  request.cold = false;
+  if (decodes_cold()) return;
+  if (request.in_batch) {
+    SetStage(tick.slot, Stage::kDecoding, now);
     ScheduleSteps(tick.slot, now);
   } else {
+    SetStage(tick.slot, Stage::kJoining, now);
     joining_.push_back(tick.slot);
   }
 }
@@ -254,19 +264,21 @@ SimDuration Replica::Interference(SimTime now, SimDuration base) {
 
 void Replica::StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s) {
   bandwidth_.Start(now, flow, bytes, cap_bytes_per_s);
-  ScheduleFlows();
+  ScheduleFlows(now);
 }
 
 // Puts the completion of every flow whose time has moved into the queue; older events of it are
 // stale.
-void Replica::ScheduleFlows() {
+void Replica::ScheduleFlows(SimTime now) {
   for (int i = 0; i < kFlowCount; ++i) {
     const auto at = static_cast<size_t>(i);
     const SimTime end = bandwidth_.CompletionTime(static_cast<Flow>(i));
     if (end == flow_end_[at]) continue;
     flow_end_[at] = end;
     flow_stamp_[at] += 1;
-    if (end != kSimTimeNever) queue_.Push(end.ns, kFlowDone, i, flow_stamp_[at]);
+    if (end == kSimTimeNever) continue;
+    activity_longest_ = std::max(activity_longest_, end - now);
+    Push(end.ns, kFlowDone, i, flow_stamp_[at]);
   }
 }
 
@@ -276,28 +288,38 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
   const auto flow = static_cast<Flow>(event.subject);
   bandwidth_.Finish(now, flow);
   flow_end_[at] = kSimTimeNever;
-  ScheduleFlows();
+  ScheduleFlows(now);
   switch (flow) {
     case Flow::kRecall:
+      if (swapping_in_) return OnSwapInDone(now);
       OnRecallFlowDone(now);
-      return;
+      return StartSwapIns(now);
     case Flow::kWriteback:
-      StartWriteback(now);
-      return;
+      return swapping_out_ ? OnSwapOutDone(now) : StartWriteback(now);
     case Flow::kIngest:
-      joining_.push_back(ingest_queue_.front());
-      ingest_queue_.pop_front();
-      StartIngest(now);
-      RequestBoundary(now);
-      return;
+      return OnIngestDone(now);
   }
 }
 
-// Sealed pages go back together as soon as the writeback path is free.
+void Replica::OnIngestDone(SimTime now) {
+  const SlotRef ref = ingest_queue_.front();
+  ingest_queue_.pop_front();
+  if (Current(ref)) {
+    SetStage(ref.slot, Stage::kJoining, now);
+    joining_.push_back(ref.slot);
+  }
+  StartIngest(now);
+  RequestBoundary(now);
+}
+
+// As soon as the way to the host is free: requests that are swapped out one by one, then all sealed
+// pages together.
 void Replica::StartWriteback(SimTime now) {
-  if (writeback_bytes_ == 0 || bandwidth_.busy(Flow::kWriteback)) return;
-  const int64_t bytes = writeback_bytes_;
-  writeback_bytes_ = 0;
+  if (bandwidth_.busy(Flow::kWriteback)) return;
+  swapping_out_ = !swap_outs_.empty();
+  if (!swapping_out_ && writeback_bytes_ == 0) return;
+  const int64_t bytes = swapping_out_ ? std::max<int64_t>(1, swap_outs_.front()) : writeback_bytes_;
+  if (!swapping_out_) writeback_bytes_ = 0;
   StartFlow(Flow::kWriteback, now, bytes, writeback_cap_bytes_per_s_);
 }
 

@@ -215,23 +215,14 @@ void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult*
   }
 }
 
-void AddViolation(RunResult* result, absl::string_view what, int64_t count) {
-  if (count == 0) return;
-  Violation* violation = result->add_violations();
-  violation->set_what(std::string(what));
-  violation->set_count(count);
-}
-
-// Invariants that hold in every run; a violation is our bug and the result shows it.
-void CheckInvariants(const MemoryPlan& plan, const ReplicaOutcome& outcome, RunResult* result) {
-  const Counters& c = outcome.counters;
-  AddViolation(result, "blocks of the reserve held by nobody", outcome.blocks_leaked);
-  AddViolation(result, "bytes recalled differ from pages x page bytes",
-               c.recall_bytes - c.pages_recalled * plan.recall_page_bytes);
-  AddViolation(result, "more blocks in use than the reserve has",
-               std::max<int64_t>(0, outcome.peaks.blocks_in_use - plan.reserve_blocks));
-  AddViolation(result, "tokens promised beyond HBM",
-               std::max<int64_t>(0, outcome.peaks.tokens_reserved - plan.tokens_max));
+// Invariants that hold in every run (conservation.h); a violation is our bug and the result shows
+// it.
+void FillViolations(const ReplicaOutcome& outcome, RunResult* result) {
+  for (const InvariantViolation& found : outcome.violations) {
+    Violation* violation = result->add_violations();
+    violation->set_what(found.what);
+    violation->set_count(found.count);
+  }
 }
 
 void FillInputs(const SimulationInputs& inputs, RunResult* result) {
@@ -287,11 +278,13 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   if (inputs.demand != nullptr) {
     TIERSCOPE_RETURN_IF_ERROR(CheckTraceFitsModel(scenario, *inputs.demand));
   }
-  Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer);
+  Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer, inputs.options);
   ReplicaOutcome outcome = replica.Run();
+  if (!outcome.stuck.empty()) return absl::AbortedError(outcome.stuck);
 
   Simulation simulation;
   simulation.events = outcome.events;
+  simulation.steps_leapt = outcome.steps_leapt;
   RunResult* result = &simulation.result;
   result->set_schema_version(kResultSchemaVersion);
   result->set_kind("simulated");
@@ -311,7 +304,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   }
   NoteModels(scenario, result);
   NoteRun(scenario, outcome, result);
-  CheckInvariants(plan, outcome, result);
+  FillViolations(outcome, result);
   return simulation;
 }
 

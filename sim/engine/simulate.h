@@ -11,6 +11,7 @@
 #include "sim/demand/demand.h"
 #include "sim/demand/distil.h"
 #include "sim/engine/observer.h"
+#include "sim/engine/replica_options.h"
 #include "traces/request_trace.h"
 
 namespace tierscope {
@@ -29,15 +30,18 @@ struct SimulationInputs {
   const WindowDemand* demand = nullptr;    // of DemandSpecOf(scenario); null when not NeedsDemand
   const RequestTrace* requests = nullptr;  // null when the scenario names no request trace
   Observer* observer = nullptr;            // null: nobody watches
+  ReplicaOptions options;
 };
 
 struct Simulation {
   RunResult result;    // same bytes for the same scenario, inputs and build, on any x86-64
   int64_t events = 0;  // taken from the queues
+  int64_t steps_leapt = 0;
 };
 
 // The scenario comes from the loader. Errors: memory that does not add up, a request that fits no
-// empty replica, an empty request trace. Thread-safe; deterministic.
+// empty replica, an empty request trace; Aborted, with what waits for what, when the run cannot go
+// on. Thread-safe; deterministic.
 absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationInputs& inputs);
 
 }  // namespace tierscope

@@ -110,11 +110,12 @@ void Diary::Recall(int64_t, SimTime begin, SimTime end, int64_t pages) {
 
 void Diary::Publish(int64_t, SimTime now) { lines_.push_back(absl::StrCat(Ms(now), " published")); }
 
-ToyRun RunToy(const Scenario& scenario, const WindowDemand* demand, const RequestTrace* trace) {
+ToyRun RunToy(const Scenario& scenario, const WindowDemand* demand, const RequestTrace* trace,
+              const ReplicaOptions& options) {
   const absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(scenario);
   TIERSCOPE_CHECK(plan.ok());
   Diary diary;
-  Replica replica(scenario, *plan, demand, trace, &diary);
+  Replica replica(scenario, *plan, demand, trace, &diary, options);
   ToyRun run;
   run.outcome = replica.Run();
   run.diary = diary.text();

@@ -61,7 +61,7 @@ struct ToyRun {
 };
 // Runs the scenario on `demand` (null under FULL) and, where given, a request trace.
 ToyRun RunToy(const Scenario& scenario, const WindowDemand* demand,
-              const RequestTrace* trace = nullptr);
+              const RequestTrace* trace = nullptr, const ReplicaOptions& options = {});
 
 }  // namespace tierscope::testing
 

@@ -1,0 +1,223 @@
+// A run that cannot go on, and the invariants that every run is held to at its end.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+#include "sim/base/check.h"
+#include "sim/base/units.h"
+#include "sim/engine/replica.h"
+
+namespace tierscope {
+namespace {
+
+// Far above what a sound run does at one instant: a few events a request, arrivals apart.
+constexpr int64_t kEventsAtInstantMax = int64_t{1} << 22;
+constexpr int64_t kEventsPerArrival = 64;
+// Between two tokens of anybody lie a prefill, a transfer of the KV, a swap, a level-1 job and a
+// step at most; each lasts no longer than the longest so far, sharing included.
+constexpr int64_t kActivitiesMax = 16;
+constexpr SimDuration kActivityMax{int64_t{1} << 58};  // keeps the product in range
+constexpr SimDuration kProgressSlack{60'000'000'000};
+constexpr size_t kReportLines = 12;
+
+std::string Seconds(SimTime t) { return absl::StrFormat("%.6f s", ToSeconds(t)); }
+
+}  // namespace
+
+void Replica::Push(int64_t key, Phase phase, int32_t subject, int32_t stamp) {
+  if (phase != kArrival) ++work_pending_;
+  queue_.Push(key, phase, subject, stamp);
+}
+
+// For tests: damages the event as the fault says. True: it is not to be handled.
+bool Replica::Sabotage(const Event& event) {
+  const Fault& fault = options_.fault;
+  if (event.phase() != fault.phase || ++faults_seen_ < fault.nth) return false;
+  switch (fault.kind) {
+    case Fault::kNone:
+      return false;
+    case Fault::kDrop:
+      return faults_seen_ == fault.nth;
+    case Fault::kPostpone:
+    case Fault::kRepeat: {
+      const int64_t later = fault.kind == Fault::kPostpone ? 1'000'000'000 : 0;
+      Push(event.key + later, static_cast<Phase>(event.phase()), event.subject, event.stamp);
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether nothing that is under way can ever end what requests wait for. Cost: a few comparisons an
+// event.
+bool Replica::Stuck(SimTime now) {
+  const char* why = nullptr;
+  if (work_pending_ == 0 && InSystem() > 0) {
+    why = "nothing is under way and requests wait";
+  } else if (++events_at_instant_ > kEventsAtInstantMax + kEventsPerArrival * arrived_at_instant_) {
+    why = "time stands still: steps take no time or events repeat";
+  } else if (now > progress_check_) {
+    const int64_t mark = tokens_before_ + counters_.output_tokens + outcome_.finished;
+    const SimDuration bound =
+        kProgressSlack + std::min(activity_longest_, kActivityMax) * kActivitiesMax;
+    if (mark != progress_mark_ || InSystem() == 0) {
+      progress_mark_ = mark;
+      progress_at_ = now;
+    } else if (now - progress_at_ > bound) {
+      why = "no request makes progress";
+    }
+    progress_check_ = now + bound;
+  }
+  if (why != nullptr) outcome_.stuck = StuckReport(now, why);
+  return why != nullptr;
+}
+
+std::string Replica::WaitsFor(const Waiting& waiting) const {
+  const Promise promise = PromiseFor(waiting);
+  switch (Lacking(waiting)) {
+    case Resource::kNone:
+      return "the next step boundary";
+    case Resource::kSlots:
+      return absl::StrCat("a slot: ", admitted_, " requests are admitted, of at most ",
+                          max_concurrency_ > 0 ? max_concurrency_ : plan_.request_slots);
+    case Resource::kHbm:
+      return absl::StrCat("HBM tokens: needs ", promise.tokens, ", ",
+                          plan_.tokens_max - tokens_reserved_, " of ", plan_.tokens_max,
+                          " are free");
+    case Resource::kHost:
+      return absl::StrCat("host DRAM: needs ", promise.host_pages, " pages of the cold pool and ",
+                          promise.swap_bytes, " bytes of swap, ", host_pages_reserved_, " of ",
+                          plan_.host_pages_max, " pages and ", swap_bytes_reserved_,
+                          " bytes are promised");
+    case Resource::kReserve:
+      return absl::StrCat("reserve blocks: needs ", promise.blocks, " of ", plan_.reserve_blocks,
+                          ", of which ", residency_.pinned_count(), " are pinned and ",
+                          blocks_promised_, " promised");
+  }
+  return "";
+}
+
+std::string Replica::WaitsFor(const RequestState& request) const {
+  switch (request.stage) {
+    case Stage::kIngest:
+      return "its KV from the network (flow ingest)";
+    case Stage::kPrefill:
+      return absl::StrCat("its prefill, ", request.prefill_left, " tokens left");
+    case Stage::kSwapIn:
+      return "its KV from the host (flow recall)";
+    case Stage::kJoining:
+      return "the next step boundary";
+    case Stage::kCold:
+      return absl::StrCat("level-1 job ", job_.number, ", ",
+                          !job_.in_flight                  ? "not launched"
+                          : bandwidth_.busy(Flow::kRecall) ? "its recall is on the link"
+                                                           : "which scores");
+    case Stage::kDecoding:
+      break;
+    case Stage::kPreempted:
+      return "its turn";
+  }
+  switch (wait_) {
+    case Wait::kJoin:
+      return absl::StrCat("level-1 job ", job_.number, ", which its batch joins");
+    case Wait::kSync:
+      return absl::StrCat("level-1 job ", job_.number, ", which its batch waits for");
+    case Wait::kSwapOut:
+      return "a swap-out (flow writeback)";
+    case Wait::kNone:
+    case Wait::kColdRecall:
+      break;
+  }
+  return stepping_ ? "the end of its batch step" : "the next step boundary";
+}
+
+std::string Replica::StuckReport(SimTime now, const char* why) const {
+  std::vector<std::string> lines;
+  int64_t count = 0;
+  const auto add = [&](int64_t number, SimTime since, const std::string& resource) {
+    if (++count > static_cast<int64_t>(kReportLines)) return;
+    lines.push_back(
+        absl::StrCat("  request ", number, " since ", Seconds(since), " for ", resource));
+  };
+  for (const RequestState& request : slots_) {
+    if (request.alive) add(request.number, request.stage_since, WaitsFor(request));
+  }
+  for (const Waiting& waiting : waiting_) add(waiting.number, waiting.ready, WaitsFor(waiting));
+  for (const std::optional<Waiting>& waiting : prefilling_) {
+    if (waiting) add(waiting->number, waiting->ready, "its prefill to end");
+  }
+  for (const Waiting& waiting : prefill_queue_) {
+    add(waiting.number, waiting.ready, "a prefill instance");
+  }
+  if (count > static_cast<int64_t>(lines.size())) {
+    lines.push_back(absl::StrCat("  and ", count - static_cast<int64_t>(lines.size()), " more"));
+  }
+  return absl::StrCat("the simulation is stuck at ", Seconds(now), ": ", why, "; waiting:\n",
+                      absl::StrJoin(lines, "\n"));
+}
+
+Replica::Census Replica::TakeCensus(SimTime end) const {
+  Census census;
+  const auto add = [&](SimTime arrival, int64_t tokens) {
+    census.requests += 1;
+    census.age_ns += (end - arrival).ns;
+    census.tokens += tokens;
+  };
+  const auto add_waiting = [&](const Waiting& waiting) {
+    add(waiting.arrival.time, waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed);
+  };
+  for (const Waiting& waiting : waiting_) add_waiting(waiting);
+  for (const Waiting& waiting : prefill_queue_) add_waiting(waiting);
+  for (const std::optional<Waiting>& waiting : prefilling_) {
+    if (waiting) add_waiting(*waiting);
+  }
+  for (const RequestState& request : slots_) {
+    if (!request.alive) continue;
+    add(request.arrival.time, Completed(request));
+    if (!request.in_batch) continue;
+    census.in_batch += 1;
+    census.in_batch_ns += (end - request.joined).ns;
+  }
+  return census;
+}
+
+void Replica::CheckMemory() {
+  conservation_.Hbm(hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_in_use_),
+                    hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_reserved_), plan_.hbm_usable_bytes);
+}
+
+void Replica::CheckHostMemory() {
+  conservation_.Host(
+      host_pages_in_use_ * plan_.host_page_bytes_node + swap_bytes_in_use_ * plan_.ranks,
+      host_pages_reserved_ * plan_.host_page_bytes_node + swap_bytes_reserved_ * plan_.ranks,
+      host_usable_bytes_);
+}
+
+void Replica::CheckInvariants(SimTime end) {
+  const Census census = TakeCensus(end);
+  RunEnd run;
+  run.end = end;
+  run.arrived = outcome_.arrived;
+  run.finished = outcome_.finished;
+  run.rejected = outcome_.rejected;
+  run.unfinished = census.requests;
+  run.unfinished_ns = census.age_ns;
+  run.unfinished_tokens = census.tokens;
+  run.in_batch = census.in_batch;
+  run.in_batch_ns = census.in_batch_ns;
+  run.tokens_counted = tokens_before_ + counters_.output_tokens;
+  run.decode = decode_before_ + counters_.decode;
+  run.idle = idle_total_;
+  run.tail = end - (idle_ ? idle_since_ : boundary_);
+  run.blocks_leaked = residency_.held_count() - residency_.CountOwned();
+  run.blocks_in_use_peak = residency_.held_count_peak();
+  run.blocks = plan_.reserve_blocks;
+  run.recall_bytes = counters_.recall_bytes;
+  run.pages_recalled = counters_.pages_recalled;
+  run.page_bytes = plan_.recall_page_bytes;
+  outcome_.violations = conservation_.Check(run);
+}
+
+}  // namespace tierscope

@@ -1,0 +1,188 @@
+// Leaping equals stepping: random scenarios, each run both ways, give the same bytes.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+#include "reports/result_json.h"
+#include "reports/schema/metrics.h"
+#include "sim/base/rng.h"
+#include "sim/engine/simulate.h"
+#include "tests/testing/toy.h"
+
+namespace tierscope::testing {
+namespace {
+
+constexpr int kScenarios = 800;
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : rng_(seed, /*stream=*/7) {}
+  int Below(int n) { return static_cast<int>(rng_.NextBelow(static_cast<uint64_t>(n))); }
+  int In(int low, int high) { return low + Below(high - low + 1); }
+  bool One(int in) { return Below(in) == 0; }
+  std::string Of(const std::vector<std::string>& choices) {
+    return choices[static_cast<size_t>(Below(static_cast<int>(choices.size())))];
+  }
+
+ private:
+  Rng rng_;
+};
+
+// A scenario of the toy world with step times that depend on batch and context, small memory, and
+// whatever else the dice say. `tiered` comes back.
+Scenario RandomScenario(Dice& dice, bool* tiered) {
+  *tiered = !dice.One(3);
+  const std::string admit = dice.One(3) ? "FULL" : "OPTIMISTIC";
+  const std::string prefill = dice.Of({"NONE", "DISAGGREGATED", "COLOCATED_CHUNKED"});
+  const bool swap = admit == "OPTIMISTIC" && (prefill == "NONE" || dice.One(2));
+  std::string text = absl::StrCat(
+      "seed: ", dice.In(1, 1'000'000), " engine { admit: ", admit, " prefill: ", prefill,
+      swap ? " preemption: SWAP" : "", " warmup_windows: ", dice.One(2) ? 0 : dice.In(1, 4),
+      " level1_interference: 0.7 recall_interference: 0.9 simulated_s: ",
+      dice.One(3) ? dice.In(1, 20) : 0, " }");
+  if (prefill != "NONE") {
+    absl::StrAppend(&text, " engine { prefill_tokens_per_s: ", dice.In(5'000, 200'000), " }");
+    if (prefill == "DISAGGREGATED") {
+      absl::StrAppend(&text, " engine { prefill_instances: ", dice.In(1, 3), " }");
+    } else {
+      absl::StrAppend(&text, " engine { prefill_chunk_tokens: ", dice.In(1, 3000), " }");
+    }
+  }
+  if (dice.One(3)) absl::StrAppend(&text, " engine { slo { ttft_ms: 900 tpot_ms: 25 } }");
+  if (dice.One(3)) absl::StrAppend(&text, " engine { graph_batch_sizes: [1, 2, 4, 8, 16] }");
+  absl::StrAppend(&text,
+                  " policy { kind: ", *tiered ? dice.Of({"LSA", "RECENCY", "ORACLE"}) : "FULL",
+                  " tau_steps: ", 4 * dice.In(1, 16), " page_kmax: ", dice.In(1, 6),
+                  " level1: ", dice.Of({"ASYNC", "SYNC"}),
+                  " publish: ", dice.Of({"ON_COMPLETION", "NEXT_TICK"}),
+                  " phase: ", dice.Of({"OWN_STEPS", "ALIGNED", "STAGGERED"}),
+                  " eviction: ", dice.Of({"LRU_PROTECTED", "LRU_PROTECTED", "LRU", "FIFO"}),
+                  " reserve_entries: ", 64 * dice.In(40, 120), " }");
+  const int users = dice.In(1, 24);
+  const bool open = dice.One(2);
+  absl::StrAppend(&text, " workload { request_limit: ", dice.In(3, 40),
+                  " concurrency: ", open && dice.One(2) ? 0 : users,
+                  " ramp_start: ", dice.Of({"true", "false"}));
+  if (open) {
+    absl::StrAppend(&text, " arrivals: ", dice.Of({"POISSON", "GAMMA"}),
+                    " requests_per_s: ", dice.In(1, 40));
+  } else if (dice.One(3)) {
+    absl::StrAppend(&text, " think_s: 0.3");
+  }
+  for (int i = dice.In(1, 3); i > 0; --i) {
+    absl::StrAppend(&text, " classes { weight: ", dice.In(1, 4),
+                    " context_tokens: ", dice.In(1, 3000), " output_tokens: ", dice.In(1, 900),
+                    " }");
+  }
+  absl::StrAppend(&text, " }");
+  Scenario scenario = ToyScenario(text);
+  scenario.mutable_hardware()->mutable_step_model()->set_per_request_ms(0.1);
+  scenario.mutable_hardware()->set_fp8_flop_per_s(1e9);
+  // HBM for a few requests of the largest class, beside the reserve: a token is a quarter of an
+  // index key of one byte, or 1,000 bytes of the full-KV budget.
+  const int64_t tokens = dice.In(4'000, 12'000);
+  const int64_t reserve = *tiered ? scenario.policy().reserve_entries() / 64 * 1'000'000 : 0;
+  scenario.mutable_hardware()->set_hbm_bytes(reserve + (*tiered ? tokens / 4 : tokens * 1000));
+  if (*tiered) {
+    scenario.mutable_node()->set_host_bytes(int64_t{dice.In(16, 80)} * 1'000'064);
+  } else {
+    scenario.mutable_node()->set_host_bytes(int64_t{dice.In(17'000, 80'000)} * 3'907);
+  }
+  return scenario;
+}
+
+WindowDemand RandomDemand(Dice& dice, const Scenario& scenario) {
+  std::vector<ToyWindow> windows(static_cast<size_t>(dice.In(4, 40)));
+  for (ToyWindow& window : windows) {
+    for (int i = dice.In(1, 6); i > 0; --i) {
+      window.scored_pages.push_back(static_cast<PageIndex>(dice.Below(8)));
+    }
+    std::sort(window.scored_pages.begin(), window.scored_pages.end());
+    window.scored_pages.erase(std::unique(window.scored_pages.begin(), window.scored_pages.end()),
+                              window.scored_pages.end());
+    window.selections = {{static_cast<PageIndex>(dice.Below(8)), 2}};
+  }
+  return ToyDemand(scenario, 8, 4, windows);
+}
+
+struct Bytes {
+  std::string json;
+  std::string diary;
+  int64_t leapt = 0;
+  double preemptions = 0, tokens_recomputed = 0, swap_out_gib = 0;
+  int64_t steps = 0;
+  double unfinished = 0;
+  bool violated = false;
+};
+
+Bytes RunBothFigures(const Scenario& scenario, const WindowDemand* demand, bool leap) {
+  Diary diary;
+  SimulationInputs inputs;
+  inputs.demand = demand;
+  inputs.observer = &diary;
+  inputs.options.leap = leap;
+  const absl::StatusOr<Simulation> simulation = Simulate(scenario, inputs);
+  Bytes bytes;
+  if (!simulation.ok()) {
+    bytes.json = std::string(simulation.status().message());
+    bytes.violated = absl::IsAborted(simulation.status());
+    return bytes;
+  }
+  bytes.json = ResultJson(simulation->result);
+  bytes.diary = diary.text();
+  bytes.leapt = simulation->steps_leapt;
+  const auto value = [&](const char* name) {
+    return FindMetric(simulation->result, name)->value();
+  };
+  bytes.preemptions = value("preemptions");
+  bytes.tokens_recomputed = value("tokens_recomputed");
+  bytes.swap_out_gib = value("swap_out_gib");
+  bytes.unfinished = value("requests_unfinished");
+  bytes.steps = static_cast<int64_t>(value("steps"));
+  bytes.violated = simulation->result.violations_size() > 0;
+  return bytes;
+}
+
+TEST(LeapTest, LeapingEqualsStepping) {
+  int64_t leapt = 0, steps = 0;
+  int ran = 0;
+  int recomputing[2] = {}, swapping[2] = {};  // runs, by whether the policy is tiered
+  for (uint64_t seed = 1; seed <= kScenarios; ++seed) {
+    Dice dice(seed);
+    bool tiered = false;
+    const Scenario scenario = RandomScenario(dice, &tiered);
+    const WindowDemand demand = RandomDemand(dice, scenario);
+    const Bytes leaping = RunBothFigures(scenario, tiered ? &demand : nullptr, true);
+    const Bytes stepping = RunBothFigures(scenario, tiered ? &demand : nullptr, false);
+    ASSERT_EQ(leaping.json, stepping.json) << seed << ": " << scenario.DebugString();
+    ASSERT_EQ(leaping.diary, stepping.diary) << seed;
+    ASSERT_FALSE(leaping.violated) << seed << ": " << leaping.json << scenario.DebugString();
+    ASSERT_EQ(stepping.leapt, 0);
+    // However little memory there is, whoever fits an empty replica comes to its end.
+    if (scenario.engine().simulated_s() == 0) {
+      ASSERT_EQ(leaping.unfinished, 0) << seed;
+    }
+    leapt += leaping.leapt;
+    steps += leaping.steps;
+    ran += leaping.diary.empty() ? 0 : 1;
+    recomputing[tiered] += leaping.tokens_recomputed > 0 ? 1 : 0;
+    swapping[tiered] += leaping.swap_out_gib > 0 ? 1 : 0;
+  }
+  // The comparison is of runs that decode, leap and preempt in every way.
+  EXPECT_GT(ran, kScenarios * 3 / 4);
+  EXPECT_GT(leapt, steps / 3);
+  for (int tiered : {0, 1}) {
+    EXPECT_GT(recomputing[tiered], 10);
+    EXPECT_GT(swapping[tiered], 10);
+  }
+  RecordProperty("ran", ran);
+  RecordProperty("recomputing", recomputing[0] + recomputing[1]);
+  RecordProperty("swapping", swapping[0] + swapping[1]);
+}
+
+}  // namespace
+}  // namespace tierscope::testing
