@@ -4,15 +4,14 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "cli/attention_source.h"
 #include "cli/host_info.h"
 #include "cli/rows.h"
 #include "cli/run_observer.h"
+#include "cli/scenario_inputs.h"
 #include "cli/verb.h"
 #include "tbb/parallel_for.h"
 #include "tbb/task_arena.h"
@@ -27,7 +26,6 @@
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
 #include "sim/engine/simulate.h"
-#include "traces/request_trace.h"
 
 namespace tierscope::cli {
 namespace {
@@ -47,13 +45,12 @@ struct RunOptions {
 
 // One scenario on its way through the phases; `wall_s` is what they took, generation left out.
 struct Run {
-  Scenario scenario;
-  AttentionSource attention;
-  std::optional<WindowDemand> demand;
-  std::optional<RequestTrace> requests;
+  ScenarioInputs inputs;
   RunFolder folder;
   RunReport report;
   double wall_s = 0.0;
+
+  const Scenario& scenario() const { return inputs.scenario; }
 };
 
 double SecondsSince(Clock::time_point begin) {
@@ -61,53 +58,33 @@ double SecondsSince(Clock::time_point begin) {
 }
 
 absl::Status Prepare(const std::string& path, const RunOptions& options, Run& run) {
-  TIERSCOPE_ASSIGN_OR_RETURN(run.scenario, LoadScenario(path, options.sets));
-  TIERSCOPE_RETURN_IF_ERROR(CheckMemory(run.scenario));
-  if (NeedsDemand(run.scenario)) {
-    TIERSCOPE_ASSIGN_OR_RETURN(run.attention,
-                               FindAttentionTrace(run.scenario, DemandSpecOf(run.scenario)));
-    run.report.host.generate_wall_s = run.attention.generate_wall_s;
-    run.wall_s -= run.attention.generate_wall_s;
-  }
+  TIERSCOPE_RETURN_IF_ERROR(PrepareInputs(path, options.sets, run.inputs));
+  run.report.host.generate_wall_s = run.inputs.attention.generate_wall_s;
+  run.wall_s -= run.inputs.attention.generate_wall_s;
   return absl::OkStatus();
 }
 
 absl::Status Load(Run& run) {
   const Clock::time_point begin = Clock::now();
-  if (run.scenario.workload().has_trace()) {
-    TIERSCOPE_ASSIGN_OR_RETURN(
-        run.requests, LoadRequestTrace(run.scenario.workload().trace(), RequestTraceOptions{}));
-  }
+  TIERSCOPE_RETURN_IF_ERROR(LoadRequests(run.inputs));
   run.report.host.load_wall_s = SecondsSince(begin);
-  if (NeedsDemand(run.scenario)) {
-    absl::StatusOr<WindowDemand> demand =
-        DistilTrace(run.attention.path, DemandSpecOf(run.scenario));
-    if (absl::IsDataLoss(demand.status()) && !run.scenario.workload().attention().has_trace()) {
-      return absl::DataLossError(absl::StrCat(demand.status().message(),
-                                              "; this one was generated: remove it and run again"));
-    }
-    TIERSCOPE_RETURN_IF_ERROR(demand.status());
-    run.demand = *std::move(demand);
-  }
+  TIERSCOPE_RETURN_IF_ERROR(LoadDemand(run.inputs));
   run.report.host.distil_wall_s = SecondsSince(begin) - run.report.host.load_wall_s;
   run.wall_s += SecondsSince(begin);
   return absl::OkStatus();
 }
 
 absl::StatusOr<Simulation> SimulateWithTimeline(const Run& run) {
-  SimulationInputs inputs;
-  inputs.demand = run.demand ? &*run.demand : nullptr;
-  inputs.requests = run.requests ? &*run.requests : nullptr;
-  const Engine& engine = run.scenario.engine();
+  const Engine& engine = run.scenario().engine();
   TimelineWriter writer;
   if (engine.timeline_s() > 0) {
     TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.File("timeline.json"), kTimelineEventsMax));
   }
-  RunObserver observer(run.scenario.name(), DurationFromSeconds(engine.simulated_s()),
+  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()),
                        engine.timeline_s() > 0 ? &writer : nullptr,
                        DurationFromSeconds(engine.timeline_s()));
-  inputs.observer = &observer;
-  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, Simulate(run.scenario, inputs));
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation,
+                             Simulate(run.scenario(), run.inputs.ForSimulation(&observer)));
   if (engine.timeline_s() > 0) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
   return simulation;
 }
@@ -127,13 +104,13 @@ absl::Status Execute(Run& run) {
   host.peak_rss_bytes = PeakRssBytes();
   host.build_type = TIERSCOPE_BUILD_TYPE;
   host.cpu = CpuModelName();
-  return WriteRunFolder(run.folder, ScenarioText(run.scenario), report.result, report.host);
+  return WriteRunFolder(run.folder, ScenarioText(run.scenario()), report.result, report.host);
 }
 
 // Folders are made in order, once all inputs are known to be good and before the first simulation.
 absl::Status CreateFolders(const RunOptions& options, std::vector<Run>& runs) {
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string& name = runs[i].scenario.name();
+    const std::string& name = runs[i].scenario().name();
     std::string out = options.out;
     if (!out.empty() && runs.size() > 1) out = absl::StrCat(out, "/", i + 1, "-", name);
     TIERSCOPE_ASSIGN_OR_RETURN(runs[i].folder, CreateRunFolder(out, name, options.overwrite));
@@ -150,8 +127,8 @@ absl::Status ForEachRun(int jobs, std::vector<Run>& runs, absl::Status (*phase)(
   });
   for (size_t i = 0; i < runs.size(); ++i) {
     if (statuses[i].ok()) continue;
-    return absl::Status(statuses[i].code(), absl::StrCat("scenario ", runs[i].scenario.name(), ": ",
-                                                         statuses[i].message()));
+    return absl::Status(statuses[i].code(), absl::StrCat("scenario ", runs[i].scenario().name(),
+                                                         ": ", statuses[i].message()));
   }
   return absl::OkStatus();
 }

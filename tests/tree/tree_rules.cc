@@ -177,7 +177,7 @@ const std::vector<LayerRow>& LayerTable() {
       {"sim/engine",
        {"sim/policy", "sim/demand", "sim/model", "scenarios", "reports/schema",
         "traces/request_trace.h"}},
-      {"sim/planner", {"sim/engine", "reports"}},
+      {"sim/planner", {"sim/engine", "sim/model", "scenarios", "reports", "reports/schema"}},
       {"real",
        {"kernels", "sim/policy", "sim/demand", "sim/model", "traces", "scenarios",
         "reports/schema"}},

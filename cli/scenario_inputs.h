@@ -1,0 +1,39 @@
+// A scenario with all that a simulation of it reads: what `run` and `capacity` share.
+#ifndef TIERSCOPE_CLI_SCENARIO_INPUTS_H_
+#define TIERSCOPE_CLI_SCENARIO_INPUTS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "cli/attention_source.h"
+
+#include "scenarios/scenario.pb.h"
+#include "sim/demand/demand.h"
+#include "sim/engine/observer.h"
+#include "sim/engine/simulate.h"
+#include "traces/request_trace.h"
+
+namespace tierscope::cli {
+
+struct ScenarioInputs {
+  Scenario scenario;          // resolved and valid
+  AttentionSource attention;  // empty where the policy needs none
+  std::optional<WindowDemand> demand;
+  std::optional<RequestTrace> requests;
+
+  SimulationInputs ForSimulation(Observer* observer) const;
+};
+
+// Loads and checks the scenario and finds its attention trace, which may have to be generated.
+absl::Status PrepareInputs(const std::string& path, const std::vector<std::string>& sets,
+                           ScenarioInputs& inputs);
+// Reads the request trace, where the scenario names one. Needs PrepareInputs, as the next does.
+absl::Status LoadRequests(ScenarioInputs& inputs);
+// Distils the attention trace, where the policy needs one.
+absl::Status LoadDemand(ScenarioInputs& inputs);
+
+}  // namespace tierscope::cli
+
+#endif  // TIERSCOPE_CLI_SCENARIO_INPUTS_H_
