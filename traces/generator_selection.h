@@ -58,7 +58,7 @@ class LayerSets {
   Rng rng_;
   int64_t history_entries_;
   std::vector<LayerMask> layers_of_;  // per entry: the layers that hold it
-  EntrySet members_;                 // entries with a non-zero mask
+  EntrySet members_;                  // entries with a non-zero mask
   std::vector<SlotSet> slot_sets_;
   std::vector<uint32_t> dropped_;  // reused
   double draws_per_window_ = 0.0;

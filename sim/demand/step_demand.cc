@@ -83,9 +83,9 @@ ProfileStepDistiller::ProfileStepDistiller(const std::vector<int32_t>& buffer_sl
 absl::Status ProfileStepDistiller::Begin(const ProfileHeader& header) {
   if (rising_slots_.empty() || rising_slots_[0] < std::max(1, header.top_k())) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "a hot buffer of ", rising_slots_.empty() ? 0 : rising_slots_[0],
-        " slots cannot hold the ", header.top_k(),
-        " entries that a layer selects at a step; give at least ", std::max(1, header.top_k())));
+        "a hot buffer of ", rising_slots_.empty() ? 0 : rising_slots_[0], " slots cannot hold the ",
+        header.top_k(), " entries that a layer selects at a step; give at least ",
+        std::max(1, header.top_k())));
   }
   if (header.selections() != SELECTIONS_FULL_HISTORY) {
     return absl::InvalidArgumentError(
@@ -94,8 +94,8 @@ absl::Status ProfileStepDistiller::Begin(const ProfileHeader& header) {
   }
   const int64_t history = HistoryEntries(header, header.step_count());
   const int64_t depth = std::min<int64_t>(rising_slots_.back(), history);
-  const int64_t bytes = std::max(ResultBytes(header, buffer_slots_.size()),
-                                 4 * depth * header.csa_layer_count());
+  const int64_t bytes =
+      std::max(ResultBytes(header, buffer_slots_.size()), 4 * depth * header.csa_layer_count());
   if (bytes > kStepDemandBytesMax) return TooLarge(bytes);
   header_ = header;
   demand_ = ProfileStepDemand(header.step_count(), buffer_slots_.size());
@@ -115,7 +115,8 @@ absl::Status ProfileStepDistiller::Select(int32_t step, int32_t layer,
   std::fill(misses_.begin(), misses_.end(), 0);
   stacks_[static_cast<size_t>(layer)].Use(entries, &held_, misses_);
   for (size_t i = 0; i < buffer_slots_.size(); ++i) {
-    const auto rank = std::lower_bound(rising_slots_.begin(), rising_slots_.end(), buffer_slots_[i]);
+    const auto rank =
+        std::lower_bound(rising_slots_.begin(), rising_slots_.end(), buffer_slots_[i]);
     demand_.At(kFirstMissRow + i, step + 1) +=
         misses_[static_cast<size_t>(rank - rising_slots_.begin())];
   }

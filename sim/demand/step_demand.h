@@ -56,7 +56,9 @@ class ProfileStepDemand {
 
  private:
   friend class ProfileStepDistiller;
-  int64_t& At(size_t row, int32_t step) { return sums_[row * row_size_ + static_cast<size_t>(step)]; }
+  int64_t& At(size_t row, int32_t step) {
+    return sums_[row * row_size_ + static_cast<size_t>(step)];
+  }
   int64_t Sum(size_t row, int32_t first, int32_t last) const {
     const int64_t* sums = sums_.data() + row * row_size_;
     return sums[last] - sums[first];
