@@ -56,11 +56,10 @@ absl::Status Generate(Arguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const auto reader, ContainerReader::Open(arguments.out));
   const size_t profiles = arguments.options.context_tokens.size() *
                           static_cast<size_t>(arguments.options.profiles_per_context);
-  std::printf(
-      "%s: %zu profiles, %lld records, %.1f MB, digest %s, %s\n",
-      arguments.out.c_str(), profiles, static_cast<long long>(reader->record_count()),
-      static_cast<double>(std::filesystem::file_size(arguments.out)) * 1e-6,
-      reader->digest().c_str(), SyntheticText(arguments.preset).c_str());
+  std::printf("%s: %zu profiles, %lld records, %.1f MB, digest %s, %s\n", arguments.out.c_str(),
+              profiles, static_cast<long long>(reader->record_count()),
+              static_cast<double>(std::filesystem::file_size(arguments.out)) * 1e-6,
+              reader->digest().c_str(), SyntheticText(arguments.preset).c_str());
   return absl::OkStatus();
 }
 

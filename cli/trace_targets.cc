@@ -81,10 +81,12 @@ double MeanOverlap(const ProfileStatistics& profile, int first, int last) {
 }
 
 TargetRow BandRow(const ProfileStatistics& profile, int first, int last) {
-  const std::string layers = first == last ? absl::StrCat(first) : absl::StrCat(first, "-", last);
+  const std::string layers =
+      first == last ? absl::StrCat(first) : absl::StrCat(first, "_to_", last);
   TargetRow row;
-  row.name = absl::StrCat("step_overlap_layers_", layers);
-  row.label = absl::StrCat("overlap of adjacent steps, layers ", layers);
+  row.name = absl::StrCat("step_overlap_layer_", layers);
+  row.label = first == last ? absl::StrCat("  layer ", first)
+                            : absl::StrCat("  layers ", first, " to ", last);
   row.value = MeanOverlap(profile, first, last);
   row.needs_layers = true;
   return row;
@@ -103,7 +105,7 @@ void AppendBands(const ProfileStatistics& profile, std::vector<TargetRow>* rows)
       row.source = "ESS fig. 2, V3.2";
       row.of_this_model = header.model() == kV32;
     }
-    rows->push_back({"step_overlap_coding", "overlap of adjacent steps", profile.step_overlap,
+    rows->push_back({"step_overlap_coding", "  all, against a coding prompt", profile.step_overlap,
                      false, 0.35, 0.50, 0.0, "TensorRT-LLM blog 21, one coding prompt", true});
     return;
   }

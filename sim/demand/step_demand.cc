@@ -45,33 +45,23 @@ void RecencyStack::Use(std::span<const uint32_t> entries, std::vector<uint64_t>*
                        std::span<int64_t> misses) {
   std::vector<uint64_t>& bits = *held;
   for (const uint32_t entry : entries) bits[entry >> 6] |= uint64_t{1} << (entry & 63);
-  used_.resize(order_.size() + entries.size());
-  rest_.resize(order_.size());
-  // Splits the order into what is used now and the rest, both in order; no branch on the data.
-  size_t used = 0, rest = 0, position = 0;
+  // Behind the entries used now stand the others in their order; no branch on the data.
+  next_.resize(entries.size() + order_.size());
+  std::copy(entries.rbegin(), entries.rend(), next_.begin());
+  size_t end = entries.size(), position = 0;
   for (size_t i = 0; i < slots_->size(); ++i) {
-    const size_t end = std::min(order_.size(), static_cast<size_t>((*slots_)[i]));
-    for (; position < end; ++position) {
+    const size_t depth = std::min(order_.size(), static_cast<size_t>((*slots_)[i]));
+    for (; position < depth; ++position) {
       const uint32_t entry = order_[position];
-      const uint64_t bit = bits[entry >> 6] >> (entry & 63) & 1;
-      used_[used] = rest_[rest] = entry;
-      used += bit;
-      rest += 1 - bit;
+      next_[end] = entry;
+      end += 1 - (bits[entry >> 6] >> (entry & 63) & 1);
     }
-    misses[i] += static_cast<int64_t>(entries.size() - used);
+    const size_t hits = entries.size() + position - end;
+    misses[i] += static_cast<int64_t>(entries.size() - hits);
   }
-  for (size_t i = 0; i < used; ++i) bits[used_[i] >> 6] &= ~(uint64_t{1} << (used_[i] & 63));
-  for (const uint32_t entry : entries) {
-    const uint64_t bit = uint64_t{1} << (entry & 63);
-    if ((bits[entry >> 6] & bit) == 0) continue;
-    bits[entry >> 6] &= ~bit;
-    used_[used++] = entry;
-  }
-  const auto depth = static_cast<size_t>(slots_->back());
-  rest = std::min(rest, depth - std::min(depth, used));
-  order_.resize(used + rest);
-  std::copy_n(used_.begin(), used, order_.begin());
-  std::copy_n(rest_.begin(), rest, order_.begin() + static_cast<int64_t>(used));
+  for (const uint32_t entry : entries) bits[entry >> 6] = 0;
+  next_.resize(std::min(end, static_cast<size_t>(slots_->back())));
+  std::swap(order_, next_);
 }
 
 ProfileStepDistiller::ProfileStepDistiller(const std::vector<int32_t>& buffer_slots)

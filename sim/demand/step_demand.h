@@ -4,13 +4,13 @@
 // buffer belongs to one request and layer, so what it misses depends on the recording alone: counts
 // per step, at every N asked for, are distilled once and looked up.
 //
-// Rules, as in sglang's HiSparse kernel where that is LRU (sim/demand/README.md):
+// Rules, close to sglang's HiSparse kernel (sim/demand/README.md has the differences):
 // - A step's set counts as one access: an entry hits when the buffer holds it before the step, so a
-//   buffer of top-k slots misses what the step before did not select. Entries of one step keep
-//   their order among each other, those new to the buffer last.
-// - The entry formed at this very step is in HBM: neither a miss nor in the buffer.
+//   buffer of top-k slots misses what the step before did not select. Evicted is the entry whose
+//   last use is the longest ago; of entries last used at the same step the older, lower one.
+// - The entry formed at this very step is in HBM: neither a miss nor put into the buffer.
 // - Cold start: the buffer is empty at step 0, as behind a disaggregated prefill, which writes the
-//   KV to the host. Prefer that to a warm buffer: nobody has published what one would hold.
+//   KV to the host. A warm buffer is not offered: nobody has published what it would hold.
 #ifndef TIERSCOPE_SIM_DEMAND_STEP_DEMAND_H_
 #define TIERSCOPE_SIM_DEMAND_STEP_DEMAND_H_
 
@@ -91,7 +91,7 @@ class RecencyStack {
 
  private:
   const std::vector<int32_t>* slots_;
-  std::vector<uint32_t> order_, used_, rest_;
+  std::vector<uint32_t> order_, next_;
 };
 
 // Builds the demand of one profile from its selections in trace order. One owner; reusable through
