@@ -22,7 +22,9 @@ class LayerMask {
   constexpr bool Intersects(LayerMask other) const { return (bits_ & other.bits_) != 0; }
   constexpr void Add(LayerMask other) { bits_ |= other.bits_; }
   constexpr void Remove(LayerMask other) { bits_ &= ~other.bits_; }
-  constexpr int Count() const { return std::popcount(Low()) + std::popcount(High()); }
+  constexpr int Count() const {
+    return std::popcount(Low()) + (High() == 0 ? 0 : std::popcount(High()));
+  }
 
   // Calls visit(layer) in rising order.
   template <typename Visit>

@@ -95,7 +95,7 @@ TEST(TraceCliTest, InfoJudgesDsaTracesByTheirModel) {
   }
   EXPECT_TRUE(has(LineOf(v32, "misses of an LRU hot buffer of 2048"), " outside ")) << v32;
   EXPECT_TRUE(Ends(LineOf(v32, "misses of an LRU hot buffer of 2048"), "another model)"));
-  EXPECT_TRUE(Ends(LineOf(v32, "churn of the kmax densest"), "validated by nothing"));
+  EXPECT_TRUE(Ends(LineOf(v32, "recorded scores"), "validated by nothing"));
   EXPECT_NE(v32.find("hot buffer of 8192 slots: miss rate 0."), std::string::npos);
 
   const std::string glm = info("dsa_glm51", "--per-layer");
