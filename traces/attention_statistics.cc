@@ -42,7 +42,6 @@ class ProfileCollector {
 
   void AddSelection(int32_t step, int32_t layer, std::span<const uint32_t> entries,
                     std::span<const uint8_t> votes) {
-    if (step > tick_step_) EndTick();
     EndWindowBefore(step);
     overlap_.Add(layer, entries, votes);
     record_votes_.assign(votes.begin(), votes.end());

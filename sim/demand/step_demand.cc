@@ -1,6 +1,7 @@
 #include "sim/demand/step_demand.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 
@@ -10,16 +11,12 @@
 namespace tierscope {
 namespace {
 
-constexpr size_t kSelectionRow = 0, kColdRow = 1, kFirstMissRow = 2;
+constexpr size_t kSelectionRow = 0, kFirstMissRow = 1;
 
 // The entry that forms at `step`, or -1: only then it has no copy in the host's pool yet.
 int64_t FormedEntry(const ProfileHeader& header, int32_t step) {
   const int64_t entries = HistoryEntries(header, step);
   return entries > HistoryEntries(header, step - 1) ? entries - 1 : -1;
-}
-
-int64_t ResultBytes(const ProfileHeader& header, size_t capacities) {
-  return (header.step_count() + int64_t{2}) * static_cast<int64_t>(kFirstMissRow + capacities) * 8;
 }
 
 absl::Status TooLarge(int64_t bytes) {
@@ -36,38 +33,73 @@ absl::Status NeedsLayers() {
 
 }  // namespace
 
-ProfileStepDemand::ProfileStepDemand(int32_t step_count, size_t capacity_count)
-    : step_count_(step_count),
-      row_size_(static_cast<size_t>(step_count) + 2),
-      sums_((kFirstMissRow + capacity_count) * row_size_) {}
+ProfileStepDemand::ProfileStepDemand(const ProfileHeader& header, size_t capacity_count)
+    : step_count_(header.step_count()),
+      stride_steps_(header.tick_stride_steps()),
+      position_count_(header.step_count() / header.tick_stride_steps()),
+      sums_(Index(kFirstMissRow + capacity_count, 0)),
+      extra_(ExtraIndex(capacity_count, 0, 0)),
+      late_misses_(capacity_count) {}
 
-void RecencyStack::Use(std::span<const uint32_t> entries, std::vector<uint64_t>* held,
-                       std::span<int64_t> misses) {
+int64_t ProfileStepDemand::ByteCount(const ProfileHeader& header, size_t capacity_count) {
+  const auto capacities = static_cast<int64_t>(capacity_count);
+  const int64_t positions = header.step_count() / header.tick_stride_steps();
+  return 8 * ((1 + capacities) * (header.step_count() + int64_t{2}) +
+              capacities * positions * (kWarmUpStepsMax + 1));
+}
+
+void RecencyStack::Use(int32_t step, std::span<const uint32_t> entries, std::vector<uint64_t>* held,
+                       StepCounts* counts) {
   std::vector<uint64_t>& bits = *held;
   for (const uint32_t entry : entries) bits[entry >> 6] |= uint64_t{1} << (entry & 63);
   // Behind the entries used now stand the others in their order; no branch on the data.
   next_.resize(entries.size() + order_.size());
+  next_step_.resize(next_.size());
+  hits_.resize(entries.size() + 1);
   std::copy(entries.rbegin(), entries.rend(), next_.begin());
-  size_t end = entries.size(), position = 0;
+  std::fill_n(next_step_.begin(), entries.size(), step);
+  size_t end = entries.size(), hits = 0, place = 0;
   for (size_t i = 0; i < slots_->size(); ++i) {
     const size_t depth = std::min(order_.size(), static_cast<size_t>((*slots_)[i]));
-    for (; position < depth; ++position) {
-      const uint32_t entry = order_[position];
+    for (; place < depth; ++place) {
+      const uint32_t entry = order_[place];
+      const uint64_t hit = bits[entry >> 6] >> (entry & 63) & 1;
       next_[end] = entry;
-      end += 1 - (bits[entry >> 6] >> (entry & 63) & 1);
+      next_step_[end] = last_step_[place];
+      hits_[hits] = static_cast<uint32_t>(place);
+      end += 1 - hit;
+      hits += hit;
     }
-    const size_t hits = entries.size() + position - end;
-    misses[i] += static_cast<int64_t>(entries.size() - hits);
+    counts->misses[i] += static_cast<int64_t>(entries.size() - hits);
   }
+  CountOlderHits(step, hits, counts);
   for (const uint32_t entry : entries) bits[entry >> 6] = 0;
   next_.resize(std::min(end, static_cast<size_t>(slots_->back())));
+  next_step_.resize(next_.size());
   std::swap(order_, next_);
+  std::swap(last_step_, next_step_);
+}
+
+void RecencyStack::CountOlderHits(int32_t step, size_t hit_count, StepCounts* counts) const {
+  size_t rank = 0;
+  for (size_t i = 0; i < hit_count; ++i) {
+    const uint32_t place = hits_[i];
+    if (last_step_[place] == step - 1) continue;
+    while (place >= static_cast<uint32_t>((*slots_)[rank])) ++rank;
+    const int32_t sub_window = last_step_[place] / stride_steps_;
+    ++counts->older_hits[rank * static_cast<size_t>(position_count_) +
+                         static_cast<size_t>(std::min(sub_window, position_count_ - 1))];
+  }
 }
 
 ProfileStepDistiller::ProfileStepDistiller(const std::vector<int32_t>& buffer_slots)
     : buffer_slots_(buffer_slots), rising_slots_(buffer_slots) {
   std::sort(rising_slots_.begin(), rising_slots_.end());
   rising_slots_.erase(std::unique(rising_slots_.begin(), rising_slots_.end()), rising_slots_.end());
+  for (const int32_t slots : buffer_slots_) {
+    const auto at = std::lower_bound(rising_slots_.begin(), rising_slots_.end(), slots);
+    rank_of_.push_back(static_cast<size_t>(at - rising_slots_.begin()));
+  }
 }
 
 absl::Status ProfileStepDistiller::Begin(const ProfileHeader& header) {
@@ -84,39 +116,75 @@ absl::Status ProfileStepDistiller::Begin(const ProfileHeader& header) {
   }
   const int64_t history = HistoryEntries(header, header.step_count());
   const int64_t depth = std::min<int64_t>(rising_slots_.back(), history);
-  const int64_t bytes =
-      std::max(ResultBytes(header, buffer_slots_.size()), 4 * depth * header.csa_layer_count());
+  const int64_t bytes = std::max(ProfileStepDemand::ByteCount(header, buffer_slots_.size()),
+                                 16 * depth * header.csa_layer_count());
   if (bytes > kStepDemandBytesMax) return TooLarge(bytes);
   header_ = header;
-  demand_ = ProfileStepDemand(header.step_count(), buffer_slots_.size());
-  stacks_.assign(static_cast<size_t>(header.csa_layer_count()), RecencyStack(rising_slots_));
+  demand_ = ProfileStepDemand(header, buffer_slots_.size());
+  stacks_.assign(static_cast<size_t>(header.csa_layer_count()),
+                 RecencyStack(rising_slots_, header.tick_stride_steps(), demand_.position_count()));
   held_.assign(static_cast<size_t>(history) / 64 + 1, 0);
-  misses_.resize(rising_slots_.size());
+  open_step_ = 0;
+  counts_ = StepCounts();
+  counts_.misses.resize(rising_slots_.size());
+  counts_.older_hits.resize(rising_slots_.size() * static_cast<size_t>(demand_.position_count()));
   return absl::OkStatus();
 }
 
 absl::Status ProfileStepDistiller::Select(int32_t step, int32_t layer,
                                           std::span<const uint32_t> entries) {
   if (layer == kAllLayers) return NeedsLayers();
-  demand_.At(kSelectionRow, step + 1) += static_cast<int64_t>(entries.size());
+  if (step != open_step_) EndStep();
+  open_step_ = step;
+  counts_.selections += static_cast<int64_t>(entries.size());
   const int64_t formed = FormedEntry(header_, step);
   if (!entries.empty() && entries.back() == formed) entries = entries.first(entries.size() - 1);
-  demand_.At(kColdRow, step + 1) += static_cast<int64_t>(entries.size());
-  std::fill(misses_.begin(), misses_.end(), 0);
-  stacks_[static_cast<size_t>(layer)].Use(entries, &held_, misses_);
-  for (size_t i = 0; i < buffer_slots_.size(); ++i) {
-    const auto rank =
-        std::lower_bound(rising_slots_.begin(), rising_slots_.end(), buffer_slots_[i]);
-    demand_.At(kFirstMissRow + i, step + 1) +=
-        misses_[static_cast<size_t>(rank - rising_slots_.begin())];
-  }
+  counts_.fetchable += static_cast<int64_t>(entries.size());
+  stacks_[static_cast<size_t>(layer)].Use(step, entries, &held_, &counts_);
   return absl::OkStatus();
 }
 
+// Books the open step: its counts, and for every earlier start the hits that it would have missed.
+void ProfileStepDistiller::EndStep() {
+  const auto positions = static_cast<size_t>(demand_.position_count());
+  const int32_t stride = header_.tick_stride_steps();
+  demand_.sums_[demand_.Index(kSelectionRow, open_step_ + 1)] = counts_.selections;
+  for (size_t c = 0; c < buffer_slots_.size(); ++c) {
+    const int64_t misses = counts_.misses[rank_of_[c]];
+    demand_.sums_[demand_.Index(kFirstMissRow + c, open_step_ + 1)] = misses;
+    if (open_step_ % stride == 0 && open_step_ < header_.step_count()) {
+      demand_.extra_[demand_.ExtraIndex(c, open_step_ / stride, 1)] = counts_.fetchable - misses;
+    }
+    // A start at position p lacks what was used last in the sub-windows before p. Steps of
+    // sub-window w of `older_hits` are w * stride .. (w + 1) * stride - 1, all before p if w < p.
+    int64_t hits = 0;
+    for (int32_t p = 1; p < demand_.position_count() && p * stride < open_step_; ++p) {
+      for (size_t rank = 0; rank <= rank_of_[c]; ++rank) {
+        hits += counts_.older_hits[rank * positions + static_cast<size_t>(p - 1)];
+      }
+      const int32_t lag = open_step_ - p * stride;
+      if (lag < kWarmUpStepsMax) {
+        demand_.extra_[demand_.ExtraIndex(c, p, lag + 1)] = hits;
+      } else {
+        demand_.late_misses_[c] += hits;
+      }
+    }
+  }
+  counts_.selections = counts_.fetchable = 0;
+  std::fill(counts_.misses.begin(), counts_.misses.end(), 0);
+  std::fill(counts_.older_hits.begin(), counts_.older_hits.end(), 0);
+}
+
 ProfileStepDemand ProfileStepDistiller::Finish() {
+  EndStep();
   for (size_t row = 0; row < kFirstMissRow + buffer_slots_.size(); ++row) {
-    for (int32_t step = 0; step <= header_.step_count(); ++step) {
-      demand_.At(row, step + 1) += demand_.At(row, step);
+    int64_t* sums = demand_.sums_.data() + demand_.Index(row, 0);
+    std::partial_sum(sums, sums + header_.step_count() + 2, sums);
+  }
+  for (size_t c = 0; c < buffer_slots_.size(); ++c) {
+    for (int32_t p = 0; p < demand_.position_count(); ++p) {
+      int64_t* sums = demand_.extra_.data() + demand_.ExtraIndex(c, p, 0);
+      std::partial_sum(sums, sums + kWarmUpStepsMax + 1, sums);
     }
   }
   return std::move(demand_);
@@ -131,7 +199,7 @@ class StepVisitor : public AttentionVisitor {
   }
 
   absl::Status OnProfile(const ProfileHeader& profile) override {
-    bytes_ += ResultBytes(profile, demand_.buffer_slots.size());
+    bytes_ += ProfileStepDemand::ByteCount(profile, demand_.buffer_slots.size());
     if (bytes_ > kStepDemandBytesMax) return TooLarge(bytes_);
     return distiller_.Begin(profile);
   }

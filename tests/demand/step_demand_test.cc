@@ -51,16 +51,23 @@ TEST(StepDemandTest, HandWorked) {
     ASSERT_TRUE(distiller.Select(step, 0, steps[static_cast<size_t>(step)]).ok());
   }
   const ProfileStepDemand demand = distiller.Finish();
-  const int64_t with_2[] = {2, 1, 1, 1, 2}, with_3[] = {2, 1, 0, 1, 1}, cold[] = {2, 2, 1, 2, 2};
+  const int64_t with_2[] = {2, 1, 1, 1, 2}, with_3[] = {2, 1, 0, 1, 1};
   for (int32_t step = 0; step < 5; ++step) {
     EXPECT_EQ(demand.Misses(1, step), with_2[step]) << step;
     EXPECT_EQ(demand.Misses(0, step), with_3[step]) << step;
     EXPECT_EQ(demand.Misses(2, step), with_3[step]) << step;
-    EXPECT_EQ(demand.ColdMisses(step), cold[step]) << step;
     EXPECT_EQ(demand.Selections(step), 2) << step;
   }
   EXPECT_EQ(demand.MissesBetween(0, 1, 4), 2);
   EXPECT_EQ(demand.SelectionsBetween(0, 5), 10);
+  // Empty at step 2: 2 is fetched, then 3 and 12, then 1; with 2 slots 2 has gone by then.
+  EXPECT_EQ(demand.MissesSince(1, 2, 2, 3), 1);
+  EXPECT_EQ(demand.MissesSince(1, 2, 3, 4), 2);
+  EXPECT_EQ(demand.MissesSince(1, 2, 4, 5), 2);
+  EXPECT_EQ(demand.MissesSince(0, 2, 2, 3), 1);
+  EXPECT_EQ(demand.MissesSince(0, 2, 3, 4), 2);
+  EXPECT_EQ(demand.MissesSince(0, 2, 4, 5), 1);
+  EXPECT_EQ(demand.MissesSince(0, 2, 2, 5), 4);
 }
 
 // The buffer itself, slot by slot: last use by entry, the longest unused one evicted first.
@@ -87,57 +94,105 @@ class SlowBuffer {
   std::map<uint32_t, int32_t> last_use_;
 };
 
-TEST(StepDemandTest, EqualsASlowBufferOfEverySizeAndLayer) {
-  Rng rng(23);
-  int64_t misses_seen = 0, differ = 0;
-  for (int round = 0; round < 400; ++round) {
-    const auto layers = static_cast<int32_t>(1 + rng.NextBelow(4));
-    const auto top_k = static_cast<int32_t>(1 + rng.NextBelow(12));
-    const auto steps = static_cast<int32_t>(1 + rng.NextBelow(40));
-    const auto per_entry = static_cast<int32_t>(round % 2 == 0 ? 1 : 4);
-    const auto prompt = static_cast<int64_t>(per_entry * (top_k + 1 + rng.NextBelow(60)));
-    const ProfileHeader header = Header(prompt, steps, layers, top_k, per_entry);
-    std::vector<int32_t> slots;
-    for (int i = 0; i < 4; ++i) slots.push_back(top_k + static_cast<int32_t>(rng.NextBelow(50)));
-    ProfileStepDistiller distiller = Begun(header, slots);
-    std::vector<std::vector<SlowBuffer>> buffers(static_cast<size_t>(layers));
-    for (auto& of_layer : buffers) {
-      for (const int32_t n : slots) of_layer.emplace_back(static_cast<size_t>(n));
-    }
-    std::vector<std::vector<int64_t>> expected(slots.size());
-    for (int32_t step = 0; step <= steps; ++step) {
-      const int64_t history = (prompt + step + 1) / per_entry;
-      const bool forms = (prompt + step + 1) % per_entry == 0;
-      for (auto& of_slots : expected) of_slots.push_back(0);
-      for (int32_t layer = 0; layer < layers; ++layer) {
-        // Some sets hold fewer entries than top-k; the newest entry is taken often.
-        std::set<uint32_t> chosen;
-        if (rng.NextBelow(2) == 0) chosen.insert(static_cast<uint32_t>(history - 1));
-        for (int32_t i = static_cast<int32_t>(chosen.size()); i < top_k; ++i) {
-          const uint64_t bound = rng.NextBelow(3) == 0 ? static_cast<uint64_t>(history)
-                                                       : static_cast<uint64_t>(top_k) + 1;
-          chosen.insert(static_cast<uint32_t>(rng.NextBelow(bound)));
-        }
-        const std::vector<uint32_t> list(chosen.begin(), chosen.end());
-        ASSERT_TRUE(distiller.Select(step, layer, list).ok());
-        if (forms) chosen.erase(static_cast<uint32_t>(history - 1));
-        for (size_t i = 0; i < slots.size(); ++i) {
-          expected[i].back() += buffers[static_cast<size_t>(layer)][i].Step(step, chosen);
-        }
-      }
-    }
-    const ProfileStepDemand demand = distiller.Finish();
-    for (size_t i = 0; i < slots.size(); ++i) {
-      for (int32_t step = 0; step <= steps; ++step) {
-        ASSERT_EQ(demand.Misses(i, step), expected[i][static_cast<size_t>(step)])
-            << "round " << round << ", " << slots[i] << " slots, step " << step;
-        misses_seen += step > 0 ? demand.Misses(i, step) : 0;
-        differ += demand.Misses(i, step) != demand.Misses(0, step) ? 1 : 0;
+// Selections of a random profile: [step][layer], rising.
+using Sets = std::vector<std::vector<std::set<uint32_t>>>;
+
+Sets RandomSets(const ProfileHeader& header, Rng* rng) {
+  Sets sets(static_cast<size_t>(header.step_count()) + 1);
+  for (int32_t step = 0; step <= header.step_count(); ++step) {
+    const int64_t history = HistoryEntries(header, step);
+    for (int32_t layer = 0; layer < header.csa_layer_count(); ++layer) {
+      // Some sets hold fewer entries than top-k; the newest entry is taken often.
+      std::set<uint32_t>& chosen = sets[static_cast<size_t>(step)].emplace_back();
+      if (rng->NextBelow(2) == 0) chosen.insert(static_cast<uint32_t>(history - 1));
+      for (auto i = static_cast<int32_t>(chosen.size()); i < header.top_k(); ++i) {
+        const uint64_t bound = rng->NextBelow(3) == 0 ? static_cast<uint64_t>(history)
+                                                      : static_cast<uint64_t>(header.top_k()) + 1;
+        chosen.insert(static_cast<uint32_t>(rng->NextBelow(bound)));
       }
     }
   }
-  EXPECT_GT(misses_seen, 10000);  // the traces are neither all hits
-  EXPECT_GT(differ, 1000);        // nor blind to the size
+  return sets;
+}
+
+// Misses per step of buffers that are empty at `start`; 0 before.
+std::vector<int64_t> SlowMisses(const ProfileHeader& header, const Sets& sets, int32_t slots,
+                                int32_t start) {
+  std::vector<SlowBuffer> buffers(sets[0].size(), SlowBuffer(static_cast<size_t>(slots)));
+  std::vector<int64_t> misses(sets.size());
+  for (auto step = static_cast<size_t>(start); step < sets.size(); ++step) {
+    const int64_t tokens = header.prompt_tokens() + static_cast<int64_t>(step) + 1;
+    for (size_t layer = 0; layer < buffers.size(); ++layer) {
+      std::set<uint32_t> fetchable = sets[step][layer];
+      if (tokens % header.tokens_per_entry() == 0) {
+        fetchable.erase(static_cast<uint32_t>(tokens / header.tokens_per_entry() - 1));
+      }
+      misses[step] += buffers[layer].Step(static_cast<int32_t>(step), fetchable);
+    }
+  }
+  return misses;
+}
+
+TEST(StepDemandTest, EqualsASlowBufferOfEverySizeLayerAndStart) {
+  Rng rng(23);
+  int64_t misses_seen = 0, differ = 0, colder = 0;
+  for (int round = 0; round < 300; ++round) {
+    const auto layers = static_cast<int32_t>(1 + rng.NextBelow(4));
+    const auto top_k = static_cast<int32_t>(1 + rng.NextBelow(12));
+    const auto stride = static_cast<int32_t>(1 + rng.NextBelow(5));
+    const auto steps = stride * static_cast<int32_t>(1 + rng.NextBelow(10));
+    const auto per_entry = static_cast<int32_t>(round % 2 == 0 ? 1 : 4);
+    const auto prompt = static_cast<int64_t>(per_entry * (top_k + 1 + rng.NextBelow(60)));
+    ProfileHeader header = Header(prompt, steps, layers, top_k, per_entry);
+    header.set_tick_stride_steps(stride);
+    const Sets sets = RandomSets(header, &rng);
+    std::vector<int32_t> slots;
+    for (int i = 0; i < 4; ++i) slots.push_back(top_k + static_cast<int32_t>(rng.NextBelow(50)));
+    ProfileStepDistiller distiller = Begun(header, slots);
+    for (int32_t step = 0; step <= steps; ++step) {
+      for (int32_t layer = 0; layer < layers; ++layer) {
+        const auto& chosen = sets[static_cast<size_t>(step)][static_cast<size_t>(layer)];
+        const std::vector<uint32_t> list(chosen.begin(), chosen.end());
+        ASSERT_TRUE(distiller.Select(step, layer, list).ok());
+      }
+    }
+    const ProfileStepDemand demand = distiller.Finish();
+    ASSERT_EQ(demand.position_count(), steps / stride);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      EXPECT_EQ(demand.late_misses(i), 0);
+      for (int32_t position = 0; position < demand.position_count(); ++position) {
+        const std::vector<int64_t> expected = SlowMisses(header, sets, slots[i], position * stride);
+        for (int32_t step = position * stride; step <= steps; ++step) {
+          const int64_t misses = expected[static_cast<size_t>(step)];
+          ASSERT_EQ(demand.MissesSince(i, position, step, step + 1), misses)
+              << "round " << round << ", " << slots[i] << " slots, start " << position * stride
+              << ", step " << step;
+          misses_seen += misses;
+          colder += misses > demand.Misses(i, step) && step > position * stride ? 1 : 0;
+          if (position > 0) continue;
+          ASSERT_EQ(demand.Misses(i, step), misses);
+          differ += misses != demand.Misses(0, step) ? 1 : 0;
+        }
+      }
+    }
+  }
+  EXPECT_GT(misses_seen, 100000);  // the traces are not all hits,
+  EXPECT_GT(differ, 1000);         // nor blind to the size,
+  EXPECT_GT(colder, 1000);         // nor to the start
+}
+
+// Behind kWarmUpStepsMax steps a start is not told apart, and the count says what that costs.
+TEST(StepDemandTest, LateMissesAreCounted) {
+  const ProfileHeader header = Header(10, 300, 1, 2);
+  ProfileStepDistiller distiller = Begun(header, {8});
+  for (int32_t step = 0; step <= 300; ++step) {
+    const std::vector<uint32_t> rare = {1, 2}, usual = {3, 4};
+    ASSERT_TRUE(distiller.Select(step, 0, step == 0 || step == 280 ? rare : usual).ok());
+  }
+  const ProfileStepDemand demand = distiller.Finish();
+  EXPECT_EQ(demand.MissesSince(0, 25, 280, 281), 2);  // 255 steps behind its start
+  EXPECT_EQ(demand.MissesSince(0, 24, 280, 281), 0);
+  EXPECT_EQ(demand.late_misses(0), 2 * 24);  // starts 1 to 24
 }
 
 TEST(StepDemandTest, RefusesWhatCannotBeAnswered) {
