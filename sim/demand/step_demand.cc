@@ -19,6 +19,9 @@ int64_t FormedEntry(const ProfileHeader& header, int32_t step) {
   return entries > HistoryEntries(header, step - 1) ? entries - 1 : -1;
 }
 
+// Ages of hits that are told apart: sub-windows back to the earliest start that a step may serve.
+int32_t AgeCount(int32_t stride_steps) { return kWarmUpStepsMax / stride_steps + 2; }
+
 absl::Status TooLarge(int64_t bytes) {
   return absl::ResourceExhaustedError(absl::StrCat(
       "step demand would take ", bytes, " bytes, more than ", kStepDemandBytesMax,
@@ -81,14 +84,20 @@ void RecencyStack::Use(int32_t step, std::span<const uint32_t> entries, std::vec
 }
 
 void RecencyStack::CountOlderHits(int32_t step, size_t hit_count, StepCounts* counts) const {
+  const int32_t ages = AgeCount(stride_steps_);
+  const int32_t late_start =
+      step < kWarmUpStepsMax
+          ? 0
+          : std::min((step - kWarmUpStepsMax) / stride_steps_, position_count_ - 1);
   size_t rank = 0;
   for (size_t i = 0; i < hit_count; ++i) {
     const uint32_t place = hits_[i];
     if (last_step_[place] == step - 1) continue;
     while (place >= static_cast<uint32_t>((*slots_)[rank])) ++rank;
     const int32_t sub_window = last_step_[place] / stride_steps_;
-    ++counts->older_hits[rank * static_cast<size_t>(position_count_) +
-                         static_cast<size_t>(std::min(sub_window, position_count_ - 1))];
+    const int32_t age = std::min(step / stride_steps_ - sub_window, ages - 1);
+    ++counts->older_hits[rank * static_cast<size_t>(ages) + static_cast<size_t>(age)];
+    counts->late[rank] += std::max(0, late_start - sub_window);
   }
 }
 
@@ -127,7 +136,9 @@ absl::Status ProfileStepDistiller::Begin(const ProfileHeader& header) {
   open_step_ = 0;
   counts_ = StepCounts();
   counts_.misses.resize(rising_slots_.size());
-  counts_.older_hits.resize(rising_slots_.size() * static_cast<size_t>(demand_.position_count()));
+  counts_.late.resize(rising_slots_.size());
+  counts_.older_hits.resize(rising_slots_.size() *
+                            static_cast<size_t>(AgeCount(header.tick_stride_steps())));
   return absl::OkStatus();
 }
 
@@ -144,9 +155,8 @@ absl::Status ProfileStepDistiller::Select(int32_t step, int32_t layer,
   return absl::OkStatus();
 }
 
-// Books the open step: its counts, and for every earlier start the hits that it would have missed.
+// Books the open step.
 void ProfileStepDistiller::EndStep() {
-  const auto positions = static_cast<size_t>(demand_.position_count());
   const int32_t stride = header_.tick_stride_steps();
   demand_.sums_[demand_.Index(kSelectionRow, open_step_ + 1)] = counts_.selections;
   for (size_t c = 0; c < buffer_slots_.size(); ++c) {
@@ -155,24 +165,32 @@ void ProfileStepDistiller::EndStep() {
     if (open_step_ % stride == 0 && open_step_ < header_.step_count()) {
       demand_.extra_[demand_.ExtraIndex(c, open_step_ / stride, 1)] = counts_.fetchable - misses;
     }
-    // A start at position p lacks what was used last in the sub-windows before p. Steps of
-    // sub-window w of `older_hits` are w * stride .. (w + 1) * stride - 1, all before p if w < p.
-    int64_t hits = 0;
-    for (int32_t p = 1; p < demand_.position_count() && p * stride < open_step_; ++p) {
-      for (size_t rank = 0; rank <= rank_of_[c]; ++rank) {
-        hits += counts_.older_hits[rank * positions + static_cast<size_t>(p - 1)];
-      }
-      const int32_t lag = open_step_ - p * stride;
-      if (lag < kWarmUpStepsMax) {
-        demand_.extra_[demand_.ExtraIndex(c, p, lag + 1)] = hits;
-      } else {
-        demand_.late_misses_[c] += hits;
-      }
-    }
+    BookExtra(c);
   }
   counts_.selections = counts_.fetchable = 0;
   std::fill(counts_.misses.begin(), counts_.misses.end(), 0);
+  std::fill(counts_.late.begin(), counts_.late.end(), 0);
   std::fill(counts_.older_hits.begin(), counts_.older_hits.end(), 0);
+}
+
+// For every start before the open step the hits that it would have missed: those on entries used
+// last in a sub-window before it. The start `age` - 1 sub-windows back lacks the hits of that age.
+void ProfileStepDistiller::BookExtra(size_t capacity) {
+  const int32_t stride = header_.tick_stride_steps(), ages = AgeCount(stride);
+  int64_t hits = 0;
+  for (int32_t age = ages - 1; age > 0; --age) {
+    for (size_t rank = 0; rank <= rank_of_[capacity]; ++rank) {
+      hits += counts_.older_hits[rank * static_cast<size_t>(ages) + static_cast<size_t>(age)];
+    }
+    const int32_t position = open_step_ / stride - (age - 1);
+    const int32_t lag = open_step_ - position * stride;
+    if (position < 1 || position >= demand_.position_count()) continue;
+    if (lag == 0 || lag >= kWarmUpStepsMax) continue;
+    demand_.extra_[demand_.ExtraIndex(capacity, position, lag + 1)] = hits;
+  }
+  for (size_t rank = 0; rank <= rank_of_[capacity]; ++rank) {
+    demand_.late_misses_[capacity] += counts_.late[rank];
+  }
 }
 
 ProfileStepDemand ProfileStepDistiller::Finish() {

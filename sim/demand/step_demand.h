@@ -107,9 +107,12 @@ struct StepCounts {
   int64_t selections = 0;
   int64_t fetchable = 0;        // selections less the entry formed at the step
   std::vector<int64_t> misses;  // [capacity]
-  // [capacity][sub-window of the last use]: hits that the next smaller capacity misses, on entries
-  // not used at the step before.
+  // Hits that the next smaller capacity misses, on entries not used at the step before, by the
+  // sub-windows between the last use and the step: [capacity][0 .. ages - 1], older ones in the
+  // last.
   std::vector<int64_t> older_hits;
+  std::vector<int64_t>
+      late;  // [capacity] of these, times the starts more than kWarmUpStepsMax back
 };
 
 // LRU order of one layer's entries, the last used first, cut at the largest capacity: Mattson's
@@ -151,6 +154,7 @@ class ProfileStepDistiller {
 
  private:
   void EndStep();
+  void BookExtra(size_t capacity);
 
   std::vector<int32_t> buffer_slots_;  // as asked for
   std::vector<int32_t> rising_slots_;  // of these, sorted and each once
