@@ -15,6 +15,11 @@ absl::Status CheckOutputFile(const std::string& path, bool overwrite) {
       absl::StrCat(path, ": exists; name another file or give --overwrite"));
 }
 
+std::string SyntheticText(const std::string& model) {
+  return absl::StrCat("synthetic, not validated on ",
+                      model == "v4_flash" ? "V4" : "a recording of " + model);
+}
+
 void AddTraceVerb(CLI::App& app, int* exit_code) {
   CLI::App* trace = app.add_subcommand("trace", "Make, import, describe and check traces");
   trace->require_subcommand(1);

@@ -19,6 +19,9 @@ void AddTraceVerify(CLI::App& trace, int* exit_code);
 // An error when a file stands at `path` and may not be replaced.
 absl::Status CheckOutputFile(const std::string& path, bool overwrite);
 
+// What a generated trace of `model` says of itself.
+std::string SyntheticText(const std::string& model);
+
 }  // namespace tierscope::cli
 
 #endif  // TIERSCOPE_CLI_TRACE_H_

@@ -56,11 +56,10 @@ absl::Status Generate(Arguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const auto reader, ContainerReader::Open(arguments.out));
   const size_t profiles = arguments.options.context_tokens.size() *
                           static_cast<size_t>(arguments.options.profiles_per_context);
-  std::printf(
-      "%s: %zu profiles, %lld records, %.1f MB, digest %s, synthetic, not validated on V4\n",
-      arguments.out.c_str(), profiles, static_cast<long long>(reader->record_count()),
-      static_cast<double>(std::filesystem::file_size(arguments.out)) * 1e-6,
-      reader->digest().c_str());
+  std::printf("%s: %zu profiles, %lld records, %.1f MB, digest %s, %s\n", arguments.out.c_str(),
+              profiles, static_cast<long long>(reader->record_count()),
+              static_cast<double>(std::filesystem::file_size(arguments.out)) * 1e-6,
+              reader->digest().c_str(), SyntheticText(arguments.preset).c_str());
   return absl::OkStatus();
 }
 
@@ -68,7 +67,7 @@ absl::Status Generate(Arguments& arguments) {
 
 void AddTraceGenerate(CLI::App& trace, int* exit_code) {
   CLI::App* app = trace.add_subcommand(
-      "generate", "Generate an attention trace (synthetic, not validated on V4)");
+      "generate", "Generate an attention trace (synthetic, not validated on the model)");
   auto arguments = std::make_shared<Arguments>();
   GeneratorOptions& options = arguments->options;
   app->add_option("--preset", arguments->preset, "Model preset")->capture_default_str();

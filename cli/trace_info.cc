@@ -1,5 +1,7 @@
 // tierscope trace info: what a trace holds and what it is like.
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -7,13 +9,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "cli/request_trace_info.h"
 #include "cli/trace.h"
+#include "cli/trace_targets.h"
 #include "cli/verb.h"
 #include "google/protobuf/util/json_util.h"
 
 #include "sim/base/check.h"
 #include "sim/base/status_macros.h"
+#include "sim/base/units.h"
+#include "sim/demand/step_demand.h"
 #include "traces/attention_statistics.h"
 #include "traces/container.h"
 
@@ -26,41 +32,65 @@ struct Arguments {
   StatisticsOptions options;
 };
 
-// One statistic of a profile: its name in JSON, its line in the table, what published work says.
-struct Row {
-  const char* name;
-  const char* label;
-  const char* target;
-  double ProfileStatistics::*value;
+// Entry slots of the hot buffers whose miss rates are shown: one and more sets of top-2,048.
+constexpr int32_t kHotBufferSlots[] = {2048, 4096, 6144, 8192};
+
+// Statistics of a profile and, where selections stand per layer, its hot buffers.
+struct ProfileInfo {
+  ProfileStatistics statistics;
+  std::vector<HotBufferRate> hot_buffers;
+  int32_t hot_buffer_first_step = 0;
 };
 
-constexpr Row kRows[] = {
-    {"kept_fraction", "kept at the threshold / history", "0.10 to 0.15 (FM)",
-     &ProfileStatistics::kept_fraction},
-    {"recorded_fraction", "recorded scores / history", "", &ProfileStatistics::recorded_fraction},
-    {"distinct_entries_per_window", "distinct entries selected per window",
-     "about 10,000 at 512K (FM)", &ProfileStatistics::distinct_entries},
-    {"golden_entries_per_window", "golden entries per window", "100 to 1,000 (FM)",
-     &ProfileStatistics::golden_entries},
-    {"step_overlap", "overlap of adjacent steps", "0.50 to 0.73 by layer (ESS, V3.2)",
-     &ProfileStatistics::step_overlap},
-    {"layer_overlap", "overlap of adjacent layers", "0.70 to 1.00 (2603.12201)",
-     &ProfileStatistics::layer_overlap},
-    {"kept_page_fraction", "pages with a kept entry / pages", "0.986 at 4.1 a page (FM)",
-     &ProfileStatistics::kept_page_fraction},
-    {"kept_entries_per_page", "kept entries per page", "",
-     &ProfileStatistics::kept_entries_per_page},
-    {"page_churn", "churn of the kmax densest pages", "unpublished",
-     &ProfileStatistics::page_churn},
-    {"selected_page_churn", "churn of the kmax most selected pages", "unpublished",
-     &ProfileStatistics::selected_page_churn},
+struct TraceInfo {
+  std::string digest;
+  std::vector<ProfileInfo> profiles;
 };
 
-std::string ProvenanceText(const Provenance& provenance) {
+bool HasLayers(const ProfileStatistics& profile) {
+  return !profile.step_overlap_by_layer.empty() &&
+         profile.header.selections() == SELECTIONS_FULL_HISTORY;
+}
+
+// Buffers are empty at step 0: the first quarter of the steps fills them and is left out.
+void AddHotBuffers(const StepDemand& demand, size_t profile, ProfileInfo* info) {
+  const ProfileStepDemand& steps = demand.profiles[profile];
+  const auto first = static_cast<int32_t>(CeilDiv(steps.step_count(), 4));
+  const int32_t end = steps.step_count() + 1;
+  info->hot_buffer_first_step = first;
+  const auto selections = static_cast<double>(steps.SelectionsBetween(first, end));
+  for (size_t i = 0; i < demand.buffer_slots.size(); ++i) {
+    const auto misses = static_cast<double>(steps.MissesBetween(i, first, end));
+    info->hot_buffers.push_back(
+        {demand.buffer_slots[i], misses / std::max(1.0, selections), misses / (end - first)});
+  }
+}
+
+// One pass for the statistics, and a second one for the hot buffers where every profile can tell.
+absl::StatusOr<TraceInfo> ComputeTraceInfo(const Arguments& arguments) {
+  TIERSCOPE_ASSIGN_OR_RETURN(AttentionStatistics statistics,
+                             ComputeAttentionStatistics(arguments.file, arguments.options));
+  TraceInfo info{std::move(statistics.digest), {}};
+  std::vector<int32_t> slots(std::begin(kHotBufferSlots), std::end(kHotBufferSlots));
+  bool has_layers = true;
+  for (ProfileStatistics& profile : statistics.profiles) {
+    const int32_t top_k = profile.header.top_k();
+    std::erase_if(slots, [top_k](int32_t n) { return n < top_k; });
+    has_layers = has_layers && HasLayers(profile);
+    info.profiles.push_back({std::move(profile), {}, 0});
+  }
+  if (!has_layers || slots.empty()) return info;
+  TIERSCOPE_ASSIGN_OR_RETURN(const StepDemand demand, DistilStepDemand(arguments.file, slots));
+  for (size_t i = 0; i < info.profiles.size(); ++i) AddHotBuffers(demand, i, &info.profiles[i]);
+  return info;
+}
+
+std::string ProvenanceText(const ProfileHeader& header) {
+  const Provenance& provenance = header.provenance();
   if (provenance.source_case() == Provenance::kRecordedWith) {
     return absl::StrCat("recorded with ", provenance.recorded_with());
   }
-  return absl::StrCat("synthetic, not validated on V4: ",
+  return absl::StrCat(SyntheticText(header.model()), ": ",
                       provenance.synthetic().ShortDebugString());
 }
 
@@ -68,38 +98,81 @@ std::string Number(double value) {
   return value < 0.0 ? "-" : absl::StrFormat(value < 20.0 ? "%.3f" : "%.0f", value);
 }
 
-void PrintQuality(const ProfileStatistics& profile) {
+void PrintQuality(const char* heading, const std::vector<IndexerQuality>& quality) {
+  std::printf("  scores of %s against the selections of the next window: validated by nothing\n",
+              heading);
   std::printf("  %-9s  %6s  %9s  %6s  %11s\n", "threshold", "kept", "precision", "recall",
               "vote recall");
-  for (const IndexerQuality& q : profile.quality) {
+  for (const IndexerQuality& q : quality) {
     std::printf("  %-9.2f  %6s  %9s  %6s  %11s\n", q.threshold, Number(q.kept_fraction).c_str(),
                 Number(q.precision).c_str(), Number(q.recall).c_str(),
                 Number(q.vote_recall).c_str());
   }
 }
 
-void PrintProfile(size_t number, const ProfileStatistics& profile) {
-  const ProfileHeader& h = profile.header;
+std::string PublishedText(const TargetRow& row) {
+  if (row.low < 0.0) return "-";
+  std::string text = row.low == row.high ? Number(row.low)
+                     : row.low == 0.0    ? absl::StrCat("under ", Number(row.high))
+                                         : absl::StrCat(Number(row.low), " to ", Number(row.high));
+  if (row.tolerance > 0.0) absl::StrAppend(&text, " +- ", absl::StrFormat("%.6g", row.tolerance));
+  return text;
+}
+
+std::string SourceText(const TargetRow& row) {
+  if (row.low < 0.0) return "";
+  return absl::StrCat("(", row.source, row.of_this_model ? "" : ": another model", ")");
+}
+
+void PrintRow(const TargetRow& row) {
+  const std::string line =
+      absl::StrFormat("  %-38s  %8s  %-22s  %-22s  %s", row.label, Number(row.value),
+                      PublishedText(row), VerdictOf(row), SourceText(row));
+  std::printf("%s\n", std::string(absl::StripTrailingAsciiWhitespace(line)).c_str());
+}
+
+void PrintHotBuffers(const ProfileInfo& profile) {
+  if (profile.hot_buffers.empty()) {
+    std::printf(
+        "  hot buffers and other rows per layer need the selections of each layer: generate with "
+        "--per-layer\n");
+    return;
+  }
+  std::printf("  hot buffers of a layer, LRU, empty at step 0, from step %d on:\n",
+              profile.hot_buffer_first_step);
+  for (const HotBufferRate& rate : profile.hot_buffers) {
+    std::printf("  hot buffer of %d slots: miss rate %s, %.0f entries a step in all layers\n",
+                rate.slots, Number(rate.miss_rate).c_str(), rate.fetched_mean);
+  }
+}
+
+void PrintProfile(size_t number, const ProfileInfo& profile) {
+  const ProfileHeader& h = profile.statistics.header;
   std::printf(
       "\nprofile %zu: %s, %lld prompt tokens, steps 0 to %d, tick every %d, score floor %.3f, "
       "%d layers of top %d\n",
       number, h.model().c_str(), static_cast<long long>(h.prompt_tokens()), h.step_count(),
       h.tick_stride_steps(), h.score_floor_code() / 256.0, h.csa_layer_count(), h.top_k());
-  std::printf("provenance: %s\n", ProvenanceText(h.provenance()).c_str());
-  for (const Row& row : kRows) {
-    std::printf("  %-38s  %8s  %s\n", row.label, Number(profile.*row.value).c_str(), row.target);
+  std::printf("provenance: %s\n", ProvenanceText(h).c_str());
+  std::printf("  %-38s  %8s  %-22s  %s\n", "statistic", "achieved", "published", "verdict");
+  for (const TargetRow& row : TargetRowsOf(profile.statistics, profile.hot_buffers)) PrintRow(row);
+  PrintHotBuffers(profile);
+  const auto& by_layer = profile.statistics.quality_by_target_layer;
+  PrintQuality(by_layer.empty() ? "all target layers" : "all target layers, their maximum,",
+               profile.statistics.quality);
+  for (const TargetLayerQuality& target : by_layer) {
+    PrintQuality(absl::StrCat("target layer ", target.layer).c_str(), target.quality);
   }
-  PrintQuality(profile);
 }
 
-void PrintTable(const Arguments& arguments, const AttentionStatistics& statistics) {
+void PrintTable(const Arguments& arguments, const TraceInfo& info) {
   const StatisticsOptions& o = arguments.options;
   std::printf("%s: attention trace, %zu profiles, digest %s\n", arguments.file.c_str(),
-              statistics.profiles.size(), statistics.digest.c_str());
+              info.profiles.size(), info.digest.c_str());
   std::printf(
       "windows of %d steps, pages of %d entries, kmax %d, threshold %.2f; - = not recorded\n",
       o.window_steps, o.page_entries, o.page_kmax, o.kept_threshold);
-  for (size_t i = 0; i < statistics.profiles.size(); ++i) PrintProfile(i, statistics.profiles[i]);
+  for (size_t i = 0; i < info.profiles.size(); ++i) PrintProfile(i, info.profiles[i]);
 }
 
 std::string JsonNumber(double value) {
@@ -114,38 +187,65 @@ std::string QualityJson(const IndexerQuality& q) {
                       ",\"vote_recall\":", JsonNumber(q.vote_recall), "}");
 }
 
-std::string ProfileJson(const ProfileStatistics& profile) {
+std::string QualitiesJson(const std::vector<IndexerQuality>& qualities) {
+  std::vector<std::string> parts;
+  for (const IndexerQuality& q : qualities) parts.push_back(QualityJson(q));
+  return absl::StrCat("[", absl::StrJoin(parts, ","), "]");
+}
+
+std::string TargetJson(const TargetRow& row) {
+  return absl::StrCat(
+      "{\"name\":\"", row.name, "\",\"value\":", JsonNumber(row.value),
+      ",\"low\":", JsonNumber(row.low), ",\"high\":", JsonNumber(row.low < 0.0 ? -1.0 : row.high),
+      ",\"tolerance\":", JsonNumber(row.low < 0.0 ? -1.0 : row.tolerance), ",\"source\":\"",
+      row.source, "\",\"of_this_model\":", row.of_this_model ? "true" : "false", ",\"verdict\":\"",
+      VerdictOf(row), "\"}");
+}
+
+std::string HeaderJson(const ProfileHeader& header) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
-  std::string header;
-  TIERSCOPE_CHECK(
-      google::protobuf::util::MessageToJsonString(profile.header, &header, options).ok());
-  std::string out = absl::StrCat("{\"header\":", header, ",\"windows\":", profile.windows);
-  for (const Row& row : kRows) {
-    absl::StrAppend(&out, ",\"", row.name, "\":", JsonNumber(profile.*row.value));
-  }
-  std::vector<std::string> quality, overlaps;
-  for (const IndexerQuality& q : profile.quality) quality.push_back(QualityJson(q));
-  for (const double v : profile.step_overlap_by_layer) overlaps.push_back(JsonNumber(v));
-  absl::StrAppend(&out, ",\"step_overlap_by_layer\":[", absl::StrJoin(overlaps, ","),
-                  "],\"indexer\":[", absl::StrJoin(quality, ","), "]}");
-  return out;
+  std::string json;
+  TIERSCOPE_CHECK(google::protobuf::util::MessageToJsonString(header, &json, options).ok());
+  return json;
 }
 
-void PrintJson(const AttentionStatistics& statistics) {
-  std::vector<std::string> profiles;
-  for (const ProfileStatistics& profile : statistics.profiles) {
-    profiles.push_back(ProfileJson(profile));
+std::string ProfileJson(const ProfileInfo& profile) {
+  const ProfileStatistics& s = profile.statistics;
+  std::vector<std::string> statistics, targets, buffers, overlaps, layers;
+  for (const TargetRow& row : TargetRowsOf(s, profile.hot_buffers)) {
+    statistics.push_back(absl::StrCat("\"", row.name, "\":", JsonNumber(row.value)));
+    targets.push_back(TargetJson(row));
   }
-  std::printf("{\"kind\":\"attention\",\"digest\":\"%s\",\"profiles\":[%s]}\n",
-              statistics.digest.c_str(), absl::StrJoin(profiles, ",\n").c_str());
+  for (const HotBufferRate& rate : profile.hot_buffers) {
+    buffers.push_back(absl::StrCat("{\"slots\":", rate.slots,
+                                   ",\"miss_rate\":", JsonNumber(rate.miss_rate),
+                                   ",\"entries_per_step\":", JsonNumber(rate.fetched_mean), "}"));
+  }
+  for (const double v : s.step_overlap_by_layer) overlaps.push_back(JsonNumber(v));
+  for (const TargetLayerQuality& target : s.quality_by_target_layer) {
+    layers.push_back(absl::StrCat("{\"layer\":", target.layer,
+                                  ",\"indexer\":", QualitiesJson(target.quality), "}"));
+  }
+  return absl::StrCat("{\"header\":", HeaderJson(s.header), ",\"windows\":", s.windows, ",",
+                      absl::StrJoin(statistics, ","), ",\"targets\":[", absl::StrJoin(targets, ","),
+                      "],\"hot_buffers\":[", absl::StrJoin(buffers, ","),
+                      "],\"step_overlap_by_layer\":[", absl::StrJoin(overlaps, ","),
+                      "],\"indexer\":", QualitiesJson(s.quality), ",\"indexer_by_target_layer\":[",
+                      absl::StrJoin(layers, ","), "]}");
+}
+
+void PrintJson(const TraceInfo& info) {
+  std::vector<std::string> profiles;
+  for (const ProfileInfo& profile : info.profiles) profiles.push_back(ProfileJson(profile));
+  std::printf("{\"kind\":\"attention\",\"digest\":\"%s\",\"profiles\":[%s]}\n", info.digest.c_str(),
+              absl::StrJoin(profiles, ",\n").c_str());
 }
 
 absl::Status PrintAttentionInfo(const Arguments& arguments) {
-  TIERSCOPE_ASSIGN_OR_RETURN(const AttentionStatistics statistics,
-                             ComputeAttentionStatistics(arguments.file, arguments.options));
-  arguments.format == "json" ? PrintJson(statistics) : PrintTable(arguments, statistics);
+  TIERSCOPE_ASSIGN_OR_RETURN(const TraceInfo info, ComputeTraceInfo(arguments));
+  arguments.format == "json" ? PrintJson(info) : PrintTable(arguments, info);
   return absl::OkStatus();
 }
 

@@ -10,15 +10,17 @@
 #include "traces/attention_trace.h"
 #include "traces/entry_set.h"
 #include "traces/selection_meters.h"
+#include "traces/tick_meters.h"
 
 namespace tierscope {
 namespace {
 
-int WantedCode(double threshold) {
-  const double code = 256.0 * threshold;
-  const int floor = static_cast<int>(code);
-  return floor + (static_cast<double>(floor) < code ? 1 : 0);
-}
+// One target layer's scores, where ticks stand per layer.
+struct TargetLayer {
+  int32_t layer;
+  TickScores tick;  // of the open window
+  QualityMeter quality;
+};
 
 // Collects one profile. Window w is the steps behind the tick at w * window steps.
 class ProfileCollector {
@@ -34,7 +36,7 @@ class ProfileCollector {
         selected_(history_max_),
         overlap_(header.csa_layer_count()),
         golden_(history_max_),
-        quality_(options.thresholds.size()) {
+        quality_(options.thresholds) {
     statistics_.header = header;
   }
 
@@ -57,22 +59,22 @@ class ProfileCollector {
     golden_.Add(layer, entries, record_votes_, weights);
   }
 
-  void AddTick(int32_t step, std::span<const uint32_t> entries, std::span<const uint8_t> codes) {
-    EndWindowBefore(step + 1);
-    const int64_t history = HistoryEntries(statistics_.header, step);
-    std::vector<int64_t> density(page_count_);
-    int64_t kept = 0;
-    for (size_t i = 0; i < entries.size(); ++i) {
-      if (codes[i] < WantedCode(options_.kept_threshold)) continue;
-      ++kept;
-      ++density[PageOf(entries[i])];
+  // The layers of one step follow one another; their maximum is the step's tick.
+  void AddTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
+               std::span<const uint8_t> codes) {
+    if (step != tick_step_) {
+      EndTick();
+      EndWindowBefore(step + 1);
+      tick_step_ = step;
+      tick_.Clear();
     }
-    kept_.Add(Ratio(kept, history));
-    recorded_.Add(Ratio(static_cast<int64_t>(entries.size()), history));
-    if (step % window_steps_ == 0) OpenWindow(history, kept, density, entries, codes);
+    MergeMaximum(tick_, entries, codes, &merged_);
+    std::swap(tick_, merged_);
+    if (layer != kAllLayers && step % window_steps_ == 0) KeepTargetLayer(layer, entries, codes);
   }
 
   ProfileStatistics Finish() {
+    EndTick();
     EndWindowBefore(statistics_.header.step_count() + 1);
     ProfileStatistics& s = statistics_;
     s.kept_fraction = kept_.value();
@@ -86,25 +88,46 @@ class ProfileCollector {
     s.kept_entries_per_page = kept_per_page_.value();
     s.page_churn = page_churn_.value();
     s.selected_page_churn = selected_page_churn_.value();
-    for (size_t t = 0; t < quality_.size(); ++t) {
-      s.quality.push_back({options_.thresholds[t], quality_[t].kept.value(),
-                           quality_[t].precision.value(), quality_[t].recall.value(),
-                           quality_[t].vote_recall.value()});
+    s.quality = quality_.quality();
+    for (const TargetLayer& target : target_layers_) {
+      s.quality_by_target_layer.push_back({target.layer, target.quality.quality()});
     }
     return std::move(statistics_);
   }
 
  private:
-  struct QualityMeans {
-    Mean kept, precision, recall, vote_recall;
-  };
-
   size_t PageOf(uint32_t entry) const {
     return entry / static_cast<uint32_t>(options_.page_entries);
   }
 
-  void OpenWindow(int64_t history, int64_t kept, const std::vector<int64_t>& density,
-                  std::span<const uint32_t> entries, std::span<const uint8_t> codes) {
+  // Takes in the tick whose records are all there.
+  void EndTick() {
+    if (tick_step_ <= ended_tick_step_) return;
+    ended_tick_step_ = tick_step_;
+    const int64_t history = HistoryEntries(statistics_.header, tick_step_);
+    std::vector<int64_t> density(page_count_);
+    int64_t kept = 0;
+    for (size_t i = 0; i < tick_.entries.size(); ++i) {
+      if (tick_.codes[i] < WantedCode(options_.kept_threshold)) continue;
+      ++kept;
+      ++density[PageOf(tick_.entries[i])];
+    }
+    kept_.Add(Ratio(kept, history));
+    recorded_.Add(Ratio(static_cast<int64_t>(tick_.entries.size()), history));
+    if (tick_step_ % window_steps_ == 0) OpenWindow(history, kept, density);
+  }
+
+  void KeepTargetLayer(int32_t layer, std::span<const uint32_t> entries,
+                       std::span<const uint8_t> codes) {
+    auto target = std::find_if(target_layers_.begin(), target_layers_.end(),
+                               [layer](const TargetLayer& t) { return t.layer == layer; });
+    if (target == target_layers_.end()) {
+      target = target_layers_.insert(target, {layer, {}, QualityMeter(options_.thresholds)});
+    }
+    target->tick.Assign(entries, codes);
+  }
+
+  void OpenWindow(int64_t history, int64_t kept, const std::vector<int64_t>& density) {
     const int64_t pages = CeilDiv(history, options_.page_entries);
     const auto touched =
         std::count_if(density.begin(), density.end(), [](int64_t n) { return n > 0; });
@@ -112,8 +135,7 @@ class ProfileCollector {
     kept_per_page_.Add(Ratio(kept, pages));
     page_churn_.Add(TopPages(density, options_.page_kmax));
     tick_history_ = history;
-    tick_entries_.assign(entries.begin(), entries.end());
-    tick_codes_.assign(codes.begin(), codes.end());
+    window_tick_ = tick_;
     has_tick_ = true;
   }
 
@@ -132,7 +154,12 @@ class ProfileCollector {
     ++statistics_.windows;
     distinct_.Add(static_cast<double>(distinct));
     selected_page_churn_.Add(TopPages(page_votes, options_.page_kmax));
-    if (has_tick_) JudgeTick(distinct);
+    if (has_tick_) {
+      quality_.Judge(window_tick_, tick_history_, votes_of_, distinct, votes_in_window_);
+      for (TargetLayer& target : target_layers_) {
+        target.quality.Judge(target.tick, tick_history_, votes_of_, distinct, votes_in_window_);
+      }
+    }
     ClearWindow();
   }
 
@@ -141,23 +168,6 @@ class ProfileCollector {
     selected_.Clear();
     votes_in_window_ = 0;
     has_tick_ = false;
-  }
-
-  void JudgeTick(int64_t distinct) {
-    for (size_t t = 0; t < quality_.size(); ++t) {
-      const int least = WantedCode(options_.thresholds[t]);
-      int64_t wanted = 0, hits = 0, votes = 0;
-      for (size_t i = 0; i < tick_entries_.size(); ++i) {
-        if (tick_codes_[i] < least) continue;
-        ++wanted;
-        hits += votes_of_[tick_entries_[i]] > 0 ? 1 : 0;
-        votes += votes_of_[tick_entries_[i]];
-      }
-      quality_[t].kept.Add(Ratio(wanted, tick_history_));
-      quality_[t].precision.Add(Ratio(hits, wanted));
-      quality_[t].recall.Add(Ratio(hits, distinct));
-      quality_[t].vote_recall.Add(Ratio(votes, votes_in_window_));
-    }
   }
 
   const StatisticsOptions& options_;
@@ -172,14 +182,17 @@ class ProfileCollector {
   int64_t votes_in_window_ = 0;
   bool has_tick_ = false;
   int64_t tick_history_ = 0;
-  std::vector<uint32_t> tick_entries_;
-  std::vector<uint8_t> tick_codes_;
+  TickScores window_tick_;
+  // The tick being read: the maximum over the layers so far.
+  int32_t tick_step_ = -1, ended_tick_step_ = -1;
+  TickScores tick_, merged_;
   std::vector<uint8_t> record_votes_;  // of the last selection
   OverlapMeter overlap_;
   GoldenMeter golden_;
   ChurnMeter page_churn_, selected_page_churn_;
   Mean kept_, recorded_, distinct_, kept_pages_, kept_per_page_;
-  std::vector<QualityMeans> quality_;
+  QualityMeter quality_;
+  std::vector<TargetLayer> target_layers_;  // in the order of the trace
 };
 
 class StatisticsVisitor : public AttentionVisitor {
@@ -192,11 +205,7 @@ class StatisticsVisitor : public AttentionVisitor {
   }
   absl::Status OnTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
                       std::span<const uint8_t> codes) override {
-    if (layer != kAllLayers) {
-      return absl::UnimplementedError(
-          "statistics of scores per target layer are not supported; record the maximum over them");
-    }
-    collector_->AddTick(step, entries, codes);
+    collector_->AddTick(step, layer, entries, codes);
     return absl::OkStatus();
   }
   absl::Status OnSelection(int32_t step, int32_t layer, std::span<const uint32_t> entries,

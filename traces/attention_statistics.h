@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "traces/tick_meters.h"
 #include "traces/trace.pb.h"
 
 namespace tierscope {
@@ -22,13 +23,10 @@ struct StatisticsOptions {
   std::vector<double> thresholds = {0.3, 0.4, 0.5, 0.6, 0.75, 0.9};
 };
 
-// How well the scores of a tick tell the selections of the window behind it, at one threshold.
-struct IndexerQuality {
-  double threshold = 0.0;
-  double kept_fraction = 0.0;  // wanted entries / history
-  double precision = 0.0;      // wanted entries that some layer selects / wanted entries
-  double recall = 0.0;         // the same / entries that some layer selects
-  double vote_recall = 0.0;    // selections of wanted entries / all selections
+// The same for the scores of one target layer alone.
+struct TargetLayerQuality {
+  int32_t layer = 0;                    // CSA index
+  std::vector<IndexerQuality> quality;  // one per threshold
 };
 
 // Means over the profile's whole windows, or its ticks; -1 where the trace cannot tell.
@@ -45,8 +43,9 @@ struct ProfileStatistics {
   double kept_entries_per_page = -1.0;  // kept entries / pages
   double page_churn = -1.0;             // new pages in a tick's page_kmax densest, a window later
   double selected_page_churn = -1.0;    // the same of the page_kmax pages most selected in a window
-  std::vector<IndexerQuality> quality;  // one per threshold
-  std::vector<double> step_overlap_by_layer;  // per-layer records only
+  std::vector<IndexerQuality> quality;  // one per threshold; of the maximum over target layers
+  std::vector<TargetLayerQuality> quality_by_target_layer;  // only where ticks stand per layer
+  std::vector<double> step_overlap_by_layer;                // per-layer records only
 };
 // Golden entries: in the smallest set that holds 0.6 of the attention of at least 3 layers.
 // Per-layer records count them; records with votes are taken as one distribution over all layers,

@@ -1,7 +1,6 @@
 #include "traces/generator.h"
 
 #include <algorithm>
-#include <bit>
 #include <memory>
 #include <span>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "traces/generator_indexer.h"
 #include "traces/generator_selection.h"
 #include "traces/generator_topics.h"
+#include "traces/layer_mask.h"
 
 namespace tierscope {
 namespace {
@@ -99,7 +99,7 @@ class ProfileGenerator {
   absl::Status WriteSelections(int32_t step) {
     entries_.clear();
     masks_.clear();
-    sets_.ForEach([this](uint32_t entry, uint64_t mask) {
+    sets_.ForEach([this](uint32_t entry, LayerMask mask) {
       entries_.push_back(entry);
       masks_.push_back(mask);
     });
@@ -113,7 +113,7 @@ class ProfileGenerator {
 
   absl::Status WriteVotes(int32_t step) {
     votes_.clear();
-    for (const uint64_t mask : masks_) votes_.push_back(static_cast<uint8_t>(std::popcount(mask)));
+    for (const LayerMask mask : masks_) votes_.push_back(static_cast<uint8_t>(mask.Count()));
     shares_.clear();
     if (HasWeights(step)) {
       for (size_t i = 0; i < entries_.size(); ++i) shares_.push_back(ShareOverLayers(i));
@@ -126,7 +126,7 @@ class ProfileGenerator {
     layer_entries_.clear();
     shares_.clear();
     for (size_t i = 0; i < entries_.size(); ++i) {
-      if ((masks_[i] >> layer & 1) == 0) continue;
+      if (!masks_[i].Contains(layer)) continue;
       layer_entries_.push_back(entries_[i]);
       if (HasWeights(step)) shares_.push_back(topics_.Weight(entries_[i]));
     }
@@ -139,17 +139,13 @@ class ProfileGenerator {
     std::fill(layer_sums_.begin(), layer_sums_.end(), 0.0);
     for (size_t i = 0; i < entries_.size(); ++i) {
       const double weight = topics_.Weight(entries_[i]);
-      for (uint64_t mask = masks_[i]; mask != 0; mask &= mask - 1) {
-        layer_sums_[static_cast<size_t>(std::countr_zero(mask))] += weight;
-      }
+      masks_[i].ForEach([&](int layer) { layer_sums_[static_cast<size_t>(layer)] += weight; });
     }
   }
 
   double ShareOverLayers(size_t i) const {
     double share = 0.0;
-    for (uint64_t mask = masks_[i]; mask != 0; mask &= mask - 1) {
-      share += 1.0 / layer_sums_[static_cast<size_t>(std::countr_zero(mask))];
-    }
+    masks_[i].ForEach([&](int layer) { share += 1.0 / layer_sums_[static_cast<size_t>(layer)]; });
     return share * topics_.Weight(entries_[i]);
   }
 
@@ -171,7 +167,7 @@ class ProfileGenerator {
   MemoryIndexer indexer_;
   TraceRecord tick_record_, selection_record_;
   std::vector<uint32_t> entries_, layer_entries_;
-  std::vector<uint64_t> masks_;  // layers that hold the entry
+  std::vector<LayerMask> masks_;  // layers that hold the entry
   std::vector<uint8_t> votes_, weights_;
   std::vector<double> shares_, layer_sums_;
 };

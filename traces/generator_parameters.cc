@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -7,55 +8,13 @@
 #include "sim/base/status_macros.h"
 #include "traces/attention_trace.h"
 #include "traces/generator.h"
+#include "traces/layer_mask.h"
 
 namespace tierscope {
 namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Reflection;
-
-GeneratorParameters V4Flash() {
-  GeneratorParameters p;
-  p.set_preset("v4_flash");
-  p.set_seed(1);
-  p.set_tokens_per_entry(4);
-  p.set_csa_layer_count(21);
-  p.set_top_k(512);
-  for (const int layer : {10, 12, 20}) p.add_target_layers(layer);
-  // ESS figure 2 by relative depth, its layer 0 left out: V4's first CSA layer is its third.
-  for (const int layers : {6, 6, 6, 3}) p.add_layer_group_layers(layers);
-  for (const double overlap : {0.72, 0.56, 0.54, 0.68}) p.add_layer_group_overlap(overlap);
-  p.set_layer_overlap(0.85);
-  p.set_recency_share(0.3);
-  p.set_recency_near_share(0.5);
-  p.set_recency_near_entries(40.0);
-  p.set_recency_far_entries(600.0);
-  p.set_sink_share(0.01);
-  p.set_sink_entries(4);
-  p.set_pool_entries(7500.0);
-  p.set_pool_exponent(0.75);
-  p.set_dense_share(0.6);
-  p.set_dense_run_entries(96.0);
-  p.set_dense_topic_runs(1.5);
-  p.set_dense_popularity(2.0);
-  p.set_scattered_run_entries(2.0);
-  p.set_scattered_topic_runs(24.0);
-  p.set_popularity_sigma(0.8);
-  p.set_window_churn(0.2);
-  p.set_medium_share(0.3);
-  p.set_short_share(0.2);
-  p.set_kept_fraction(0.125);
-  p.set_indexer_midpoint(0.1);
-  p.set_indexer_gain(1.0);
-  p.set_indexer_noise(1.0);
-  p.set_indexer_noise_persistence(0.8);
-  p.set_background_slope(0.9);
-  p.set_background_persistence(0.9);
-  p.set_score_floor(0.25);
-  p.set_weight_sigma(2.0);
-  p.set_weight_window_stride(16);
-  return p;
-}
 
 absl::Status SetNumber(absl::string_view value, bool add, const FieldDescriptor& field,
                        GeneratorParameters* p) {
@@ -104,10 +63,10 @@ constexpr Range kRanges[] = {
     {"seed", 0, 1.9e19},
     {"profile_index", 0, 0},
     {"tokens_per_entry", 1, 1024},
-    {"csa_layer_count", 1, 64},
+    {"csa_layer_count", 1, kLayerMaskLayersMax},
     {"top_k", 1, kTopKMax},
-    {"target_layers", 0, 63},
-    {"layer_group_layers", 1, 64},
+    {"target_layers", 0, kLayerMaskLayersMax - 1},
+    {"layer_group_layers", 1, kLayerMaskLayersMax},
     {"layer_group_overlap", 0, 1},
     {"layer_overlap", 0, 1},
     {"recency_share", 0, 1},
@@ -138,6 +97,9 @@ constexpr Range kRanges[] = {
     {"score_floor", 0.004, 0.5},
     {"weight_sigma", 0, 5},
     {"weight_window_stride", 0, 1e6},
+    {"overlap_history_entries", 1, kHistoryEntriesMax},
+    {"return_share", 0, 0.95},
+    {"return_distance", 0, 8},
 };
 
 double NumberAt(const GeneratorParameters& p, const FieldDescriptor* field, int i) {
@@ -171,15 +133,27 @@ absl::Status CheckRange(const GeneratorParameters& p, const Range& range) {
 absl::Status CheckLayerGroups(const GeneratorParameters& p) {
   int layers = 0;
   for (const int group : p.layer_group_layers()) layers += group;
-  if (p.layer_group_layers_size() == p.layer_group_overlap_size() &&
+  const int rows = std::max(1, p.overlap_history_entries_size());
+  if (p.layer_group_layers_size() * rows == p.layer_group_overlap_size() &&
       layers == p.csa_layer_count()) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
       absl::StrCat("generator parameters layer_group_layers (", layers, " layers in ",
                    p.layer_group_layers_size(), " groups) and layer_group_overlap (",
-                   p.layer_group_overlap_size(), " values): give one overlap per group and ",
+                   p.layer_group_overlap_size(), " values): give one overlap per group",
+                   p.overlap_history_entries_size() > 0 ? " and history" : "", " and ",
                    p.csa_layer_count(), " layers in all"));
+}
+
+absl::Status CheckOverlapHistories(const GeneratorParameters& p) {
+  const auto& histories = p.overlap_history_entries();
+  if (std::adjacent_find(histories.begin(), histories.end(), std::greater_equal<>()) ==
+      histories.end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "generator parameter overlap_history_entries: give histories that rise");
 }
 
 absl::Status ValidateParameters(const GeneratorParameters& p) {
@@ -189,6 +163,7 @@ absl::Status ValidateParameters(const GeneratorParameters& p) {
         "generator parameters: recency_share + sink_share must be 0.99 or less, medium_share + "
         "short_share 1 or less; lower one of them");
   }
+  TIERSCOPE_RETURN_IF_ERROR(CheckOverlapHistories(p));
   return CheckLayerGroups(p);
 }
 
@@ -199,12 +174,6 @@ absl::Status CheckOption(const char* option, int64_t value, int64_t least, int64
 }
 
 }  // namespace
-
-absl::StatusOr<GeneratorParameters> GeneratorPreset(absl::string_view name) {
-  if (name == "v4_flash") return V4Flash();
-  return absl::InvalidArgumentError(
-      absl::StrCat("generator preset \"", name, "\" is not known; give v4_flash"));
-}
 
 absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view value,
                                    GeneratorParameters* parameters) {

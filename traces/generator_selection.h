@@ -3,13 +3,14 @@
 #ifndef TIERSCOPE_TRACES_GENERATOR_SELECTION_H_
 #define TIERSCOPE_TRACES_GENERATOR_SELECTION_H_
 
-#include <bit>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "sim/base/rng.h"
 #include "traces/entry_set.h"
 #include "traces/generator_topics.h"
+#include "traces/layer_mask.h"
 #include "traces/trace.pb.h"
 
 namespace tierscope {
@@ -35,24 +36,29 @@ class LayerSets {
  private:
   // Slots that change together: held by all layers of `mask`.
   struct SlotSet {
-    uint64_t mask = 0;
+    LayerMask mask;
     double redrawn_per_step = 0.0;
     std::vector<uint32_t> entries;
+    std::vector<uint32_t> dropped;  // ring: the n-th entry dropped stands at n mod its size
+    uint64_t dropped_count = 0;
   };
 
-  void AddSlotSet(uint64_t mask, int64_t slot_count, double overlap);
+  void AddSlotSet(LayerMask mask, int64_t slot_count, double overlap);
   void Redraw(SlotSet* set);
-  uint32_t DrawFree(uint64_t mask);
+  uint32_t DrawFor(const SlotSet& set);
+  std::optional<uint32_t> DrawReturn(const SlotSet& set);
+  uint32_t DrawFree(LayerMask mask);
   uint32_t DrawRecent(double mean_distance);
-  void Hold(uint32_t entry, uint64_t mask);
-  void Drop(uint32_t entry, uint64_t mask);
+  bool IsFree(uint32_t entry, LayerMask mask) const { return !layers_of_[entry].Intersects(mask); }
+  void Hold(uint32_t entry, LayerMask mask);
+  void Drop(uint32_t entry, SlotSet* set);
 
   const GeneratorParameters& parameters_;
   const TopicPool& topics_;
   Rng rng_;
   int64_t history_entries_;
-  std::vector<uint64_t> layers_of_;  // per entry: the layers that hold it
-  EntrySet members_;                 // entries with a non-zero mask
+  std::vector<LayerMask> layers_of_;  // per entry: the layers that hold it
+  EntrySet members_;                  // entries with a non-zero mask
   std::vector<SlotSet> slot_sets_;
   std::vector<uint32_t> dropped_;  // reused
   double draws_per_window_ = 0.0;

@@ -1,6 +1,7 @@
 #include "traces/generator.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,15 +74,29 @@ TEST(GeneratorTest, ProfileDependsOnItsContextAndIndexAlone) {
       google::protobuf::util::MessageDifferencer::Equals(alone[1], alone[alone.size() / 2 + 1]));
 }
 
+// Names of the parameters that are neither 0 nor empty.
+std::set<std::string> NamesSet(const GeneratorParameters& p) {
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  p.GetReflection()->ListFields(p, &fields);
+  std::set<std::string> names;
+  for (const auto* field : fields) names.insert(field->name());
+  return names;
+}
+
 TEST(GeneratorTest, HeaderNamesEveryParameterAndSaysSynthetic) {
   const auto records = ReadContainer(Generate(Options(32768, 16), "a")).records;
   const ProfileHeader& header = records.at(0).profile();
   ASSERT_TRUE(header.provenance().has_synthetic());
   const GeneratorParameters& p = header.provenance().synthetic();
-  std::vector<const google::protobuf::FieldDescriptor*> set;
-  p.GetReflection()->ListFields(p, &set);
-  // All but profile_index, which is 0 here.
-  EXPECT_EQ(static_cast<int>(set.size()), p.GetDescriptor()->field_count() - 1);
+  std::set<std::string> names = NamesSet(p);
+  // 0 or empty here: the index, and what the presets of DSA models use.
+  for (const char* name :
+       {"profile_index", "overlap_history_entries", "return_share", "return_distance"}) {
+    EXPECT_TRUE(names.insert(name).second) << name;
+  }
+  EXPECT_EQ(static_cast<int>(names.size()), p.GetDescriptor()->field_count());
+  EXPECT_EQ(static_cast<int>(NamesSet(*GeneratorPreset("dsa_v32")).size()),
+            p.GetDescriptor()->field_count() - 1);  // all but profile_index
   EXPECT_EQ(header.score_floor_code(), 64u);
   EXPECT_EQ(header.csa_layer_count(), 21);
   EXPECT_EQ(header.top_k(), 512);

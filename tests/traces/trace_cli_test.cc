@@ -60,6 +60,81 @@ TEST(TraceCliTest, GenerateInfoCatVerify) {
   EXPECT_NE(verify.out.find("whole"), std::string::npos);
 }
 
+// The line of `text` that starts with two spaces and `label`.
+std::string LineOf(const std::string& text, const std::string& label) {
+  const size_t begin = text.find("\n  " + label);
+  return begin == std::string::npos
+             ? ""
+             : text.substr(begin + 1, text.find('\n', begin + 1) - begin - 1);
+}
+
+bool Ends(const std::string& line, const std::string& end) {
+  return line.size() >= end.size() && line.compare(line.size() - end.size(), end.size(), end) == 0;
+}
+
+TEST(TraceCliTest, InfoJudgesDsaTracesByTheirModel) {
+  const std::string path = TempPath("dsa.trace");
+  const auto info = [&](const std::string& preset, const std::string& more) {
+    const Outcome made = Trace("generate --preset=" + preset +
+                               " --context-tokens=32768 --profiles=1 --steps=32 --overwrite " +
+                               more + " --out " + path);
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    EXPECT_NE(made.out.find("not validated on a recording of " + preset), std::string::npos);
+    const Outcome outcome = Trace("info " + path);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.out;
+  };
+  const auto has = [](const std::string& line, const std::string& text) {
+    return line.find(text) != std::string::npos;
+  };
+  const std::string v32 = info("dsa_v32", "--per-layer");
+  for (const char* label :
+       {"  layer 0 ", "  layers 1 to 17 ", "  layers 18 to 51 ", "  layers 52 to 60 "}) {
+    EXPECT_TRUE(has(LineOf(v32, label), " within ")) << label << v32;
+    EXPECT_TRUE(Ends(LineOf(v32, label), "(ESS fig. 2, V3.2)")) << label;
+  }
+  EXPECT_TRUE(has(LineOf(v32, "misses of an LRU hot buffer of 2048"), " outside ")) << v32;
+  EXPECT_TRUE(Ends(LineOf(v32, "misses of an LRU hot buffer of 2048"), "another model)"));
+  EXPECT_TRUE(Ends(LineOf(v32, "recorded scores"), "validated by nothing"));
+  EXPECT_NE(v32.find("hot buffer of 8192 slots: miss rate 0."), std::string::npos);
+
+  const std::string glm = info("dsa_glm51", "--per-layer");
+  EXPECT_TRUE(has(LineOf(glm, "misses of an LRU hot buffer of 2048"), " within ")) << glm;
+  EXPECT_TRUE(has(LineOf(glm, "misses of an LRU hot buffer of 4096"), " within ")) << glm;
+  EXPECT_TRUE(Ends(LineOf(glm, "misses of an LRU hot buffer of 4096"), "(HiSparse, GLM-5.1)"));
+  EXPECT_TRUE(Ends(LineOf(glm, "  layers 65 to 77 "), "validated by nothing"));
+
+  // Another overlap than the figure's is outside; votes say nothing of layers.
+  std::string halves = "0.4";
+  for (int i = 1; i < 24; ++i) halves += ":0.4";
+  const std::string wrong = info("dsa_v32", "--per-layer --set layer_group_overlap=" + halves);
+  for (const char* label :
+       {"  layer 0 ", "  layers 1 to 17 ", "  layers 18 to 51 ", "  layers 52 to 60 "}) {
+    EXPECT_TRUE(has(LineOf(wrong, label), " outside ")) << label << wrong;
+  }
+  const std::string votes = info("dsa_v32", "");
+  EXPECT_TRUE(has(LineOf(votes, "  layers 1 to 17 "), "not recorded per layer")) << votes;
+  EXPECT_NE(votes.find("generate with --per-layer"), std::string::npos);
+  EXPECT_EQ(votes.find("hot buffer of 4096 slots"), std::string::npos);
+}
+
+TEST(TraceCliTest, InfoOfHotBuffersAndTargetsAsJson) {
+  const std::string path = TempPath("dsa.trace");
+  ASSERT_EQ(Trace("generate --preset=dsa_glm51 --context-tokens=16384 --profiles=1 --steps=16 "
+                  "--per-layer --overwrite --out " +
+                  path)
+                .exit_code,
+            0);
+  const std::string json = Trace("info --format json " + path).out;
+  for (const char* text :
+       {"{\"name\":\"lru_miss_rate_4096\",\"value\":0.1", "\"low\":0.134,\"high\":0.134,",
+        "\"source\":\"HiSparse, GLM-5.1\",\"of_this_model\":true,\"verdict\":\"within\"}",
+        "\"hot_buffers\":[{\"slots\":2048,\"miss_rate\":0.", "\"indexer_by_target_layer\":[]",
+        "\"step_overlap_by_layer\":[0.70"}) {
+    EXPECT_NE(json.find(text), std::string::npos) << text << "\n" << json;
+  }
+}
+
 TEST(TraceCliTest, ParametersReachTheTrace) {
   const std::string path = TempPath("t");
   const std::string command =
