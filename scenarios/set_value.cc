@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -21,11 +22,6 @@ using google::protobuf::EnumDescriptor;
 using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Reflection;
-
-// A value as a message shows it.
-std::string Quoted(const std::string& value) {
-  return absl::StrCat("'", absl::CHexEscape(value.substr(0, 60)), "'");
-}
 
 // Parses digits, or a real that is a whole number ("141e9").
 template <typename Int>
@@ -87,6 +83,7 @@ absl::Status SetText(const std::string& path, const std::string& text, const Fie
     value = value.substr(1, value.size() - 2);
   }
   if (IsFilePath(path, value)) {
+    if (!IsFileName(value)) return RefuseSet(path, absl::StrCat(Quoted(value), kNoFileName));
     std::error_code error;
     const std::filesystem::path absolute = std::filesystem::absolute(value, error);
     if (error)
@@ -116,6 +113,11 @@ absl::Status RefuseSet(const std::string& path, absl::string_view problem) {
 
 bool IsPresetPath(const std::string& path) {
   return path == "model.preset" || path == "hardware.preset" || path == "node.preset";
+}
+
+bool IsFileName(const std::string& value) {
+  constexpr size_t kBytesMax = 4095;  // PATH_MAX without its end
+  return value.size() <= kBytesMax && IsPlainText(value);
 }
 
 bool IsFilePath(const std::string& path, const std::string& value) {

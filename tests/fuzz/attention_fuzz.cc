@@ -125,7 +125,8 @@ void CheckRewrites(ContainerWriter* first) {
 
 void CheckStatistics(const std::string& path) {
   const absl::StatusOr<AttentionStatistics> statistics = ComputeAttentionStatistics(path, {});
-  TIERSCOPE_CHECK(statistics.ok() && !statistics->profiles.empty());
+  if (!statistics.ok()) return CheckError(statistics.status(), path);  // scores by layer
+  TIERSCOPE_CHECK(!statistics->profiles.empty());
   for (const ProfileStatistics& s : statistics->profiles) {
     for (const double value : {s.kept_fraction, s.recorded_fraction, s.distinct_entries,
                                s.golden_entries, s.step_overlap, s.layer_overlap,

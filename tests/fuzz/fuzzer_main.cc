@@ -3,16 +3,21 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "google/protobuf/stubs/logging.h"
 
 #include "sim/base/check.h"
 #include "tests/fuzz/targets.h"
 
-// Not -fsanitize-recover and friends on the command line: who runs a binary by hand gets the same.
 extern "C" const char* __asan_default_options() {
   // Abseil and protobuf are Debian's and not instrumented, so a std::vector or std::string that
   // grows on their side of a call is not annotated there: container-overflow would be reported
   // where nothing is wrong.
   return "detect_container_overflow=0";
+}
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr);
+  return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <memory>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "sim/base/check.h"
+#include "sim/base/quoted.h"
 #include "tests/testing/temp_folder.h"
 #include "traces/container_format.h"
 
@@ -19,7 +19,6 @@ namespace tierscope::testing {
 namespace {
 
 constexpr size_t kFrameRecords = 4;
-constexpr size_t kMessageBytesMax = 1000;
 
 void AppendVarint(size_t value, std::string* out) {
   for (; value >= 0x80; value >>= 7) out->push_back(static_cast<char>(value | 0x80));
@@ -63,15 +62,12 @@ std::string ScratchPath() {
   return folder.File("scratch");
 }
 
-void CheckMessage(const absl::Status& status) {
+void CheckMessage(const absl::Status& status, size_t bytes_max) {
   TIERSCOPE_CHECK(!status.ok());
   const absl::string_view message = status.message();
   TIERSCOPE_CHECK(!message.empty());
-  TIERSCOPE_CHECK(message.size() <= kMessageBytesMax);
-  const bool is_printable = std::all_of(message.begin(), message.end(), [](char c) {
-    return absl::ascii_isprint(static_cast<unsigned char>(c));
-  });
-  TIERSCOPE_CHECK(is_printable);
+  TIERSCOPE_CHECK(message.size() <= bytes_max);
+  TIERSCOPE_CHECK(IsPlainText(message));
 }
 
 void CheckError(const absl::Status& status, absl::string_view path) {

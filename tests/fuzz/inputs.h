@@ -35,8 +35,9 @@ std::string ScratchPath();
 // `status` is bad and says so in one printable line that names `path`.
 void CheckError(const absl::Status& status, absl::string_view path);
 
-// The same for what is not about a file.
-void CheckMessage(const absl::Status& status);
+// The same for what is not about a file, or about one with a long name.
+inline constexpr size_t kMessageBytesMax = 1000;
+void CheckMessage(const absl::Status& status, size_t bytes_max = kMessageBytesMax);
 
 // Records as the record targets take them: a varint length before each, as in a frame. Any bytes
 // are records: the last one ends with the input, whatever its length says.

@@ -18,6 +18,9 @@
 namespace tierscope::testing {
 namespace {
 
+// A file name may stand twice in a message: where, and what.
+constexpr size_t kMessageWithPathsMax = kMessageBytesMax + 2 * 4096;
+
 // A resolved scenario prints as text that loads to the same one, from anywhere.
 void CheckScenario(const Scenario& scenario) {
   const std::string text = ScenarioText(scenario);
@@ -40,7 +43,7 @@ void FuzzScenario(absl::string_view input) {
   if (at != std::string::npos) text.replace(at, strlen("preset.txtpb"), preset_path);
   const absl::StatusOr<Scenario> scenario = ParseScenario(text, "/folder/scenario.txtpb", {});
   if (scenario.ok()) return CheckScenario(*scenario);
-  CheckMessage(scenario.status());
+  CheckMessage(scenario.status(), kMessageWithPathsMax);
 }
 
 void FuzzOverrides(absl::string_view input) {
@@ -48,7 +51,7 @@ void FuzzOverrides(absl::string_view input) {
   const absl::StatusOr<Scenario> scenario =
       ParseScenario(SmallScenario(), "/folder/scenario.txtpb", sets);
   if (scenario.ok()) return CheckScenario(*scenario);
-  CheckMessage(scenario.status());
+  CheckMessage(scenario.status(), kMessageWithPathsMax);
 }
 
 }  // namespace tierscope::testing
