@@ -1,14 +1,26 @@
 #include "cli/verb.h"
 
 #include <cstdio>
-#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+#include "sim/base/quoted.h"
 
 namespace tierscope::cli {
 
+std::string OneLine(absl::string_view message) {
+  std::string line;
+  for (size_t i = 0; i < message.size(); ++i) {
+    const absl::string_view byte = message.substr(i, 1);
+    absl::StrAppend(&line, IsPlainText(byte) ? std::string(byte) : absl::CHexEscape(byte));
+  }
+  return line;
+}
+
 int ExitCode(const absl::Status& status) {
   if (status.ok()) return kExitDone;
-  const std::string message(status.message());
-  std::fprintf(stderr, "tierscope: %s\n", message.c_str());
+  std::fprintf(stderr, "tierscope: %s\n", OneLine(status.message()).c_str());
   return kExitWrongInput;
 }
 

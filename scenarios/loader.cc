@@ -31,8 +31,11 @@ class FileNames {
   // `value` stands at `path`, whether it names a file or not.
   absl::Status MakeAbsolute(const std::string& path, std::string* value) const {
     if (!IsFilePath(path, *value)) return absl::OkStatus();
-    if (!IsFileName(*value)) return origins_.Error(path, absl::StrCat(Quoted(*value), kNoFileName));
-    *value = (folder_ / *value).lexically_normal().string();
+    const std::string absolute = (folder_ / *value).lexically_normal().string();
+    if (!IsFileName(absolute)) {
+      return origins_.Error(path, absl::StrCat(Quoted(*value), kNoFileName));
+    }
+    *value = absolute;
     return absl::OkStatus();
   }
 

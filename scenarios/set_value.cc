@@ -83,12 +83,13 @@ absl::Status SetText(const std::string& path, const std::string& text, const Fie
     value = value.substr(1, value.size() - 2);
   }
   if (IsFilePath(path, value)) {
-    if (!IsFileName(value)) return RefuseSet(path, absl::StrCat(Quoted(value), kNoFileName));
     std::error_code error;
     const std::filesystem::path absolute = std::filesystem::absolute(value, error);
     if (error)
       return RefuseSet(path, "the working directory cannot be read; give an absolute path");
-    value = absolute.lexically_normal().string();
+    const std::string name = absolute.lexically_normal().string();
+    if (!IsFileName(name)) return RefuseSet(path, absl::StrCat(Quoted(value), kNoFileName));
+    value = name;
   }
   const Reflection& reflection = *target.parent->GetReflection();
   reflection.SetString(target.parent, target.field, value);

@@ -36,7 +36,9 @@ bool IsFilePath(const std::string& path, const std::string& value);
 bool IsFileName(const std::string& value);
 
 // What is wrong with a value that is none.
-inline constexpr char kNoFileName[] = " is no file name; give one without control characters";
+inline constexpr char kNoFileName[] =
+    " is no file name; give one without control "
+    "characters, of at most 4,095 bytes";
 
 // "model.preset", "hardware.preset" and "node.preset".
 bool IsPresetPath(const std::string& path);

@@ -39,8 +39,8 @@ TEST_P(CorpusTest, EveryInput) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, CorpusTest, ::testing::ValuesIn(kFuzzTargets),
-                         [](const ::testing::TestParamInfo<FuzzTarget>& info) {
-                           return info.param.name;
+                         [](const ::testing::TestParamInfo<FuzzTarget>& target) {
+                           return target.param.name;
                          });
 
 }  // namespace
