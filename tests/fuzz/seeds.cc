@@ -11,6 +11,7 @@
 #include "tests/fuzz/inputs.h"
 #include "tests/scenarios/scenario_text.h"
 #include "traces/attention_trace.h"
+#include "traces/container_format.h"
 
 namespace tierscope::testing {
 namespace {
@@ -87,6 +88,14 @@ Records PerLayer() {
 
 Records DecisionsOnly() { return {Profile(SELECTIONS_NONE, false), Decide(0), Decide(2)}; }
 
+// Three entries of a history as long as a profile may claim.
+Records LongHistory() {
+  TraceRecord record;
+  record.ParseFromString(Profile(SELECTIONS_NONE, false));
+  record.mutable_profile()->set_prompt_tokens((kHistoryEntriesMax - 1) * 4);
+  return {Serialized(record), Tick(0, kAllLayers), Tick(1, kAllLayers)};
+}
+
 Records Joined(Records a, const Records& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -120,13 +129,40 @@ Records WithBlocks() {
 
 Records WithoutBlocks() { return {RequestHeader(0, 0), RequestAt(1, 1024, -1, {})}; }
 
+// A container of one frame, `frame`, of which the index says what it likes.
+std::string WithIndex(const std::string& frame, int64_t raw_bytes, int64_t records) {
+  container::Index index;
+  index.record_count = records;
+  index.frames.push_back({container::kHeadBytes, static_cast<int64_t>(frame.size()), raw_bytes,
+                          records, container::DigestOf(frame)});
+  return absl::StrCat(std::string(container::Head()), frame, container::EncodeIndex(index));
+}
+
+// A zstd frame of 18 bytes that says to hold 65 MiB and holds a run of 100 zeros.
+std::string BoastfulFrame() {
+  return std::string("\x28\xb5\x2f\xfd\xa4\0\0\x10\x04\x23\x03\0\0\1\2\3\4", 17) + '\0';
+}
+
+std::vector<std::string> LyingContainers() {
+  const std::string honest = ContainerOf(WithBlocks());
+  const std::string frame =
+      honest.substr(container::kHeadBytes, honest.size() - container::kHeadBytes -
+                                               container::EncodeIndex({0, 0, {{}}}).size());
+  return {WithIndex(BoastfulFrame(), int64_t{65} << 20, 1),
+          WithIndex(frame, static_cast<int64_t>(JoinRecords(WithBlocks()).size()) + 10, 4),
+          WithIndex(frame, static_cast<int64_t>(JoinRecords(WithBlocks()).size()), 3)};
+}
+
 std::vector<std::string> Containers() {
   const std::string whole = ContainerOf(Joined(WithVotes(), PerLayer()));
   std::string cut_index = whole;
   cut_index.resize(whole.size() - 30);
   std::string damaged = whole;
   damaged[40] = static_cast<char>(damaged[40] ^ 1);
-  return {whole, ContainerOf(WithBlocks()), ContainerOf({}), cut_index, damaged};
+  std::vector<std::string> all = {whole, ContainerOf(WithBlocks()), ContainerOf({}), cut_index,
+                                  damaged};
+  for (const std::string& lying : LyingContainers()) all.push_back(lying);
+  return all;
 }
 
 std::vector<std::string> ObjectFiles() {
@@ -162,7 +198,7 @@ std::vector<Seeds> AllSeeds() {
       {"container", Containers()},
       {"attention",
        {JoinRecords(WithVotes()), JoinRecords(PerLayer()), JoinRecords(DecisionsOnly()),
-        JoinRecords(Joined(WithVotes(), PerLayer()))}},
+        JoinRecords(Joined(WithVotes(), PerLayer())), JoinRecords(LongHistory())}},
       {"wire_record",
        {Tick(0, 1), Tick(3, kAllLayers), Select(2, kAllLayers, true), Select(1, 0, false),
         Decide(2)}},
