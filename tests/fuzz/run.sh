@@ -7,9 +7,9 @@ set -euo pipefail
 
 # About 5 s each on one core. Counts, not seconds: the same binary does the same on every machine.
 COUNTS=(
-  attention:8000 azure:25000 container:8000 json_value:200000 mooncake:40000 options:4000
-  oracle_general:100000 overrides:1000 request_container:20000 request_trace:20000 scenario:30000
-  weka:60000 wire_record:400000
+  attention:16000 azure:40000 container:16000 json_value:200000 mooncake:80000 options:6000
+  oracle_general:150000 overrides:2000 request_container:40000 request_trace:30000 scenario:60000
+  weka:100000 wire_record:600000
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
