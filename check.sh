@@ -2,7 +2,7 @@
 # Builds and tests from a fresh clone on Debian 12, as root or with sudo (for the packages only).
 #   ./check.sh --quick   the release build and all its tests
 #   ./check.sh [--full]  the same, and: Debug and sanitizer builds with all tests, determinism between
-#                        builds, format, install
+#                        builds, fuzzing, format, install
 # Stops at the first step that fails. The last line says how many steps passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -34,6 +34,11 @@ step_format() {
   echo "${#files[@]} sources formatted"
 }
 
+step_fuzz() {
+  build_preset fuzz
+  bash tests/fuzz/run.sh build/fuzz
+}
+
 step_install() { bash tests/install/check_install.sh build/release; }
 
 NAMES=(
@@ -45,6 +50,7 @@ NAMES=(
   "build_asan|Build, sanitizers"
   "test_asan|Tests, sanitizers"
   "determinism|Same bytes from Debug and Release"
+  "fuzz|Fuzz, fixed count"
   "format|Format"
   "install|Install, and a project that uses it"
 )

@@ -63,12 +63,6 @@ absl::StatusOr<Rows> ReplayObjects(const CacheOptions& options,
                                    const std::vector<Named<CachePolicy>>& policies) {
   TIERSCOPE_ASSIGN_OR_RETURN(const auto capacities,
                              ParseList("--capacity", options.capacities, ParseCacheBytes));
-  for (const auto& policy : policies) {
-    const absl::Status status = CheckCountsInBytes(policy.value);
-    if (!status.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("--policy: ", status.message()));
-    }
-  }
   TIERSCOPE_ASSIGN_OR_RETURN(const ObjectTrace trace, ReadOracleGeneral(options.trace));
   Rows rows = {
       .columns = {"policy", "capacity", "accesses", "unique", "hits", "bytes", "missed_bytes"},

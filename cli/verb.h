@@ -3,14 +3,20 @@
 #ifndef TIERSCOPE_CLI_VERB_H_
 #define TIERSCOPE_CLI_VERB_H_
 
+#include <string>
+
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace tierscope::cli {
 
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitBoundFailed = 1;
 inline constexpr int kExitWrongInput = 2;
+
+// The message with its control characters escaped: file names may hold any.
+std::string OneLine(absl::string_view message);
 
 // Prints "tierscope: <message>" as one line to stderr when `status` is bad; returns the exit code.
 int ExitCode(const absl::Status& status);

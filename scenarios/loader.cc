@@ -1,6 +1,7 @@
 #include "scenarios/loader.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -13,6 +14,7 @@
 #include "scenarios/validate.h"
 #include "sim/base/check.h"
 #include "sim/base/digest.h"
+#include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -20,37 +22,53 @@ namespace {
 
 using google::protobuf::TextFormat;
 
-// `value` against the folder of the scenario file, if the field at `path` names a file.
-void MakeAbsolute(const std::filesystem::path& folder, const std::string& path,
-                  std::string* value) {
-  if (IsFilePath(path, *value)) *value = (folder / *value).lexically_normal().string();
-}
+// Makes the file names that the scenario gives absolute from its folder.
+class FileNames {
+ public:
+  FileNames(std::filesystem::path folder, const Origins& origins)
+      : folder_(std::move(folder)), origins_(origins) {}
 
-absl::Status MakeFilesAbsolute(const std::string& file, Scenario* scenario) {
+  // `value` stands at `path`, whether it names a file or not.
+  absl::Status MakeAbsolute(const std::string& path, std::string* value) const {
+    if (!IsFilePath(path, *value)) return absl::OkStatus();
+    const std::string absolute = (folder_ / *value).lexically_normal().string();
+    if (!IsFileName(absolute)) {
+      return origins_.Error(path, absl::StrCat(Quoted(*value), kNoFileName));
+    }
+    *value = absolute;
+    return absl::OkStatus();
+  }
+
+  template <typename Part>
+  absl::Status MakePresetAbsolute(const std::string& path, Part* part) const {
+    return part->has_preset() ? MakeAbsolute(path, part->mutable_preset()) : absl::OkStatus();
+  }
+  template <typename Part>
+  absl::Status MakeTraceAbsolute(const std::string& path, Part* part) const {
+    return part->has_trace() ? MakeAbsolute(path, part->mutable_trace()) : absl::OkStatus();
+  }
+
+ private:
+  std::filesystem::path folder_;
+  const Origins& origins_;
+};
+
+absl::Status MakeFilesAbsolute(const std::string& file, const Origins& origins,
+                               Scenario* scenario) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(file, error);
   if (error) {
     return absl::FailedPreconditionError(
         absl::StrCat(file, ": the working directory cannot be read; give an absolute path"));
   }
-  const std::filesystem::path folder = absolute.parent_path();
-  if (scenario->model().has_preset()) {
-    MakeAbsolute(folder, "model.preset", scenario->mutable_model()->mutable_preset());
-  }
-  if (scenario->hardware().has_preset()) {
-    MakeAbsolute(folder, "hardware.preset", scenario->mutable_hardware()->mutable_preset());
-  }
-  if (scenario->node().has_preset()) {
-    MakeAbsolute(folder, "node.preset", scenario->mutable_node()->mutable_preset());
-  }
-  if (scenario->workload().has_trace()) {
-    MakeAbsolute(folder, "workload.trace", scenario->mutable_workload()->mutable_trace());
-  }
-  if (scenario->workload().attention().has_trace()) {
-    MakeAbsolute(folder, "workload.attention.trace",
-                 scenario->mutable_workload()->mutable_attention()->mutable_trace());
-  }
-  return absl::OkStatus();
+  const FileNames names(absolute.parent_path(), origins);
+  Workload* workload = scenario->mutable_workload();
+  TIERSCOPE_RETURN_IF_ERROR(names.MakePresetAbsolute("model.preset", scenario->mutable_model()));
+  TIERSCOPE_RETURN_IF_ERROR(
+      names.MakePresetAbsolute("hardware.preset", scenario->mutable_hardware()));
+  TIERSCOPE_RETURN_IF_ERROR(names.MakePresetAbsolute("node.preset", scenario->mutable_node()));
+  TIERSCOPE_RETURN_IF_ERROR(names.MakeTraceAbsolute("workload.trace", workload));
+  return names.MakeTraceAbsolute("workload.attention.trace", workload->mutable_attention());
 }
 
 // An empty file name or preset says the same as none.
@@ -92,7 +110,7 @@ absl::StatusOr<Scenario> ParseScenario(const std::string& text, const std::strin
   Origins origins;
   TIERSCOPE_RETURN_IF_ERROR(ParseText(text, path, &scenario, &tree));
   origins.AddFile(scenario, tree, "", path);
-  TIERSCOPE_RETURN_IF_ERROR(MakeFilesAbsolute(path, &scenario));
+  TIERSCOPE_RETURN_IF_ERROR(MakeFilesAbsolute(path, origins, &scenario));
   TIERSCOPE_ASSIGN_OR_RETURN(const std::vector<Override> overrides, ParseOverrides(sets));
   TIERSCOPE_RETURN_IF_ERROR(ApplyOverrides(overrides, &scenario, &origins));
   DropEmptyNames(&scenario);

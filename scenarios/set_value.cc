@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -21,11 +22,6 @@ using google::protobuf::EnumDescriptor;
 using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Reflection;
-
-// A value as a message shows it.
-std::string Quoted(const std::string& value) {
-  return absl::StrCat("'", absl::CHexEscape(value.substr(0, 60)), "'");
-}
 
 // Parses digits, or a real that is a whole number ("141e9").
 template <typename Int>
@@ -91,7 +87,9 @@ absl::Status SetText(const std::string& path, const std::string& text, const Fie
     const std::filesystem::path absolute = std::filesystem::absolute(value, error);
     if (error)
       return RefuseSet(path, "the working directory cannot be read; give an absolute path");
-    value = absolute.lexically_normal().string();
+    const std::string name = absolute.lexically_normal().string();
+    if (!IsFileName(name)) return RefuseSet(path, absl::StrCat(Quoted(value), kNoFileName));
+    value = name;
   }
   const Reflection& reflection = *target.parent->GetReflection();
   reflection.SetString(target.parent, target.field, value);
@@ -116,6 +114,11 @@ absl::Status RefuseSet(const std::string& path, absl::string_view problem) {
 
 bool IsPresetPath(const std::string& path) {
   return path == "model.preset" || path == "hardware.preset" || path == "node.preset";
+}
+
+bool IsFileName(const std::string& value) {
+  constexpr size_t kBytesMax = 4095;  // PATH_MAX without its end
+  return value.size() <= kBytesMax && IsPlainText(value);
 }
 
 bool IsFilePath(const std::string& path, const std::string& value) {

@@ -32,6 +32,14 @@ absl::Status SetValue(const std::string& path, const std::string& text, const Fi
 // Whether the value at `path` names a file: an attention or request trace, or a preset's file.
 bool IsFilePath(const std::string& path, const std::string& value);
 
+// Whether a system could open it and a message show it: no control characters, at most 4,095 bytes.
+bool IsFileName(const std::string& value);
+
+// What is wrong with a value that is none.
+inline constexpr char kNoFileName[] =
+    " is no file name; give one without control "
+    "characters, of at most 4,095 bytes";
+
 // "model.preset", "hardware.preset" and "node.preset".
 bool IsPresetPath(const std::string& path);
 

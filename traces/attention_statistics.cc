@@ -9,6 +9,7 @@
 #include "sim/base/units.h"
 #include "traces/attention_trace.h"
 #include "traces/entry_set.h"
+#include "traces/paged_array.h"
 #include "traces/selection_meters.h"
 #include "traces/tick_meters.h"
 
@@ -49,7 +50,7 @@ class ProfileCollector {
     for (size_t i = 0; i < entries.size(); ++i) {
       const int64_t count = votes.empty() ? 1 : votes[i];
       if (votes_of_[entries[i]] == 0) selected_.Add(entries[i]);
-      votes_of_[entries[i]] += count;
+      votes_of_.At(entries[i]) += count;
       votes_in_window_ += count;
     }
   }
@@ -164,7 +165,7 @@ class ProfileCollector {
   }
 
   void ClearWindow() {
-    selected_.ForEach([&](uint32_t entry) { votes_of_[entry] = 0; });
+    selected_.ForEach([&](uint32_t entry) { votes_of_.At(entry) = 0; });
     selected_.Clear();
     votes_in_window_ = 0;
     has_tick_ = false;
@@ -177,7 +178,7 @@ class ProfileCollector {
   size_t page_count_;
   // The open window. Before the first tick there is one that ends at step 0 and holds nothing.
   int32_t window_end_ = 0;
-  std::vector<int64_t> votes_of_;
+  PagedArray<int64_t> votes_of_;
   EntrySet selected_;
   int64_t votes_in_window_ = 0;
   bool has_tick_ = false;

@@ -1,5 +1,8 @@
 #include "traces/container_format.h"
 
+#include <zstd.h>
+
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +15,18 @@ namespace {
 
 constexpr uint64_t kEndMark = 0x444e454543415254ULL;  // "TRACEEND"
 constexpr int64_t kFrameWords = 5;
+// A zstd block takes 4 bytes at least and gives 128 KiB at most (RFC 8878, section 3.1.1.2).
+constexpr int64_t kRawBytesPerByteMax = (int64_t{128} << 10) / 4;
+
+// What a frame may claim to hold, so that a small file cannot ask for much memory.
+int64_t RawBytesMax(int64_t compressed_bytes) {
+  return std::min(kFrameRawBytesMax, compressed_bytes * kRawBytesPerByteMax);
+}
+
+// Bit 2 of the frame header's descriptor: the content's checksum follows the frame.
+bool HasChecksum(absl::string_view frame) {
+  return frame.size() > 5 && ReadWord32(frame.data()) == kZstdFrameMagic && (frame[4] & 4) != 0;
+}
 
 int64_t IndexBytes(int64_t frame_count) { return kIndexBytesMin + frame_count * kFrameWords * 8; }
 
@@ -30,8 +45,9 @@ FrameInfo ReadFrameInfo(const char* bytes) {
 
 bool FrameIsSane(const FrameInfo& frame) {
   return frame.compressed_bytes > 0 && frame.raw_bytes > 0 &&
-         frame.compressed_bytes <= 2 * kFrameRawBytesMax && frame.raw_bytes <= kFrameRawBytesMax &&
-         frame.records > 0 && frame.records <= frame.raw_bytes;
+         frame.compressed_bytes <= 2 * kFrameRawBytesMax &&
+         frame.raw_bytes <= RawBytesMax(frame.compressed_bytes) && frame.records > 0 &&
+         frame.records <= frame.raw_bytes;
 }
 
 // The frames must fill the file from head to index and add up to the record count.
@@ -135,6 +151,21 @@ absl::StatusOr<Index> ParseIndex(absl::string_view bytes, int64_t index_offset) 
   }
   TIERSCOPE_RETURN_IF_ERROR(CheckFrames(index, index_offset));
   return index;
+}
+
+absl::Status DecompressFrame(absl::string_view frame, ZSTD_DCtx* decompressor,
+                             std::vector<char>* raw) {
+  if (!HasChecksum(frame)) return absl::DataLossError("no zstd frame with a checksum");
+  const unsigned long long raw_bytes = ZSTD_getFrameContentSize(frame.data(), frame.size());
+  if (raw_bytes > static_cast<uint64_t>(RawBytesMax(static_cast<int64_t>(frame.size())))) {
+    return absl::DataLossError("the frame does not say its size, or an impossible one");
+  }
+  raw->resize(raw_bytes);
+  const size_t got =
+      ZSTD_decompressDCtx(decompressor, raw->data(), raw->size(), frame.data(), frame.size());
+  if (ZSTD_isError(got) != 0) return absl::DataLossError(ZSTD_getErrorName(got));
+  if (got != raw->size()) return absl::DataLossError("the frame's size is not what it says");
+  return absl::OkStatus();
 }
 
 bool RecordCursor::Next(absl::string_view* record) {

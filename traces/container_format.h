@@ -20,6 +20,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+struct ZSTD_DCtx_s;
+
 namespace tierscope::container {
 
 inline constexpr char kFormatVersion = 1;
@@ -68,6 +70,10 @@ absl::StatusOr<int64_t> IndexBytesFromTrailer(absl::string_view trailer, int64_t
 
 // Checks and decodes the index frame that begins at `index_offset` of the file. Error: as above.
 absl::StatusOr<Index> ParseIndex(absl::string_view bytes, int64_t index_offset);
+
+// The content of one frame of records into `raw`. Error: what is wrong, no place.
+absl::Status DecompressFrame(absl::string_view frame, ZSTD_DCtx_s* decompressor,
+                             std::vector<char>* raw);
 
 // Walks the length-delimited records of a raw frame. Plain cursor over borrowed bytes.
 class RecordCursor {

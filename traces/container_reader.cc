@@ -179,11 +179,11 @@ absl::Status ContainerReader::ReadFrame(const FrameInfo& frame) {
   if (container::DigestOf(compressed_) != frame.digest) {
     return Damaged(frame, "the frame does not match its checksum");
   }
-  raw_.resize(static_cast<size_t>(frame.raw_bytes));
-  const size_t raw_bytes = ZSTD_decompressDCtx(decompressor_, raw_.data(), raw_.size(),
-                                               compressed_.data(), compressed_.size());
-  if (ZSTD_isError(raw_bytes) != 0) return Damaged(frame, ZSTD_getErrorName(raw_bytes));
-  if (raw_bytes != raw_.size()) return Damaged(frame, "the frame's size is not the index's");
+  const absl::Status status = container::DecompressFrame(compressed_, decompressor_, &raw_);
+  if (!status.ok()) return Damaged(frame, absl::string_view(status.message()));
+  if (static_cast<int64_t>(raw_.size()) != frame.raw_bytes) {
+    return Damaged(frame, "the frame's size is not the index's");
+  }
   cursor_ = container::RecordCursor({raw_.data(), raw_.size()});
   return absl::OkStatus();
 }

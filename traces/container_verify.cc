@@ -81,13 +81,13 @@ class FrameDecoder {
 
   // The records in the frame that is exactly `bytes`; -1 when it is damaged.
   int64_t Decode(absl::string_view bytes) {
-    if (!HasSizeAndChecksum(bytes)) return -1;
-    const unsigned long long raw_bytes = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
-    if (raw_bytes > static_cast<unsigned long long>(container::kFrameRawBytesMax)) return -1;
-    raw_.resize(raw_bytes);
-    const size_t got =
-        ZSTD_decompressDCtx(decompressor_, raw_.data(), raw_.size(), bytes.data(), bytes.size());
-    return got == raw_.size() ? CountRecords() : -1;
+    return container::DecompressFrame(bytes, decompressor_, &raw_).ok() ? CountRecords() : -1;
+  }
+
+  // Whether the index tells the truth about the frame that is exactly `bytes`.
+  bool Matches(const FrameInfo& frame, absl::string_view bytes) {
+    return container::DigestOf(bytes) == frame.digest && Decode(bytes) == frame.records &&
+           static_cast<int64_t>(raw_.size()) == frame.raw_bytes;
   }
 
   // Appends the records of the frame decoded last.
@@ -109,12 +109,6 @@ class FrameDecoder {
   }
 
  private:
-  // Bit 2 of the frame header's descriptor: the content's checksum follows the frame.
-  static bool HasSizeAndChecksum(absl::string_view bytes) {
-    return bytes.size() > 5 && container::ReadWord32(bytes.data()) == container::kZstdFrameMagic &&
-           (bytes[4] & 4) != 0;
-  }
-
   int64_t CountRecords() {
     int64_t records = 0;
     container::RecordCursor cursor(absl::string_view(raw_.data(), raw_.size()));
@@ -164,8 +158,7 @@ class Verifier {
 
   absl::Status CheckListedFrames(const container::Index& index) {
     for (const FrameInfo& frame : index.frames) {
-      const bool same = container::DigestOf(Slice(frame)) == frame.digest;
-      if (same && decoder_.Decode(Slice(frame)) == frame.records) {
+      if (decoder_.Matches(frame, Slice(frame))) {
         TIERSCOPE_RETURN_IF_ERROR(Keep(frame.records));
       } else {
         const int64_t end = frame.offset + frame.compressed_bytes;

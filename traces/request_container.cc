@@ -2,7 +2,9 @@
 
 #include <memory>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "simdjson.h"
 
 #include "sim/base/check.h"
 #include "sim/base/status_macros.h"
@@ -78,6 +80,11 @@ absl::Status AddRequest(const ContainerReader& reader, const RequestTraceHeader&
   return status.ok() ? status : BadRecord(reader, status.message());
 }
 
+// A file name may be any bytes, a string of a message may not.
+std::string AsUtf8(const std::string& name) {
+  return simdjson::validate_utf8(name) ? name : absl::CHexEscape(name);
+}
+
 void FillRecord(const RequestTrace& trace, size_t index, TraceRecord* record) {
   const TraceRequest& request = trace.requests[index];
   Request* out = record->mutable_request();
@@ -118,7 +125,7 @@ absl::Status WriteRequestContainer(const RequestTrace& trace, const std::string&
   TraceRecord record;
   RequestTraceHeader* header = record.mutable_requests();
   header->set_format(trace.format);
-  header->set_source_name(trace.source_name);
+  header->set_source_name(AsUtf8(trace.source_name));
   header->set_source_digest(trace.digest);
   header->set_block_tokens(trace.block_tokens);
   header->set_conversation_count(trace.conversation_count);

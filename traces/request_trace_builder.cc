@@ -16,10 +16,10 @@ absl::Status AboveLimit(absl::string_view what, int64_t limit) {
       absl::StrCat("the trace holds more than ", limit, " ", what, "; split it"));
 }
 
-absl::Status NotDense(uint64_t number) {
+absl::Status NotDense(int64_t largest, int64_t count) {
   return absl::InvalidArgumentError(
-      absl::StrCat("block id ", number,
-                   " in a trace of fewer block ids; number the blocks from 0 without gaps"));
+      absl::StrCat("block id ", largest, " in a trace of ", count,
+                   " different block ids; number the blocks from 0 without gaps"));
 }
 
 uint64_t DigestOf(const std::vector<uint32_t>& numbers) {
@@ -32,16 +32,17 @@ uint64_t DigestOf(const std::vector<uint32_t>& numbers) {
 }  // namespace
 
 uint32_t BlockNumbering::NumberSlow(uint64_t id) {
-  if (id < kDirectMax) {
-    if (id >= direct_.size()) {
-      direct_.resize(std::min<uint64_t>(kDirectMax, std::max<uint64_t>(2 * id, 1024)));
-    }
-    direct_[id] = ++next_;
-    return next_ - 1;
+  const auto found = sparse_.find(id);
+  const uint32_t number = found != sparse_.end() ? found->second : next_;
+  if (number == next_) ++next_;
+  const uint64_t direct_limit = kDirectPerBlock * (uint64_t{next_} - scope_begin_) + kDirectLeast;
+  if (id >= direct_limit) {
+    sparse_.emplace(id, number);
+    return number;
   }
-  const auto [found, is_new] = sparse_.try_emplace(id, next_);
-  if (is_new) ++next_;
-  return found->second;
+  if (id >= direct_.size()) direct_.resize(std::min(direct_limit, 2 * id + kDirectLeast));
+  direct_[id] = number + 1;
+  return number;
 }
 
 RequestTraceBuilder::RequestTraceBuilder(std::string format, std::string source_name,
@@ -64,7 +65,10 @@ absl::Status RequestTraceBuilder::AddNumbered(const TraceRequest& request,
                                               absl::Span<const uint64_t> block_numbers) {
   numbers_.clear();
   for (const uint64_t number : block_numbers) {
-    if (number >= kBlockReferenceCountMax) return NotDense(number);
+    if (number >= kBlockReferenceCountMax) {
+      return AboveLimit("block ids", kBlockReferenceCountMax);
+    }
+    numbering_.NumberOf(number);  // counts it
     numbers_.push_back(static_cast<uint32_t>(number));
     numbered_count_ = std::max(numbered_count_, static_cast<int64_t>(number) + 1);
   }
@@ -135,12 +139,12 @@ absl::StatusOr<RequestTrace> RequestTraceBuilder::Finish(int64_t conversation_co
   if (trace_.requests.empty()) {
     return absl::InvalidArgumentError("holds no request; fetch or export the trace again");
   }
-  if (numbered_count_ > trace_.block_reference_count) {
-    return NotDense(static_cast<uint64_t>(numbered_count_ - 1));
+  if (numbered_count_ > numbering_.block_count()) {
+    return NotDense(numbered_count_ - 1, numbering_.block_count());
   }
   const std::vector<uint32_t> order = ArrivalOrder();
   trace_.digest = ContentDigest(order);
-  trace_.block_count = std::max(numbering_.block_count(), numbered_count_);
+  trace_.block_count = numbering_.block_count();
   trace_.conversation_count = conversation_count;
   TakeInOrder(order);
   return std::move(trace_);

@@ -18,12 +18,14 @@
 namespace tierscope {
 
 // Numbers the ids of a source densely by first use; starting a new scope makes every id new.
-// Ids below kDirectMax live in a flat table of at most 64 MB, others in a hash table.
+// Ids that are small for the number of blocks seen live in a flat table, others in a hash table:
+// memory is proportional to the blocks, whatever the ids.
 class BlockNumbering {
  public:
   void StartScope() {
     direct_.clear();
     sparse_.clear();
+    scope_begin_ = next_;
   }
   uint32_t NumberOf(uint64_t id) {
     if (id < direct_.size() && direct_[id] != 0) return direct_[id] - 1;
@@ -32,10 +34,12 @@ class BlockNumbering {
   int64_t block_count() const { return next_; }
 
  private:
-  static constexpr uint64_t kDirectMax = uint64_t{1} << 24;
+  static constexpr uint64_t kDirectPerBlock = 8;  // words of the flat table a block
+  static constexpr uint64_t kDirectLeast = 1024;
   uint32_t NumberSlow(uint64_t id);
 
   uint32_t next_ = 0;
+  uint32_t scope_begin_ = 0;      // the scope's first number
   std::vector<uint32_t> direct_;  // number + 1, 0 = not seen
   absl::flat_hash_map<uint64_t, uint32_t> sparse_;
 };

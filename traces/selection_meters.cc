@@ -100,9 +100,9 @@ void GoldenMeter::Add(int32_t layer, std::span<const uint32_t> entries,
     if (weights[i] < least) continue;
     const bool one_layer = layer != kAllLayers;
     members_.Add(entries[i]);
-    layers_of_[entries[i]] |= one_layer                  ? uint64_t{1} << (layer & 63)
-                              : votes[i] < kGoldenLayers ? 0
-                                                         : kEnoughLayers;
+    layers_of_.At(entries[i]) |= one_layer                  ? uint64_t{1} << (layer & 63)
+                                 : votes[i] < kGoldenLayers ? 0
+                                                            : kEnoughLayers;
   }
 }
 
@@ -111,7 +111,7 @@ void GoldenMeter::EndWindow() {
   int64_t count = 0;
   members_.ForEach([&](uint32_t entry) {
     count += std::popcount(layers_of_[entry]) >= kGoldenLayers ? 1 : 0;
-    layers_of_[entry] = 0;
+    layers_of_.At(entry) = 0;
   });
   members_.Clear();
   count_.Add(static_cast<double>(count));

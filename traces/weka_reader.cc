@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
 #include "traces/json_value.h"
 #include "traces/request_trace_builder.h"
@@ -123,7 +124,7 @@ absl::Status ConversationReader::ReadField(absl::string_view name, JsonResult va
     TIERSCOPE_ASSIGN_OR_RETURN(const absl::string_view scope, JsonString(value, name));
     if (scope == "local") return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
-        "hash_id_scope is '", scope, "', not 'local'; make the ids local to their file"));
+        "hash_id_scope is ", Quoted(scope), ", not 'local'; make the ids local to their file"));
   }
   return absl::OkStatus();
 }
@@ -155,8 +156,8 @@ absl::Status ConversationReader::ReadEntry(simdjson::ondemand::object& entry) {
   if (type == "n" || type == "s") return ReadRequest(entry);
   if (type != "subagent") {
     return absl::InvalidArgumentError(
-        absl::StrCat("unknown type '", type,
-                     "'; 'n', 's' and 'subagent' are read, convert or remove the entry"));
+        absl::StrCat("unknown type ", Quoted(type),
+                     "; 'n', 's' and 'subagent' are read, convert or remove the entry"));
   }
   if (place_.inner_index < 0) return ReadMarker(entry);
   return absl::InvalidArgumentError(

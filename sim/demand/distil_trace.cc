@@ -18,19 +18,29 @@ class DistillingVisitor : public AttentionVisitor {
   absl::Status OnProfile(const ProfileHeader& profile) override {
     NoteProvenance(profile);
     TIERSCOPE_RETURN_IF_ERROR(CheckStride(profile));
+    is_empty_ = true;
     return distiller_.Begin(profile, static_cast<int32_t>(demand_.profiles.size()));
   }
   absl::Status OnTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
                       std::span<const uint8_t> codes) override {
+    is_empty_ = false;
     distiller_.Tick(step, layer, entries, codes);
     return absl::OkStatus();
   }
   absl::Status OnSelection(int32_t step, int32_t, std::span<const uint32_t> entries,
                            std::span<const uint8_t> votes) override {
+    is_empty_ = false;
     distiller_.Select(step, entries, votes);
     return absl::OkStatus();
   }
+  // What a demand costs follows from the header's steps. They are believed where a record per tick
+  // or step stands for them.
   absl::Status OnProfileEnd() override {
+    if (is_empty_) {
+      return absl::InvalidArgumentError(
+          "the profile holds neither scores nor selections, so it cannot be replayed; record one "
+          "of them");
+    }
     demand_.profiles.push_back(distiller_.Finish());
     return absl::OkStatus();
   }
@@ -63,6 +73,7 @@ class DistillingVisitor : public AttentionVisitor {
   }
 
   ProfileDistiller distiller_;
+  bool is_empty_ = true;  // the open profile
   WindowDemand demand_;
 };
 

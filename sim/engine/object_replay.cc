@@ -13,6 +13,7 @@
 #include "sim/policy/belady.h"
 #include "sim/policy/clock.h"
 #include "sim/policy/eviction.h"
+#include "sim/policy/s3fifo.h"
 #include "sim/policy/sieve.h"
 
 namespace tierscope {
@@ -28,8 +29,7 @@ constexpr int64_t kOut = -1;
 
 // An object's slot is its id: as many slots as objects, so only bytes run out.
 template <typename Policy>
-ObjectHits Replay(int64_t capacity_bytes, const Accesses& accesses) {
-  Policy policy(static_cast<int32_t>(accesses.object_count));
+ObjectHits Replay(Policy policy, int64_t capacity_bytes, const Accesses& accesses) {
   std::vector<int64_t> held_bytes(static_cast<size_t>(accesses.object_count), kOut);
   int64_t free_bytes = capacity_bytes;
   ObjectHits result;
@@ -50,7 +50,11 @@ ObjectHits Replay(int64_t capacity_bytes, const Accesses& accesses) {
     }
     free_bytes -= wanted_bytes;
     held_bytes[id] = wanted_bytes;
-    policy.Insert(static_cast<int32_t>(id), id);
+    if constexpr (requires { policy.Insert(0, id, accesses.bytes[i]); }) {
+      policy.Insert(static_cast<int32_t>(id), id, accesses.bytes[i]);
+    } else {
+      policy.Insert(static_cast<int32_t>(id), id);
+    }
   }
   return result;
 }
@@ -146,29 +150,24 @@ absl::StatusOr<int64_t> ParseCacheBytes(absl::string_view text) {
       "TiB, such as 128MiB, or infinite"));
 }
 
-absl::Status CheckCountsInBytes(CachePolicy policy) {
-  if (policy != CachePolicy::kS3Fifo) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "s3fifo does not count in bytes; leave it out for files of objects with sizes");
-}
-
 ObjectHits CountObjectHits(CachePolicy policy, int64_t capacity_bytes,
                            absl::Span<const uint32_t> object_ids,
                            absl::Span<const uint32_t> object_bytes, int64_t object_count) {
   TIERSCOPE_CHECK(capacity_bytes > 0 && object_ids.size() == object_bytes.size());
   TIERSCOPE_CHECK(object_count <= std::numeric_limits<int32_t>::max());
   const Accesses accesses = {object_ids, object_bytes, object_count};
+  const auto slots = static_cast<int32_t>(object_count);
   switch (policy) {
     case CachePolicy::kLru:
-      return Replay<LruEviction>(capacity_bytes, accesses);
+      return Replay(LruEviction(slots), capacity_bytes, accesses);
     case CachePolicy::kFifo:
-      return Replay<FifoEviction>(capacity_bytes, accesses);
+      return Replay(FifoEviction(slots), capacity_bytes, accesses);
     case CachePolicy::kClock:
-      return Replay<ClockEviction>(capacity_bytes, accesses);
+      return Replay(ClockEviction(slots), capacity_bytes, accesses);
     case CachePolicy::kSieve:
-      return Replay<SieveEviction>(capacity_bytes, accesses);
+      return Replay(SieveEviction(slots), capacity_bytes, accesses);
     case CachePolicy::kS3Fifo:
-      break;
+      return Replay(S3FifoEviction::Weighted(slots, capacity_bytes), capacity_bytes, accesses);
     case CachePolicy::kBelady:
       return ReplayBelady(capacity_bytes, accesses);
   }

@@ -25,12 +25,9 @@ struct ObjectHits {
 // A whole number above 0 and B, KiB, MiB, GiB or TiB; or "infinite". Error: anything else.
 absl::StatusOr<int64_t> ParseCacheBytes(absl::string_view text);
 
-// OK when the policy can count in bytes: all but s3fifo, whose shares are shares of slots.
-absl::Status CheckCountsInBytes(CachePolicy policy);
-
-// With sizes belady still evicts the farthest next use, but is no bound any more. Preconditions:
-// spans of equal length below 2^32, ids in [0, object_count), object_count below 2^31, capacity
-// above 0, CheckCountsInBytes(policy).
+// With sizes belady still evicts the farthest next use, but is no bound any more; s3fifo's queues
+// have their shares in bytes. Preconditions: spans of equal length below 2^32, ids in [0,
+// object_count), object_count below 2^31, capacity above 0.
 ObjectHits CountObjectHits(CachePolicy policy, int64_t capacity_bytes,
                            absl::Span<const uint32_t> object_ids,
                            absl::Span<const uint32_t> object_bytes, int64_t object_count);

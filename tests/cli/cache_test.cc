@@ -67,12 +67,13 @@ TEST_F(CacheVerbTest, ReplaysOracleGeneral) {
   const std::string trace = folder_.Write(
       "a.oracleGeneral.bin", Record(1, 4) + Record(high + 1, 6) + Record(high, 7) + Record(2, 11) +
                                  Record(high, 7) + Record(1, 3) + Record(high, 7));
-  const CommandOutput output =
-      RunTierscope("cache " + trace + " --policy=lru,belady --capacity=10B,infinite --format=csv");
+  const CommandOutput output = RunTierscope(
+      "cache " + trace + " --policy=lru,s3fifo,belady --capacity=10B,infinite --format=csv");
   EXPECT_EQ(output.exit_code, 0) << output.err;
   EXPECT_EQ(output.out,
             "policy,capacity,accesses,unique,hits,bytes,missed_bytes\n"
             "lru,10B,7,4,2,45,31\nlru,infinite,7,4,3,45,28\n"
+            "s3fifo,10B,7,4,2,45,31\ns3fifo,infinite,7,4,3,45,28\n"
             "belady,10B,7,4,2,45,31\nbelady,infinite,7,4,3,45,28\n");
   EXPECT_EQ(RunTierscope("cache " + folder_.Write("oracleGeneral", Record(1, 0x80000001U)) +
                          " --policy=fifo --capacity=1GiB --format=csv")
@@ -94,9 +95,6 @@ TEST_F(CacheVerbTest, RefusesDamagedOracleGeneral) {
   const std::string packed = folder_.Write("a.oracleGeneral.zst", "\x28\xb5\x2f\xfd rest");
   ExpectRefused(packed, packed + ": compressed with zstd; decompress it first: zstd -d");
   const std::string trace = folder_.Write("b.oracleGeneral", whole);
-  ExpectRefused(trace + " --policy=lru,s3fifo",
-                "--policy: s3fifo does not count in bytes; leave it out for files of objects with "
-                "sizes");
   ExpectRefused(trace + " --capacity=100",
                 "--capacity: capacity '100' is not a number of bytes; give a whole number above 0 "
                 "and B, KiB, MiB, GiB or TiB, such as 128MiB, or infinite");

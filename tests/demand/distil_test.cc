@@ -7,6 +7,8 @@
 #include "gtest/gtest.h"
 
 #include "sim/base/rng.h"
+#include "tests/testing/temp_folder.h"
+#include "traces/container.h"
 
 namespace tierscope {
 namespace {
@@ -44,6 +46,28 @@ TEST(DistilTest, RefusesWhatTheTraceCannotAnswer) {
   ProfileHeader blind = Header(1000, 64, 16);
   blind.set_selections(SELECTIONS_RESIDENT_ONLY);
   EXPECT_FALSE(ProfileDistiller(spec).Begin(blind, 0).ok());
+}
+
+// Otherwise a header of a few bytes could ask for want lists at 2^22 steps.
+TEST(DistilTest, RefusesAProfileOfDecisionsAlone) {
+  const testing::TempFolder folder;
+  auto writer = ContainerWriter::Open(folder.File("t"));
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  TraceRecord record;
+  *record.mutable_profile() = Header(1000, 1 << 22, 1);
+  record.mutable_profile()->set_top_k(3);
+  record.mutable_profile()->set_selections(SELECTIONS_NONE);
+  record.mutable_profile()->mutable_provenance()->set_recorded_with("by hand");
+  ASSERT_TRUE((*writer)->Append(record).ok());
+  record.mutable_decision()->add_id_delta(1);
+  ASSERT_TRUE((*writer)->Append(record).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  const absl::StatusOr<WindowDemand> demand =
+      DistilTrace(folder.File("t"), {.policy = WantPolicy::kRecency, .tau_steps = 64});
+  EXPECT_EQ(std::string(demand.status().message()),
+            folder.File("t") +
+                ": record 2: the profile holds neither scores nor selections, so it cannot be "
+                "replayed; record one of them");
 }
 
 TEST(DistilTest, SeveralTargetLayersCountAsTheirMaximum) {

@@ -6,6 +6,7 @@
 // Release); unset, with the same.
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 
 #include "tests/testing/golden.h"
@@ -32,6 +34,8 @@ constexpr const char* kSameBytes[] = {"scenario.txtpb", "result.json", "metrics.
 // Both spellings of the names: glibc changed them.
 constexpr const char* kWithoutFma =
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2_Usable,-FMA_Usable,-AVX2,-FMA,-FMA4,-AVX512F";
+// The sanitizers' runtime wants to be loaded first and need not be.
+constexpr const char* kWrongLibm = "ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=" LIBM_NUDGE;
 
 using Contents = std::map<std::string, std::string>;  // file -> bytes
 
@@ -207,18 +211,40 @@ TEST_F(DeterminismTest, WithoutFma) {
   ExpectSame(Run({}), Run(old_cpu));
 }
 
+// No result passes through exp, log and the like at all: with all of them wrong, the same bytes.
+TEST_F(DeterminismTest, WithWrongLibm) {
+  Setting wrong = Second();
+  wrong.environment = kWrongLibm;
+  ExpectSame(Run({}), Run(wrong));
+}
+
+// What libm_digest prints, a line a function.
+std::vector<std::string> LibmDigests(const std::string& environment) {
+  const TempFolder folder;
+  const std::string out = folder.File("digest");
+  EXPECT_EQ(
+      std::system(absl::StrCat("env ", environment, " '", LIBM_DIGEST, "' >'", out, "'").c_str()),
+      0);
+  return absl::StrSplit(ReadFile(out), '\n', absl::SkipEmpty());
+}
+
 // The switch of WithoutFma reaches libm; else that test would compare a CPU with itself.
-TEST_F(DeterminismTest, TheSwitchChangesLibm) {
+TEST(LibmTest, TheSwitchChangesIt) {
   if (!__builtin_cpu_supports("fma")) GTEST_SKIP() << "this CPU has no FMA to switch off";
-  const auto digest = [&](const std::string& environment) {
-    const std::string out = temp_.path() + "/digest";
-    EXPECT_EQ(
-        std::system(absl::StrCat("env ", environment, " '", LIBM_DIGEST, "' >'", out, "'").c_str()),
-        0);
-    return ReadFile(out);
-  };
-  EXPECT_EQ(digest(""), digest(""));
-  EXPECT_NE(digest(""), digest(kWithoutFma));
+  const std::vector<std::string> with = LibmDigests("");
+  const std::vector<std::string> without = LibmDigests(kWithoutFma);
+  EXPECT_EQ(with, LibmDigests(""));
+  ASSERT_GE(std::min(with.size(), without.size()), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NE(with[i], without[i]);  // exp, pow, sin
+}
+
+// The wrong libm stands in the right one's place, for every function that is looked at.
+TEST(LibmTest, TheWrongOneIsWrong) {
+  const std::vector<std::string> right = LibmDigests("");
+  const std::vector<std::string> wrong = LibmDigests(kWrongLibm);
+  ASSERT_EQ(right.size(), 7u);
+  ASSERT_EQ(wrong.size(), right.size());
+  for (size_t i = 0; i < right.size(); ++i) EXPECT_NE(right[i], wrong[i]);
 }
 
 TEST_F(DeterminismTest, AnotherSeedGivesAnotherResult) {

@@ -161,18 +161,34 @@ TEST(S3FifoEvictionTest, CountsToThree) {
 
 // The queue of ghosts forgets the oldest beyond its capacity, and taking one makes room.
 TEST(GhostQueueTest, KeepsTheNewest) {
-  GhostQueue ghosts(3);
-  for (uint64_t key = 0; key < 4; ++key) ghosts.Push(key);
+  GhostQueue ghosts(3, 3);
+  for (uint64_t key = 0; key < 4; ++key) ghosts.Push(key, 1);
   EXPECT_FALSE(ghosts.Take(0));
   EXPECT_TRUE(ghosts.Take(2));
   EXPECT_FALSE(ghosts.Take(2));
-  ghosts.Push(5);
+  ghosts.Push(5, 1);
   EXPECT_TRUE(ghosts.Take(1));
   EXPECT_TRUE(ghosts.Take(3));
   EXPECT_TRUE(ghosts.Take(5));
-  GhostQueue none(0);
-  none.Push(1);
+  GhostQueue none(0, 0);
+  none.Push(1, 1);
   EXPECT_FALSE(none.Take(1));
+}
+
+TEST(GhostQueueTest, HoldsItsWeight) {
+  GhostQueue ghosts(10, 100);
+  ghosts.Push(1, 60);
+  ghosts.Push(2, 40);
+  ghosts.Push(3, 101);  // never fits, and pushes nothing out
+  EXPECT_FALSE(ghosts.Take(3));
+  ghosts.Push(4, 61);  // 1 and 2 must go
+  EXPECT_FALSE(ghosts.Take(1));
+  EXPECT_FALSE(ghosts.Take(2));
+  ghosts.Push(5, 0);
+  ghosts.Push(6, 39);
+  EXPECT_TRUE(ghosts.Take(4));
+  EXPECT_TRUE(ghosts.Take(5));
+  EXPECT_TRUE(ghosts.Take(6));
 }
 
 }  // namespace

@@ -10,11 +10,10 @@
 
 namespace tierscope::testing {
 
-using SlowKeys = std::vector<uint64_t>;
-
 struct SlowItem {
   uint64_t key;
   int hits;
+  int64_t weight = 1;
 };
 using SlowQueue = std::vector<SlowItem>;  // the oldest in front
 
@@ -115,7 +114,14 @@ class SlowSieve {
   std::optional<uint64_t> hand_;
 };
 
-// SOSP 2023, algorithm 1, with the choices at the top of sim/policy/s3fifo.h.
+inline int64_t WeightOf(const SlowQueue& queue) {
+  int64_t weight = 0;
+  for (const SlowItem& item : queue) weight += item.weight;
+  return weight;
+}
+
+// SOSP 2023, algorithm 1, with the choices at the top of sim/policy/s3fifo.h; a weight of 1 each
+// counts objects.
 class SlowS3Fifo {
  public:
   explicit SlowS3Fifo(int64_t capacity)
@@ -128,9 +134,11 @@ class SlowS3Fifo {
     SlowItem& item = in_small != small_.end() ? *in_small : *FindKey(main_, key);
     item.hits = std::min(item.hits + 1, 3);
   }
-  void Insert(uint64_t key) {
-    const bool was_ghost = std::erase(ghosts_, key) > 0;
-    (was_ghost ? main_ : small_).push_back({key, 0});
+  void Insert(uint64_t key, int64_t weight = 1) {
+    const auto ghost = FindKey(ghosts_, key);
+    const bool was_ghost = ghost != ghosts_.end();
+    if (was_ghost) ghosts_.erase(ghost);
+    (was_ghost ? main_ : small_).push_back({key, 0, weight});
   }
   void Remove(uint64_t key) {
     const auto is_key = [key](const SlowItem& item) { return item.key == key; };
@@ -139,27 +147,31 @@ class SlowS3Fifo {
   }
   std::optional<uint64_t> Evict() {
     if (small_.empty() && main_.empty()) return std::nullopt;
-    if (std::ssize(small_) < small_share_ && !main_.empty()) return EvictMain();
+    if (WeightOf(small_) < small_share_ && !main_.empty()) return EvictMain();
     while (!small_.empty()) {
       const SlowItem tail = small_.front();
       small_.erase(small_.begin());
       if (tail.hits <= 1) {
-        ghosts_.push_back(tail.key);
-        if (std::ssize(ghosts_) > main_share_) ghosts_.erase(ghosts_.begin());
+        Remember(tail);
         return tail.key;
       }
-      main_.push_back({tail.key, 0});
-      if (std::ssize(main_) > main_share_) return EvictMain();
+      main_.push_back({tail.key, 0, tail.weight});
+      if (WeightOf(main_) > main_share_) return EvictMain();
     }
     return EvictMain();
   }
 
  private:
+  void Remember(const SlowItem& item) {
+    if (item.weight > main_share_) return;
+    ghosts_.push_back(item);
+    while (WeightOf(ghosts_) > main_share_) ghosts_.erase(ghosts_.begin());
+  }
   uint64_t EvictMain() {
     while (main_.front().hits > 0) {
       const SlowItem tail = main_.front();
       main_.erase(main_.begin());
-      main_.push_back({tail.key, tail.hits - 1});
+      main_.push_back({tail.key, tail.hits - 1, tail.weight});
     }
     const uint64_t key = main_.front().key;
     main_.erase(main_.begin());
@@ -170,7 +182,7 @@ class SlowS3Fifo {
   int64_t main_share_;
   SlowQueue small_;
   SlowQueue main_;
-  SlowKeys ghosts_;
+  SlowQueue ghosts_;
 };
 
 }  // namespace tierscope::testing

@@ -105,6 +105,20 @@ TEST(RequestContainerTest, RefusesRecordsOutOfRange) {
   EXPECT_NE(LoadError(gaps).find("without gaps"), std::string::npos);
 }
 
+// A file name may be any bytes; a string of a message must be UTF-8.
+TEST(RequestContainerTest, TakesASourceOfAnyName) {
+  const testing::TempFolder folder;
+  RequestTrace trace = Load(folder.Write(
+      "t.jsonl",
+      "{\"timestamp\": 0, \"input_length\": 5, \"output_length\": 9, \"hash_ids\": [7]}\n"));
+  trace.source_name = "caf\xe9.jsonl";
+  ASSERT_TRUE(WriteRequestContainer(trace, folder.File("t")).ok());
+  EXPECT_EQ(Load(folder.File("t")).source_name, "caf\\xe9.jsonl");
+  trace.source_name = "caf\xc3\xa9.jsonl";
+  ASSERT_TRUE(WriteRequestContainer(trace, folder.File("t")).ok());
+  EXPECT_EQ(Load(folder.File("t")).source_name, trace.source_name);
+}
+
 TEST(RequestContainerTest, RefusesAnAttentionTrace) {
   const testing::TempFolder folder;
   const std::string path = folder.File("attention");

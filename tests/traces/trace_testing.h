@@ -2,7 +2,6 @@
 #ifndef TIERSCOPE_TESTS_TRACES_TRACE_TESTING_H_
 #define TIERSCOPE_TESTS_TRACES_TRACE_TESTING_H_
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -10,16 +9,18 @@
 
 #include "gtest/gtest.h"
 
+#include "tests/testing/temp_folder.h"
 #include "traces/container.h"
 
 namespace tierscope {
 
-// A path of the running test's own: tests run in parallel.
+// A path of the running test's own, in a folder that goes with the process: tests run in parallel.
 inline std::string TempPath(const std::string& name) {
+  static const testing::TempFolder folder;
   const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
   std::string file = std::string(test->test_suite_name()) + "-" + test->name() + "-" + name;
   for (char& c : file) c = c == '/' ? '-' : c;
-  return std::filesystem::path(::testing::TempDir()) / file;
+  return folder.File(file);
 }
 
 inline std::string ReadFile(const std::string& path) {

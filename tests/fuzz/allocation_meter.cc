@@ -1,0 +1,25 @@
+#include "tests/fuzz/allocation_meter.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+namespace {
+size_t largest_bytes = 0;
+}  // namespace
+
+void* operator new(size_t bytes) {
+  largest_bytes = std::max(largest_bytes, bytes);
+  void* memory = std::malloc(std::max<size_t>(bytes, 1));
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace tierscope::testing {
+
+size_t TakeLargestAllocation() { return std::exchange(largest_bytes, 0); }
+
+}  // namespace tierscope::testing
