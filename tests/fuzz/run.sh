@@ -31,7 +31,7 @@ fuzz() {
   mkdir -p "$build/findings" "$build/grown/$target"
   # A writer's scratch file is in memory where it can be.
   if [ -d /dev/shm ]; then export TMPDIR=/dev/shm; fi
-  "$build/tests/fuzz/fuzz_$target" -seed=1 -timeout=60 -rss_limit_mb=1000 -max_len=4096 \
+  "$build/tests/fuzz/fuzz_$target" -seed=1 -timeout=300 -rss_limit_mb=1000 -max_len=4096 \
     -malloc_limit_mb="$(malloc_limit_mb "$target")" -artifact_prefix="$build/findings/$target-" \
     "$@" >"$log" 2>&1 && return
   tail -n 40 "$log" >&2
