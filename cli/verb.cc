@@ -23,8 +23,7 @@ int ExitCode(const absl::Status& status) {
   // Aborted: the input was good and the run itself failed; what waits for what takes some lines.
   const bool aborted = absl::IsAborted(status);
   const std::string message = aborted ? std::string(status.message()) : OneLine(status.message());
-  std::fprintf(stderr, "tierscope: %s
-", message.c_str());
+  std::fprintf(stderr, "tierscope: %s\n", message.c_str());
   return aborted ? kExitBoundFailed : kExitWrongInput;
 }
 

@@ -36,7 +36,7 @@ void MergeMaximum(const TickScores& a, std::span<const uint32_t> entries,
 }
 
 void QualityMeter::Judge(const TickScores& tick, int64_t history,
-                         const std::vector<int64_t>& votes_of, int64_t distinct,
+                         const PagedArray<int64_t>& votes_of, int64_t distinct,
                          int64_t votes_in_window) {
   for (size_t t = 0; t < means_.size(); ++t) {
     const int least = WantedCode((*thresholds_)[t]);

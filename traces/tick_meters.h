@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "traces/paged_array.h"
 #include "traces/selection_meters.h"
 
 namespace tierscope {
@@ -45,7 +46,7 @@ class QualityMeter {
 
   // `votes_of`: selections per entry of the window behind the tick; of `distinct` entries,
   // `votes_in_window` in all.
-  void Judge(const TickScores& tick, int64_t history, const std::vector<int64_t>& votes_of,
+  void Judge(const TickScores& tick, int64_t history, const PagedArray<int64_t>& votes_of,
              int64_t distinct, int64_t votes_in_window);
   std::vector<IndexerQuality> quality() const;
 
