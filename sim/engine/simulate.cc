@@ -100,7 +100,8 @@ void NoteEviction(const Scenario& scenario, RunResult* result) {
   if (scenario.policy().eviction() != Policy::BELADY) return;
   result->add_notes(
       "eviction BELADY knows the want lists to come: a bound for unprotected policies and none to "
-      "build; it does not foresee jobs that are late for their tick, nor requests that arrive");
+      "build; it spares recalls and not misses, and foresees neither jobs that are late for their "
+      "tick nor requests that arrive");
 }
 
 void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {

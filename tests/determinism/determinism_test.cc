@@ -142,8 +142,8 @@ class DeterminismTest : public ::testing::Test {
     const std::string small =
         "engine.simulated_s=60,workload.output_tokens=256,workload.attention.steps=256,"
         "workload.attention.profiles_per_context=1";
-    Execute(setting, folder + "/closed", folder + "/cache", {"h20_lsa", "h20_full", "h20_mix"},
-            small);
+    Execute(setting, folder + "/closed", folder + "/cache",
+            {"h20_lsa", "h20_full", "h20_mix", "h20_flashmemory"}, small);
     Execute(setting, folder + "/level1", folder + "/cache", {"h20_lsa", "h20_mix"},
             small +
                 ",workload.context_tokens=65536,policy.level1=sync,policy.phase=aligned,"
@@ -164,7 +164,7 @@ class DeterminismTest : public ::testing::Test {
 
   static std::vector<std::string> ComparedFiles() {
     std::vector<std::string> names;
-    for (const char* run : {"closed/1-h20_lsa/", "closed/2-h20_full/", "closed/3-h20_mix/",
+    for (const char* run : {"closed/1-h20_lsa/", "closed/2-h20_full/", "closed/3-h20_mix/", "closed/4-h20_flashmemory/",
                             "level1/1-h20_lsa/", "level1/2-h20_mix/", "open/"}) {
       for (const char* file : kSameBytes) names.push_back(absl::StrCat(run, file));
     }
