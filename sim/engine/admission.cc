@@ -140,8 +140,8 @@ bool Replica::Fits(const Promise& promise) const {
 
 bool Replica::HostFits(int64_t pages, int64_t swap_bytes) const {
   if (tiered() && pages > plan_.host_pages_max) return false;
-  return swap_bytes == 0 || pages * plan_.host_page_bytes_node + swap_bytes * plan_.ranks <=
-                                host_usable_bytes_;
+  return swap_bytes == 0 ||
+         pages * plan_.host_page_bytes_node + swap_bytes * plan_.ranks <= host_usable_bytes_;
 }
 
 // Whether `more` blocks of the reserve can be promised. Protected, every request has as many as it
@@ -373,13 +373,13 @@ void Replica::RecordFinished(const RequestState& request, SimTime now) {
   ++outcome_.finished;
   ++counters_.completed;
   const int64_t ttft = (request.first_token - request.arrival.time).ns;
-  counters_.ttft_ns.push_back(ttft);
-  counters_.queue_ns.push_back(request.queued.ns);
-  counters_.latency_ns.push_back((now - request.arrival.time).ns);
+  counters_.ttft_ns.Add(ttft);
+  counters_.queue_ns.Add(request.queued.ns);
+  counters_.latency_ns.Add((now - request.arrival.time).ns);
   int64_t tpot = 0;
   if (request.output_tokens() > 1) {
     tpot = (now - request.first_token).ns / (request.output_tokens() - 1);
-    counters_.tpot_ns.push_back(tpot);
+    counters_.tpot_ns.Add(tpot);
   }
   if (slo_ == nullptr) return;
   const bool ttft_met = !slo_->has_ttft_ms() || static_cast<double>(ttft) <= slo_->ttft_ms() * 1e6;

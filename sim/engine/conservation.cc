@@ -9,8 +9,7 @@ namespace {
 // |a - b| as a count.
 int64_t Distance(__int128 a, __int128 b) {
   const __int128 difference = a < b ? b - a : a - b;
-  return static_cast<int64_t>(
-      std::min<__int128>(difference, std::numeric_limits<int64_t>::max()));
+  return static_cast<int64_t>(std::min<__int128>(difference, std::numeric_limits<int64_t>::max()));
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ struct RunEnd {
   __int128 unfinished_ns = 0;     // sum of (end - arrival) over them
   int64_t unfinished_tokens = 0;  // that they have produced
   int64_t in_batch = 0;
-  __int128 in_batch_ns = 0;  // sum of (end - joined) over them
+  __int128 in_batch_ns = 0;    // sum of (end - joined) over them
   int64_t tokens_counted = 0;  // by steps, warm-up included
   SimDuration decode;          // by steps, warm-up included
   SimDuration idle;

@@ -216,8 +216,7 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   OpenPage(slot, now);
   RequestState& request = At(slot);
   const int64_t own_tokens = request.context_tokens() + Completed(request);
-  const int64_t pages =
-      std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
+  const int64_t pages = std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
   host_pages_in_use_ += pages - request.host_pages;
   request.host_pages = pages;
   RaisePeaks();

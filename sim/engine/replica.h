@@ -45,11 +45,11 @@ struct ReplicaOutcome {
   Peaks peaks;
   SimTime end;
   std::optional<SimTime> warmup_end;  // nothing: the run ended before, and nothing was left out
-  int64_t events = 0;        // taken from the queues
-  int64_t steps_leapt = 0;   // batch steps that needed none
+  int64_t events = 0;                 // taken from the queues
+  int64_t steps_leapt = 0;            // batch steps that needed none
   int64_t arrived = 0;
-  int64_t finished = 0;       // of arrived, warm-up included
-  int64_t rejected = 0;       // of arrived, would not fit an empty replica
+  int64_t finished = 0;                        // of arrived, warm-up included
+  int64_t rejected = 0;                        // of arrived, would not fit an empty replica
   std::vector<InvariantViolation> violations;  // empty, or a bug
   std::string stuck;  // not empty: the run cannot go on, and what waits for what
   std::string event_digest;
@@ -271,7 +271,7 @@ class Replica {
   int64_t recall_cap_bytes_per_s_ = 0;
   int64_t writeback_cap_bytes_per_s_ = 0;
   int64_t ingest_cap_bytes_per_s_ = 0;
-  int32_t max_concurrency_ = 0;  // 0 = no bound but memory
+  int32_t max_concurrency_ = 0;    // 0 = no bound but memory
   int64_t host_usable_bytes_ = 0;  // of the node
   int64_t hbm_fixed_bytes_ = 0;    // weights, fixed pools and reserve of one rank
   SimTime horizon_;
@@ -291,7 +291,7 @@ class Replica {
   int32_t prefill_free_ = 0;
   std::deque<Waiting> waiting_;  // ready to be admitted
   std::deque<SlotRef> ingest_queue_;
-  std::vector<int32_t> joining_;  // slots that enter the batch at the next boundary
+  std::vector<int32_t> joining_;     // slots that enter the batch at the next boundary
   std::deque<int32_t> chunk_queue_;  // slots that the replica prefills, first come, first served
   int64_t chunk_tokens_ = 0;         // of the step in progress
 
@@ -315,9 +315,9 @@ class Replica {
   SimDuration recall_write_pending_;  // HBM time of recall writes that no step has felt yet
   std::array<SimTime, kFlowCount> flow_end_;
   std::array<int32_t, kFlowCount> flow_stamp_{};
-  int64_t writeback_bytes_ = 0;  // sealed, not yet on the link
-  bool recall_waits_ = false;    // for a swap-in that has the link
-  std::deque<int64_t> swap_outs_;   // bytes; the first may be on the path
+  int64_t writeback_bytes_ = 0;    // sealed, not yet on the link
+  bool recall_waits_ = false;      // for a swap-in that has the link
+  std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
   bool swapping_out_ = false;
   std::deque<SlotRef> swap_ins_;
   bool swapping_in_ = false;

@@ -21,8 +21,8 @@ struct Fault {
 };
 
 struct ReplicaOptions {
-  bool leap = true;    // steps between two events run without the queue
-  bool check = true;   // the invariants of conservation.h
+  bool leap = true;   // steps between two events run without the queue
+  bool check = true;  // the invariants of conservation.h
   Fault fault;
 };
 

@@ -33,12 +33,12 @@ struct RequestState {
   Arrival arrival;
   Stage stage = Stage::kPreempted;
   SimTime stage_since;
-  bool cold = true;            // holds no pages: its next tick takes it out of the batch
-  bool swapped = false;        // its HBM-only state lies in the host
-  SimDuration queued;          // ready to admitted, again after every preemption
-  int64_t number = 0;          // order of arrival
-  int64_t prefill_left = 0;    // COLOCATED_CHUNKED: tokens that no chunk has run yet
-  SimTime joined;              // the batch, last
+  bool cold = true;             // holds no pages: its next tick takes it out of the batch
+  bool swapped = false;         // its HBM-only state lies in the host
+  SimDuration queued;           // ready to admitted, again after every preemption
+  int64_t number = 0;           // order of arrival
+  int64_t prefill_left = 0;     // COLOCATED_CHUNKED: tokens that no chunk has run yet
+  SimTime joined;               // the batch, last
   int32_t blocks_promised = 0;  // OPTIMISTIC, LRU_PROTECTED: blocks it is about to pin
   int64_t swap_bytes_reserved = 0;
   SimTime first_token;

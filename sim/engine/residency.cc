@@ -180,8 +180,7 @@ int32_t Residency::PinnedChange(int32_t slot, std::span<const PageIndex> pages) 
   // A grown page that the leaving list wanted too is unpinned once.
   for (size_t i = 0; i + 1 < state.grown.size(); ++i) {
     const PageIndex page = state.grown[i];
-    const bool counted =
-        std::binary_search(leaving.pages.begin(), leaving.pages.end(), page);
+    const bool counted = std::binary_search(leaving.pages.begin(), leaving.pages.end(), page);
     change -= !counted && leaves(page) ? 1 : 0;
   }
   return change;

@@ -239,8 +239,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   if (inputs.demand != nullptr) {
     TIERSCOPE_RETURN_IF_ERROR(CheckTraceFitsModel(scenario, *inputs.demand));
   }
-  Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer,
-                  inputs.options);
+  Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer, inputs.options);
   ReplicaOutcome outcome = replica.Run();
   if (!outcome.stuck.empty()) return absl::AbortedError(outcome.stuck);
 

@@ -56,8 +56,7 @@ bool Replica::Stuck(SimTime now) {
   const char* why = nullptr;
   if (work_pending_ == 0 && InSystem() > 0) {
     why = "nothing is under way and requests wait";
-  } else if (++events_at_instant_ >
-             kEventsAtInstantMax + kEventsPerArrival * arrived_at_instant_) {
+  } else if (++events_at_instant_ > kEventsAtInstantMax + kEventsPerArrival * arrived_at_instant_) {
     why = "time stands still: steps take no time or events repeat";
   } else if (now > progress_check_) {
     const int64_t mark = tokens_before_ + counters_.output_tokens + outcome_.finished;
@@ -111,9 +110,9 @@ std::string Replica::WaitsFor(const RequestState& request) const {
       return "the next step boundary";
     case Stage::kCold:
       return absl::StrCat("level-1 job ", job_.number, ", ",
-                          !job_.in_flight            ? "not launched"
+                          !job_.in_flight                  ? "not launched"
                           : bandwidth_.busy(Flow::kRecall) ? "its recall is on the link"
-                                                     : "which scores");
+                                                           : "which scores");
     case Stage::kDecoding:
       break;
     case Stage::kPreempted:
@@ -154,8 +153,7 @@ std::string Replica::StuckReport(SimTime now, const char* why) const {
   if (count > static_cast<int64_t>(lines.size())) {
     lines.push_back(absl::StrCat("  and ", count - static_cast<int64_t>(lines.size()), " more"));
   }
-  return absl::StrCat("the simulation is stuck at ", Seconds(now), ": ", why,
-                      "; waiting:\n",
+  return absl::StrCat("the simulation is stuck at ", Seconds(now), ": ", why, "; waiting:\n",
                       absl::StrJoin(lines, "\n"));
 }
 
@@ -186,8 +184,7 @@ Replica::Census Replica::TakeCensus(SimTime end) const {
 
 void Replica::CheckMemory() {
   conservation_.Hbm(hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_in_use_),
-                    hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_reserved_),
-                    plan_.hbm_usable_bytes);
+                    hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_reserved_), plan_.hbm_usable_bytes);
 }
 
 void Replica::CheckHostMemory() {

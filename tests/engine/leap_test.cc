@@ -54,7 +54,8 @@ Scenario RandomScenario(Dice& dice, bool* tiered) {
   }
   if (dice.One(3)) absl::StrAppend(&text, " engine { slo { ttft_ms: 900 tpot_ms: 25 } }");
   if (dice.One(3)) absl::StrAppend(&text, " engine { graph_batch_sizes: [1, 2, 4, 8, 16] }");
-  absl::StrAppend(&text, " policy { kind: ", *tiered ? dice.Of({"LSA", "RECENCY", "ORACLE"}) : "FULL",
+  absl::StrAppend(&text,
+                  " policy { kind: ", *tiered ? dice.Of({"LSA", "RECENCY", "ORACLE"}) : "FULL",
                   " tau_steps: ", 4 * dice.In(1, 16), " page_kmax: ", dice.In(1, 6),
                   " level1: ", dice.Of({"ASYNC", "SYNC"}),
                   " publish: ", dice.Of({"ON_COMPLETION", "NEXT_TICK"}),
@@ -63,8 +64,9 @@ Scenario RandomScenario(Dice& dice, bool* tiered) {
                   " reserve_entries: ", 64 * dice.In(40, 120), " }");
   const int users = dice.In(1, 24);
   const bool open = dice.One(2);
-  absl::StrAppend(&text, " workload { request_limit: ", dice.In(3, 40), " concurrency: ",
-                  open && dice.One(2) ? 0 : users, " ramp_start: ", dice.Of({"true", "false"}));
+  absl::StrAppend(&text, " workload { request_limit: ", dice.In(3, 40),
+                  " concurrency: ", open && dice.One(2) ? 0 : users,
+                  " ramp_start: ", dice.Of({"true", "false"}));
   if (open) {
     absl::StrAppend(&text, " arrivals: ", dice.Of({"POISSON", "GAMMA"}),
                     " requests_per_s: ", dice.In(1, 40));
@@ -72,8 +74,9 @@ Scenario RandomScenario(Dice& dice, bool* tiered) {
     absl::StrAppend(&text, " think_s: 0.3");
   }
   for (int i = dice.In(1, 3); i > 0; --i) {
-    absl::StrAppend(&text, " classes { weight: ", dice.In(1, 4), " context_tokens: ",
-                    dice.In(1, 3000), " output_tokens: ", dice.In(1, 900), " }");
+    absl::StrAppend(&text, " classes { weight: ", dice.In(1, 4),
+                    " context_tokens: ", dice.In(1, 3000), " output_tokens: ", dice.In(1, 900),
+                    " }");
   }
   absl::StrAppend(&text, " }");
   Scenario scenario = ToyScenario(text);
@@ -99,9 +102,8 @@ WindowDemand RandomDemand(Dice& dice, const Scenario& scenario) {
       window.scored_pages.push_back(static_cast<PageIndex>(dice.Below(8)));
     }
     std::sort(window.scored_pages.begin(), window.scored_pages.end());
-    window.scored_pages.erase(
-        std::unique(window.scored_pages.begin(), window.scored_pages.end()),
-        window.scored_pages.end());
+    window.scored_pages.erase(std::unique(window.scored_pages.begin(), window.scored_pages.end()),
+                              window.scored_pages.end());
     window.selections = {{static_cast<PageIndex>(dice.Below(8)), 2}};
   }
   return ToyDemand(scenario, 8, 4, windows);

@@ -41,10 +41,10 @@ TEST(PreemptionTest, SwapOutAndIn) {
   EXPECT_NE(run.diary.find("2560 waited for eviction until 2564"), std::string::npos);
   EXPECT_EQ(c.steps, 256 + 44 + 44);
   EXPECT_EQ(c.output_tokens, 600);
-  EXPECT_EQ(c.latency_ns, (std::vector<int64_t>{3'004'000'256, 3'448'000'512}));
+  EXPECT_EQ(c.latency_ns.values(), (std::vector<int64_t>{3'004'000'256, 3'448'000'512}));
   // The gap is in B's time per token; its wait for memory is queue time.
-  EXPECT_EQ(c.tpot_ns[1], (3'448'000'512 - 10'000'000) / 299);
-  EXPECT_EQ(c.queue_ns, (std::vector<int64_t>{0, 444'000'256}));
+  EXPECT_EQ(c.tpot_ns.values()[1], (3'448'000'512 - 10'000'000) / 299);
+  EXPECT_EQ(c.queue_ns.values(), (std::vector<int64_t>{0, 444'000'256}));
   EXPECT_EQ(run.outcome.peaks.tokens_reserved, 2048);
   EXPECT_TRUE(run.outcome.violations.empty());
 }
@@ -58,16 +58,16 @@ TEST(PreemptionTest, ThePreemptedRequestGoesToTheFront) {
       {Ms(0), 768, 300, {}, -1}, {Ms(0), 768, 300, {}, -1}, {Ms(100), 768, 2, {}, -1}};
   const ToyRun run = RunToy(scenario, nullptr, &trace);
   // C is admitted with B at 3,004.000256 and decodes while B's KV comes back.
-  EXPECT_EQ(run.outcome.counters.queue_ns[1], 2'904'000'256);
-  EXPECT_EQ(run.outcome.counters.latency_ns[1], 2'904'000'256 + 20'000'000);
+  EXPECT_EQ(run.outcome.counters.queue_ns.values()[1], 2'904'000'256);
+  EXPECT_EQ(run.outcome.counters.latency_ns.values()[1], 2'904'000'256 + 20'000'000);
   EXPECT_EQ(run.outcome.finished, 3);
 }
 
 // Chunks of 1,024 tokens at a million a second. Step 1 prefills A and 256 tokens of B (1.024 ms)
 // and gives A its first token; step 2 decodes A and prefills B's other 512 (10.512 ms). 254 steps
-// later, at 2,551.536, A has 256 tokens and needs a page; B with its 255 is dropped. A ends 44 steps
-// later at 2,991.536. B's 768 + 255 tokens are prefilled again in 1.023 ms, which gives it its
-// 256th token, and 44 steps more.
+// later, at 2,551.536, A has 256 tokens and needs a page; B with its 255 is dropped. A ends 44
+// steps later at 2,991.536. B's 768 + 255 tokens are prefilled again in 1.023 ms, which gives it
+// its 256th token, and 44 steps more.
 TEST(PreemptionTest, RecomputeByChunks) {
   const Scenario scenario = EightPages(
       "engine { prefill: COLOCATED_CHUNKED prefill_tokens_per_s: 1e6 prefill_chunk_tokens: 1024 }");
@@ -78,9 +78,9 @@ TEST(PreemptionTest, RecomputeByChunks) {
   EXPECT_EQ(c.preemptions, 1);
   EXPECT_EQ(c.tokens_recomputed, 1023);
   EXPECT_EQ(c.swap_out_bytes, 0);
-  EXPECT_EQ(c.ttft_ns, (std::vector<int64_t>{1'024'000, 11'536'000}));
-  EXPECT_EQ(c.latency_ns, (std::vector<int64_t>{2'991'536'000, 3'432'559'000}));
-  EXPECT_EQ(c.tpot_ns[1], (3'432'559'000 - 11'536'000) / 299);
+  EXPECT_EQ(c.ttft_ns.values(), (std::vector<int64_t>{1'024'000, 11'536'000}));
+  EXPECT_EQ(c.latency_ns.values(), (std::vector<int64_t>{2'991'536'000, 3'432'559'000}));
+  EXPECT_EQ(c.tpot_ns.values()[1], (3'432'559'000 - 11'536'000) / 299);
   EXPECT_EQ(c.steps, 2 + 254 + 44 + 1 + 44);
   EXPECT_EQ(c.output_tokens, 600);
   EXPECT_TRUE(run.outcome.violations.empty());
@@ -100,10 +100,10 @@ TEST(PreemptionTest, RecomputeThroughThePrefillPool) {
   const Counters& c = run.outcome.counters;
   EXPECT_EQ(c.preemptions, 1);
   EXPECT_EQ(c.tokens_recomputed, 1023);
-  EXPECT_EQ(c.latency_ns[0], 3'010'500'192);
-  EXPECT_EQ(c.latency_ns[1], 3'010'500'192 + 3'996'349 + 450'000'000);
+  EXPECT_EQ(c.latency_ns.values()[0], 3'010'500'192);
+  EXPECT_EQ(c.latency_ns.values()[1], 3'010'500'192 + 3'996'349 + 450'000'000);
   // Ready again after its second prefill: waited from there.
-  EXPECT_EQ(c.queue_ns[1], 3'010'500'192 - (2'570'500'192 + 9'990'234));
+  EXPECT_EQ(c.queue_ns.values()[1], 3'010'500'192 - (2'570'500'192 + 9'990'234));
   EXPECT_EQ(c.output_tokens, 600);
   EXPECT_TRUE(run.outcome.violations.empty());
 }
@@ -188,8 +188,8 @@ TEST(ChunkedPrefillTest, ChunksLengthenStepsAndGiveTheFirstToken) {
             "0 step of 0 for 4\n4 step of 0 for 4\n8 step of 0 for 2\n10 step of 1 for 10\n"
             "20 step of 1 for 13.99\n33.99 step of 1 for 10");
   const Counters& c = run.outcome.counters;
-  EXPECT_EQ(c.ttft_ns, (std::vector<int64_t>{10'000'000, 18'990'000}));
-  EXPECT_EQ(c.tpot_ns, (std::vector<int64_t>{11'995'000, 10'000'000}));
+  EXPECT_EQ(c.ttft_ns.values(), (std::vector<int64_t>{10'000'000, 18'990'000}));
+  EXPECT_EQ(c.tpot_ns.values(), (std::vector<int64_t>{11'995'000, 10'000'000}));
   EXPECT_EQ(c.output_tokens, 5);
   EXPECT_EQ(c.steps, 6);
 }
@@ -202,7 +202,7 @@ TEST(ChunkedPrefillTest, TheBudgetIsSharedInOrder) {
   trace.requests = {{Ms(0), 300, 1, {}, -1}, {Ms(0), 300, 1, {}, -1}};
   const ToyRun run = RunToy(scenario, nullptr, &trace);
   EXPECT_EQ(run.diary, "0 step of 0 for 4\n4 step of 0 for 2");
-  EXPECT_EQ(run.outcome.counters.ttft_ns, (std::vector<int64_t>{4'000'000, 6'000'000}));
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values(), (std::vector<int64_t>{4'000'000, 6'000'000}));
 }
 
 // Under a tiered policy the prompt's KV goes to the cold pool as it is produced: a chunk of 1,024
@@ -218,11 +218,12 @@ TEST(ChunkedPrefillTest, TieredPromptsAreWrittenBackAndRecalled) {
   const std::vector<ToyWindow> windows(4, ToyWindow{{0, 1}, {{0, 3}}});
   const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
   const ToyRun run = RunToy(scenario, &demand);
-  EXPECT_EQ(run.diary,
-            "0 step of 0 for 10.24\n10.24 step of 0 for 10.24\n20.48 scored 1 until 21.48\n"
-            "21.48 recalled 3 until 24.48\n24.48 published\n"
-            "20.48 waited for admission until 24.48\n24.48 step of 1 for 10\n34.48 step of 1 for 10");
-  EXPECT_EQ(run.outcome.counters.ttft_ns, (std::vector<int64_t>{20'480'000}));
+  EXPECT_EQ(
+      run.diary,
+      "0 step of 0 for 10.24\n10.24 step of 0 for 10.24\n20.48 scored 1 until 21.48\n"
+      "21.48 recalled 3 until 24.48\n24.48 published\n"
+      "20.48 waited for admission until 24.48\n24.48 step of 1 for 10\n34.48 step of 1 for 10");
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values(), (std::vector<int64_t>{20'480'000}));
   // Host DRAM of 1.5 GB/s is shared: at 21.48 the writeback has 3 pages left, the recall all 3, and
   // both move at half of it, 4 ms.
   scenario.mutable_node()->set_dram_bytes_per_s_per_socket(1'500'000'000);

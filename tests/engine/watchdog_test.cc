@@ -60,8 +60,8 @@ TEST(WatchdogTest, WaitingRequestsNameTheResource) {
   EXPECT_TRUE(absl::StrContains(
       tokens, "request 1 since 0.000000 s for HBM tokens: needs 2057, 943 of 3000 are free"))
       << tokens;
-  const std::string slots = Report(ToyScenario(std::string(kOpen) + "workload { concurrency: 1 requests_per_s: 500 }"),
-                                   fault);
+  const std::string slots = Report(
+      ToyScenario(std::string(kOpen) + "workload { concurrency: 1 requests_per_s: 500 }"), fault);
   EXPECT_TRUE(absl::StrContains(slots, "for a concurrency slot: 1 of 1 are taken")) << slots;
   Scenario lsa = ToyScenario(std::string(kLsa) + "workload { concurrency: 2 }");
   lsa.mutable_policy()->set_reserve_entries(64 * 9);
@@ -87,8 +87,8 @@ TEST(WatchdogTest, ALostTransfer) {
   EXPECT_TRUE(absl::StrContains(Report(ToyScenario(kLsa), fault), "its recall is on the link"));
   const char* disaggregated = "engine { prefill: DISAGGREGATED prefill_tokens_per_s: 102400 }";
   const Scenario ingest = ToyScenario(std::string(kLsa) + disaggregated);
-  EXPECT_TRUE(absl::StrContains(
-      Report(ingest, fault), "request 0 since 0.020000 s for its KV from the network"));
+  EXPECT_TRUE(absl::StrContains(Report(ingest, fault),
+                                "request 0 since 0.020000 s for its KV from the network"));
   EXPECT_TRUE(absl::StrContains(Report(ingest, {Fault::kDrop, Replica::kPrefillDone, 1}),
                                 "request 0 since 0.000000 s for its prefill to end"));
 }
