@@ -1,6 +1,7 @@
 // Optimistic admission and chunked prefill, worked out by hand. The toy world (testing/toy.h): a
 // step takes 10 ms, a page holds 256 tokens. Under FULL a token is promised at 1,000 bytes of HBM
 // and holds 3,906.5 bytes of KV; either way over the host link moves 1 GB/s.
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 #include "sim/engine/replica.h"
@@ -172,6 +173,57 @@ TEST(PreemptionTest, ReserveBlocksRunOut) {
     full.mutable_engine()->set_admit(Engine::FULL);
     EXPECT_EQ(RunToy(full, &demand, &trace).outcome.peaks.requests_admitted, 1);
   }
+}
+
+// HBM for 2,048 tokens of index keys, a quarter of a byte each, beside a reserve of 100 pages.
+Scenario EightPagesTiered(const std::string& more) {
+  Scenario scenario = ToyScenario(R"(
+    workload { arrivals: TRACE concurrency: 0 trace: "toy" attention { random_offset: false } }
+    policy { kind: LSA } engine { simulated_s: 0 admit: OPTIMISTIC preemption: SWAP } )" +
+                                  more);
+  scenario.mutable_hardware()->set_hbm_bytes(100'000'000 + 512);
+  return scenario;
+}
+
+// The second request comes at any time around the boundary at which the first grows: waiting,
+// joining, with its first tick due, cold or decoding, it is put out cleanly. In one of these runs
+// it has just made its first token, and its tick is due at that same boundary.
+TEST(PreemptionTest, AVictimAtAnyStage) {
+  for (const char* level1 : {"ASYNC", "SYNC"}) {
+    const Scenario scenario =
+        EightPagesTiered(absl::StrCat("policy { tau_steps: 64 level1: ", level1, " }"));
+    const std::vector<ToyWindow> windows(128, ToyWindow{{5, 6}, {{7, 1}}});
+    const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
+    int preempted = 0;
+    for (int64_t arrival = 2'500; arrival < 2'620; ++arrival) {
+      RequestTrace trace;
+      trace.requests = {{Ms(0), 768, 400, {}, -1}, {Ms(arrival), 768, 300, {}, -1}};
+      const ReplicaOutcome run = RunToy(scenario, &demand, &trace).outcome;
+      ASSERT_EQ(run.finished, 2) << arrival;
+      ASSERT_TRUE(run.violations.empty()) << arrival << ": " << run.violations[0].what;
+      ASSERT_EQ(run.counters.output_tokens, 700);
+      preempted += run.counters.preemptions > 0 ? 1 : 0;
+    }
+    EXPECT_GT(preempted, 40);
+  }
+}
+
+// The warm-up of 512 steps ends while the second request is out. One selection a step: after it,
+// the first makes its last 700 - 512, the second its last 300 - 256, and what the second selected
+// before it was put out is not counted. Whole sub-windows of 4 count, and the one cut by the
+// preemption.
+TEST(PreemptionTest, WhatAVictimSelectedBeforeTheWarmUpsEndIsNotCounted) {
+  const Scenario scenario =
+      EightPagesTiered("policy { tau_steps: 512 } engine { warmup_windows: 1 }");
+  const std::vector<ToyWindow> windows(256, ToyWindow{{6, 7}, {{7, 1}}});
+  const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
+  RequestTrace trace;
+  trace.requests = {{Ms(0), 768, 700, {}, -1}, {Ms(0), 768, 300, {}, -1}};
+  const ReplicaOutcome run = RunToy(scenario, &demand, &trace).outcome;
+  EXPECT_EQ(run.counters.preemptions, 0);  // it came before the warm-up's end
+  EXPECT_GT(run.counters.swap_in_bytes, 0);
+  EXPECT_GE(run.counters.selections.all, 188 + 44 - 8);
+  EXPECT_LE(run.counters.selections.all, 188 + 44 + 8);
 }
 
 // 1,000 tokens at 100,000 a second in chunks of 400: 4, 4 and 2 ms, and the first token at 10. B
