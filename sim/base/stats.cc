@@ -67,4 +67,26 @@ int64_t LogHistogram::Percentile(double q) const {
   return 0;
 }
 
+void SampleSet::Add(int64_t value) {
+  ++count_;
+  sum_ += value;
+  if (histogram_) return histogram_->Add(value);
+  if (values_.size() < kExactMax) return values_.push_back(value);
+  histogram_ = std::make_unique<LogHistogram>();
+  for (int64_t kept : values_) histogram_->Add(kept);
+  histogram_->Add(value);
+  values_ = {};
+}
+
+double SampleSet::mean() const {
+  return count_ == 0 ? 0.0 : static_cast<double>(sum_) / static_cast<double>(count_);
+}
+
+int64_t SampleSet::Percentile(double q) {
+  if (histogram_) return histogram_->Percentile(q);
+  // A copy: the order of arrival stays.
+  std::vector<int64_t> sorted = values_;
+  return tierscope::Percentile(sorted, q);
+}
+
 }  // namespace tierscope

@@ -2,7 +2,9 @@
 #ifndef TIERSCOPE_SIM_BASE_STATS_H_
 #define TIERSCOPE_SIM_BASE_STATS_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace tierscope {
@@ -24,6 +26,29 @@ class LogHistogram {
 
  private:
   std::vector<int64_t> bins_;
+  int64_t count_ = 0;
+  __int128 sum_ = 0;
+};
+
+// Samples of a run of any length in bounded memory: exact up to kExactMax of them, a LogHistogram
+// beyond. Non-negative integers; mean exact.
+class SampleSet {
+ public:
+  static constexpr size_t kExactMax = 1 << 18;  // 2 MiB
+
+  void Add(int64_t value);
+  int64_t count() const { return count_; }
+  bool empty() const { return count_ == 0; }
+  bool exact() const { return !histogram_; }
+  double mean() const;  // 0 when empty
+  // Nearest-rank percentile; the lower edge of its bin once not exact. Precondition: not empty.
+  int64_t Percentile(double q);
+  // In the order they came; empty once not exact.
+  const std::vector<int64_t>& values() const { return values_; }
+
+ private:
+  std::vector<int64_t> values_;
+  std::unique_ptr<LogHistogram> histogram_;
   int64_t count_ = 0;
   __int128 sum_ = 0;
 };

@@ -400,13 +400,13 @@ void Replica::RecordFinished(const RequestState& request, SimTime now) {
   ++outcome_.finished;
   ++counters_.completed;
   const int64_t ttft = (request.first_token - request.arrival.time).ns;
-  counters_.ttft_ns.push_back(ttft);
-  counters_.queue_ns.push_back(request.queued.ns);
-  counters_.latency_ns.push_back((now - request.arrival.time).ns);
+  counters_.ttft_ns.Add(ttft);
+  counters_.queue_ns.Add(request.queued.ns);
+  counters_.latency_ns.Add((now - request.arrival.time).ns);
   int64_t tpot = 0;
   if (request.output_tokens() > 1) {
     tpot = (now - request.first_token).ns / (request.output_tokens() - 1);
-    counters_.tpot_ns.push_back(tpot);
+    counters_.tpot_ns.Add(tpot);
   }
   if (slo_ == nullptr) return;
   const bool ttft_met = !slo_->has_ttft_ms() || static_cast<double>(ttft) <= slo_->ttft_ms() * 1e6;

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "sim/base/stats.h"
 #include "sim/base/time.h"
@@ -65,7 +64,7 @@ struct Counters {
   // Requests that finished.
   int64_t completed = 0;
   int64_t slo_met = 0;
-  std::vector<int64_t> ttft_ns, tpot_ns, queue_ns, latency_ns;
+  SampleSet ttft_ns, tpot_ns, queue_ns, latency_ns;
 
   SimDuration& StallOf(StallCause cause) { return stall[static_cast<size_t>(cause)]; }
 };

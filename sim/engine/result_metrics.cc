@@ -35,13 +35,13 @@ void SetOrAbsent(MetricSet& metrics, absl::string_view name, bool present, doubl
 
 void SetPercentilesMs(MetricSet& metrics, absl::string_view stem,
                       std::initializer_list<std::pair<absl::string_view, double>> quantiles,
-                      std::vector<int64_t>& samples_ns, absl::string_view reason) {
+                      SampleSet& samples_ns, absl::string_view reason) {
   for (const auto& [suffix, q] : quantiles) {
     const std::string name = absl::StrCat(stem, suffix);
     if (samples_ns.empty()) {
       metrics.SetAbsent(name, reason);
     } else {
-      metrics.Set(name, static_cast<double>(Percentile(samples_ns, q)) / 1e6);
+      metrics.Set(name, static_cast<double>(samples_ns.Percentile(q)) / 1e6);
     }
   }
 }
@@ -91,14 +91,11 @@ void SetRequests(Frame& f) {
   constexpr absl::string_view kNoneFinished = "no request finished after the warm-up";
   constexpr absl::string_view kNoneLong =
       "no request of two tokens or more finished after the warm-up";
-  double tpot_sum_ns = 0.0;
-  for (int64_t ns : c.tpot_ns) tpot_sum_ns += static_cast<double>(ns);
-  SetOrAbsent(m, "tpot_ms_mean", !c.tpot_ns.empty(),
-              tpot_sum_ns / 1e6 / static_cast<double>(c.tpot_ns.size()), kNoneLong);
+  SetOrAbsent(m, "tpot_ms_mean", !c.tpot_ns.empty(), c.tpot_ns.mean() / 1e6, kNoneLong);
   SetPercentilesMs(m, "tpot_ms_", {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}, c.tpot_ns,
                    kNoneLong);
   const bool prefill = f.scenario.engine().prefill() != Engine::NONE;
-  std::vector<int64_t> none;
+  SampleSet none;
   SetPercentilesMs(
       m, "ttft_ms_", {{"p50", 0.5}, {"p99", 0.99}}, prefill ? c.ttft_ns : none,
       prefill ? kNoneFinished : "engine.prefill is NONE: a request's KV is there when it arrives");

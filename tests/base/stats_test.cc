@@ -38,5 +38,33 @@ TEST(StatsTest, HistogramStaysWithinItsResolution) {
   }
 }
 
+// Exact as long as it keeps the samples; then within the histogram's 1/1024, in bounded memory.
+TEST(SampleSetTest, ExactThenBounded) {
+  SampleSet samples;
+  EXPECT_TRUE(samples.empty());
+  const auto value = [](size_t i) { return static_cast<int64_t>(i * 7919 % 1'000'003); };
+  const size_t half = SampleSet::kExactMax;
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < 2 * half; ++i) {
+    if (i == half) {
+      EXPECT_TRUE(samples.exact());
+      EXPECT_EQ(samples.values(), all);
+      std::vector<int64_t> sorted = all;
+      EXPECT_EQ(samples.Percentile(0.9), Percentile(sorted, 0.9));
+    }
+    samples.Add(value(i));
+    all.push_back(value(i));
+  }
+  EXPECT_FALSE(samples.exact());
+  EXPECT_TRUE(samples.values().empty());
+  EXPECT_EQ(samples.count(), static_cast<int64_t>(2 * half));
+  double sum = 0;
+  for (int64_t v : all) sum += static_cast<double>(v);
+  EXPECT_DOUBLE_EQ(samples.mean(), sum / static_cast<double>(2 * half));
+  const int64_t exact = Percentile(all, 0.9);
+  EXPECT_LE(samples.Percentile(0.9), exact);
+  EXPECT_GE(samples.Percentile(0.9), exact - exact / 1024 - 1);
+}
+
 }  // namespace
 }  // namespace tierscope

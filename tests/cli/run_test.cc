@@ -75,6 +75,25 @@ TEST_F(RunVerbTest, EveryReadyScenarioTakesEveryPromisedOverride) {
   }
 }
 
+// Steps of no length in a closed loop: time stands still for ever. The run ends with what waits for
+// what, exit code 1, and leaves no result.
+TEST_F(RunVerbTest, AStuckRunFails) {
+  const CommandOutput output =
+      Run(Scenario("h20_full") +
+          " --set workload.concurrency=1,workload.context_tokens=1,workload.output_tokens=1"
+          " --set hardware.step_model.base_ms=0,hardware.step_model.per_request_ms=0"
+          " --set hardware.fp8_flop_per_s=1e18,hardware.bf16_flop_per_s=1e18"
+          " --set hardware.hbm_bytes_per_s=1000000000000000000"
+          " --set model.top_k=1,model.window_tokens=0");
+  EXPECT_EQ(output.exit_code, 1);
+  EXPECT_EQ(output.out, "");
+  EXPECT_NE(output.err.find("the simulation is stuck at 0.000000 s: time stands still"),
+            std::string::npos)
+      << output.err;
+  EXPECT_NE(output.err.find("for the end of its batch step"), std::string::npos) << output.err;
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.File("out")));
+}
+
 TEST_F(RunVerbTest, TheResolvedScenarioRepeatsTheRun) {
   ASSERT_EQ(Run(Scenario("h20_lsa") + kSmall).exit_code, 0);
   const CommandOutput again =

@@ -184,5 +184,23 @@ TEST(LeapTest, LeapingEqualsStepping) {
   RecordProperty("swapping", swapping[0] + swapping[1]);
 }
 
+// Steps of 10 ms; the second request arrives at 20, the very end of a step that nothing else ends,
+// and is in the next one.
+TEST(LeapTest, AnArrivalAtTheEndOfAStepIsNotLeaptOver) {
+  const Scenario scenario = ToyScenario(R"(
+    workload { arrivals: TRACE concurrency: 0 trace: "toy" }
+    policy { kind: FULL tau_steps: 100000 } engine { simulated_s: 0 })");
+  RequestTrace trace;
+  trace.requests = {{SimTime{0}, 100, 4, {}, -1}, {SimTime{20'000'000}, 100, 1, {}, -1}};
+  for (const bool leap : {false, true}) {
+    ReplicaOptions options;
+    options.leap = leap;
+    const ToyRun run = RunToy(scenario, nullptr, &trace, options);
+    EXPECT_EQ(run.diary,
+              "0 step of 1 for 10\n10 step of 1 for 10\n20 step of 2 for 10\n30 step of 1 for 10");
+    EXPECT_EQ(run.outcome.steps_leapt, 0);
+  }
+}
+
 }  // namespace
 }  // namespace tierscope::testing

@@ -1,6 +1,7 @@
 // Optimistic admission and chunked prefill, worked out by hand. The toy world (testing/toy.h): a
 // step takes 10 ms, a page holds 256 tokens. Under FULL a token is promised at 1,000 bytes of HBM
 // and holds 3,906.5 bytes of KV; either way over the host link moves 1 GB/s.
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 #include "sim/engine/replica.h"
@@ -41,10 +42,10 @@ TEST(PreemptionTest, SwapOutAndIn) {
   EXPECT_NE(run.diary.find("2560 waited for eviction until 2564"), std::string::npos);
   EXPECT_EQ(c.steps, 256 + 44 + 44);
   EXPECT_EQ(c.output_tokens, 600);
-  EXPECT_EQ(c.latency_ns, (std::vector<int64_t>{3'004'000'256, 3'448'000'512}));
+  EXPECT_EQ(c.latency_ns.values(), (std::vector<int64_t>{3'004'000'256, 3'448'000'512}));
   // The gap is in B's time per token; its wait for memory is queue time.
-  EXPECT_EQ(c.tpot_ns[1], (3'448'000'512 - 10'000'000) / 299);
-  EXPECT_EQ(c.queue_ns, (std::vector<int64_t>{0, 444'000'256}));
+  EXPECT_EQ(c.tpot_ns.values()[1], (3'448'000'512 - 10'000'000) / 299);
+  EXPECT_EQ(c.queue_ns.values(), (std::vector<int64_t>{0, 444'000'256}));
   EXPECT_EQ(run.outcome.peaks.tokens_reserved, 2048);
   EXPECT_TRUE(run.outcome.violations.empty());
 }
@@ -58,8 +59,8 @@ TEST(PreemptionTest, ThePreemptedRequestGoesToTheFront) {
       {Ms(0), 768, 300, {}, -1}, {Ms(0), 768, 300, {}, -1}, {Ms(100), 768, 2, {}, -1}};
   const ToyRun run = RunToy(scenario, nullptr, &trace);
   // C is admitted with B at 3,004.000256 and decodes while B's KV comes back.
-  EXPECT_EQ(run.outcome.counters.queue_ns[1], 2'904'000'256);
-  EXPECT_EQ(run.outcome.counters.latency_ns[1], 2'904'000'256 + 20'000'000);
+  EXPECT_EQ(run.outcome.counters.queue_ns.values()[1], 2'904'000'256);
+  EXPECT_EQ(run.outcome.counters.latency_ns.values()[1], 2'904'000'256 + 20'000'000);
   EXPECT_EQ(run.outcome.finished, 3);
 }
 
@@ -78,9 +79,9 @@ TEST(PreemptionTest, RecomputeByChunks) {
   EXPECT_EQ(c.preemptions, 1);
   EXPECT_EQ(c.tokens_recomputed, 1023);
   EXPECT_EQ(c.swap_out_bytes, 0);
-  EXPECT_EQ(c.ttft_ns, (std::vector<int64_t>{1'024'000, 11'536'000}));
-  EXPECT_EQ(c.latency_ns, (std::vector<int64_t>{2'991'536'000, 3'432'559'000}));
-  EXPECT_EQ(c.tpot_ns[1], (3'432'559'000 - 11'536'000) / 299);
+  EXPECT_EQ(c.ttft_ns.values(), (std::vector<int64_t>{1'024'000, 11'536'000}));
+  EXPECT_EQ(c.latency_ns.values(), (std::vector<int64_t>{2'991'536'000, 3'432'559'000}));
+  EXPECT_EQ(c.tpot_ns.values()[1], (3'432'559'000 - 11'536'000) / 299);
   EXPECT_EQ(c.steps, 2 + 254 + 44 + 1 + 44);
   EXPECT_EQ(c.output_tokens, 600);
   EXPECT_TRUE(run.outcome.violations.empty());
@@ -100,10 +101,10 @@ TEST(PreemptionTest, RecomputeThroughThePrefillPool) {
   const Counters& c = run.outcome.counters;
   EXPECT_EQ(c.preemptions, 1);
   EXPECT_EQ(c.tokens_recomputed, 1023);
-  EXPECT_EQ(c.latency_ns[0], 3'010'500'192);
-  EXPECT_EQ(c.latency_ns[1], 3'010'500'192 + 3'996'349 + 450'000'000);
+  EXPECT_EQ(c.latency_ns.values()[0], 3'010'500'192);
+  EXPECT_EQ(c.latency_ns.values()[1], 3'010'500'192 + 3'996'349 + 450'000'000);
   // Ready again after its second prefill: waited from there.
-  EXPECT_EQ(c.queue_ns[1], 3'010'500'192 - (2'570'500'192 + 9'990'234));
+  EXPECT_EQ(c.queue_ns.values()[1], 3'010'500'192 - (2'570'500'192 + 9'990'234));
   EXPECT_EQ(c.output_tokens, 600);
   EXPECT_TRUE(run.outcome.violations.empty());
 }
@@ -174,6 +175,57 @@ TEST(PreemptionTest, ReserveBlocksRunOut) {
   }
 }
 
+// HBM for 2,048 tokens of index keys, a quarter of a byte each, beside a reserve of 100 pages.
+Scenario EightPagesTiered(const std::string& more) {
+  Scenario scenario = ToyScenario(R"(
+    workload { arrivals: TRACE concurrency: 0 trace: "toy" attention { random_offset: false } }
+    policy { kind: LSA } engine { simulated_s: 0 admit: OPTIMISTIC preemption: SWAP } )" +
+                                  more);
+  scenario.mutable_hardware()->set_hbm_bytes(100'000'000 + 512);
+  return scenario;
+}
+
+// The second request comes at any time around the boundary at which the first grows: waiting,
+// joining, with its first tick due, cold or decoding, it is put out cleanly. In one of these runs
+// it has just made its first token, and its tick is due at that same boundary.
+TEST(PreemptionTest, AVictimAtAnyStage) {
+  for (const char* level1 : {"ASYNC", "SYNC"}) {
+    const Scenario scenario =
+        EightPagesTiered(absl::StrCat("policy { tau_steps: 64 level1: ", level1, " }"));
+    const std::vector<ToyWindow> windows(128, ToyWindow{{5, 6}, {{7, 1}}});
+    const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
+    int preempted = 0;
+    for (int64_t arrival = 2'500; arrival < 2'620; ++arrival) {
+      RequestTrace trace;
+      trace.requests = {{Ms(0), 768, 400, {}, -1}, {Ms(arrival), 768, 300, {}, -1}};
+      const ReplicaOutcome run = RunToy(scenario, &demand, &trace).outcome;
+      ASSERT_EQ(run.finished, 2) << arrival;
+      ASSERT_TRUE(run.violations.empty()) << arrival << ": " << run.violations[0].what;
+      ASSERT_EQ(run.counters.output_tokens, 700);
+      preempted += run.counters.preemptions > 0 ? 1 : 0;
+    }
+    EXPECT_GT(preempted, 40);
+  }
+}
+
+// The warm-up of 512 steps ends while the second request is out. One selection a step: after it,
+// the first makes its last 700 - 512, the second its last 300 - 256, and what the second selected
+// before it was put out is not counted. Whole sub-windows of 4 count, and the one cut by the
+// preemption.
+TEST(PreemptionTest, WhatAVictimSelectedBeforeTheWarmUpsEndIsNotCounted) {
+  const Scenario scenario =
+      EightPagesTiered("policy { tau_steps: 512 } engine { warmup_windows: 1 }");
+  const std::vector<ToyWindow> windows(256, ToyWindow{{6, 7}, {{7, 1}}});
+  const WindowDemand demand = ToyDemand(scenario, 8, 4, windows);
+  RequestTrace trace;
+  trace.requests = {{Ms(0), 768, 700, {}, -1}, {Ms(0), 768, 300, {}, -1}};
+  const ReplicaOutcome run = RunToy(scenario, &demand, &trace).outcome;
+  EXPECT_EQ(run.counters.preemptions, 0);  // it came before the warm-up's end
+  EXPECT_GT(run.counters.swap_in_bytes, 0);
+  EXPECT_GE(run.counters.selections.all, 188 + 44 - 8);
+  EXPECT_LE(run.counters.selections.all, 188 + 44 + 8);
+}
+
 // 1,000 tokens at 100,000 a second in chunks of 400: 4, 4 and 2 ms, and the first token at 10. B
 // arrives at 15 and is let in at 20. The step decodes A for its third token, which leaves 399 of
 // the budget: all of B's prompt, 3.99 ms.
@@ -188,8 +240,8 @@ TEST(ChunkedPrefillTest, ChunksLengthenStepsAndGiveTheFirstToken) {
             "0 step of 0 for 4\n4 step of 0 for 4\n8 step of 0 for 2\n10 step of 1 for 10\n"
             "20 step of 1 for 13.99\n33.99 step of 1 for 10");
   const Counters& c = run.outcome.counters;
-  EXPECT_EQ(c.ttft_ns, (std::vector<int64_t>{10'000'000, 18'990'000}));
-  EXPECT_EQ(c.tpot_ns, (std::vector<int64_t>{11'995'000, 10'000'000}));
+  EXPECT_EQ(c.ttft_ns.values(), (std::vector<int64_t>{10'000'000, 18'990'000}));
+  EXPECT_EQ(c.tpot_ns.values(), (std::vector<int64_t>{11'995'000, 10'000'000}));
   EXPECT_EQ(c.output_tokens, 5);
   EXPECT_EQ(c.steps, 6);
 }
@@ -202,7 +254,7 @@ TEST(ChunkedPrefillTest, TheBudgetIsSharedInOrder) {
   trace.requests = {{Ms(0), 300, 1, {}, -1}, {Ms(0), 300, 1, {}, -1}};
   const ToyRun run = RunToy(scenario, nullptr, &trace);
   EXPECT_EQ(run.diary, "0 step of 0 for 4\n4 step of 0 for 2");
-  EXPECT_EQ(run.outcome.counters.ttft_ns, (std::vector<int64_t>{4'000'000, 6'000'000}));
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values(), (std::vector<int64_t>{4'000'000, 6'000'000}));
 }
 
 // Under a tiered policy the prompt's KV goes to the cold pool as it is produced: a chunk of 1,024
@@ -223,7 +275,7 @@ TEST(ChunkedPrefillTest, TieredPromptsAreWrittenBackAndRecalled) {
       "0 step of 0 for 10.24\n10.24 step of 0 for 10.24\n20.48 scored 1 until 21.48\n"
       "21.48 recalled 3 until 24.48\n24.48 published\n"
       "20.48 waited for admission until 24.48\n24.48 step of 1 for 10\n34.48 step of 1 for 10");
-  EXPECT_EQ(run.outcome.counters.ttft_ns, (std::vector<int64_t>{20'480'000}));
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values(), (std::vector<int64_t>{20'480'000}));
   // Host DRAM of 1.5 GB/s is shared: at 21.48 the writeback has 3 pages left, the recall all 3, and
   // both move at half of it, 4 ms.
   scenario.mutable_node()->set_dram_bytes_per_s_per_socket(1'500'000'000);

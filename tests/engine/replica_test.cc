@@ -35,9 +35,10 @@ TEST(ReplicaTest, FullStepsBackToBackAndTheNextRequestJoinsAtTheBoundary) {
             "30 step of 1 for 10\n40 step of 1 for 10\n50 step of 1 for 10");
   EXPECT_EQ(run.outcome.finished, 2);
   EXPECT_EQ(run.outcome.counters.output_tokens, 6);
-  EXPECT_EQ(run.outcome.counters.ttft_ns, (std::vector<int64_t>{10'000'000, 10'000'000}));
-  EXPECT_EQ(run.outcome.counters.tpot_ns, (std::vector<int64_t>{10'000'000, 10'000'000}));
-  EXPECT_EQ(run.outcome.counters.latency_ns, (std::vector<int64_t>{30'000'000, 30'000'000}));
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values(), (std::vector<int64_t>{10'000'000, 10'000'000}));
+  EXPECT_EQ(run.outcome.counters.tpot_ns.values(), (std::vector<int64_t>{10'000'000, 10'000'000}));
+  EXPECT_EQ(run.outcome.counters.latency_ns.values(),
+            (std::vector<int64_t>{30'000'000, 30'000'000}));
 }
 
 // Sync: after step 0 (10 ms) score 1 ms, recall 3 pages (0, 1 and the newest, 7, which is forced) 3
@@ -235,9 +236,9 @@ TEST(ReplicaTest, DisaggregatedPrefillPrecedesDecode) {
     engine { simulated_s: 0 prefill: DISAGGREGATED prefill_tokens_per_s: 102400 })");
   const WindowDemand demand = ToyDemand(scenario, 8, 4, Steady(4));
   const ToyRun run = RunToy(scenario, &demand);
-  ASSERT_EQ(run.outcome.counters.ttft_ns.size(), 1u);
-  EXPECT_EQ(run.outcome.counters.ttft_ns[0], 20'000'000 + 8'000'512 + 10'000'000);
-  EXPECT_EQ(run.outcome.counters.queue_ns[0], 0);
+  ASSERT_EQ(run.outcome.counters.ttft_ns.count(), 1);
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values()[0], 20'000'000 + 8'000'512 + 10'000'000);
+  EXPECT_EQ(run.outcome.counters.queue_ns.values()[0], 0);
 }
 
 // Host DRAM is shared: of its 2 GB/s an ingest capped at 1 GB/s takes half, and a recall of a link
@@ -346,7 +347,7 @@ TEST(ReplicaTest, AdmissionWaitsForRoom) {
   const ToyRun run = RunToy(scenario, nullptr);
   EXPECT_EQ(run.diary,
             "0 step of 1 for 10\n10 step of 1 for 10\n20 step of 1 for 10\n30 step of 1 for 10");
-  EXPECT_EQ(run.outcome.counters.queue_ns, (std::vector<int64_t>{0, 20'000'000}));
+  EXPECT_EQ(run.outcome.counters.queue_ns.values(), (std::vector<int64_t>{0, 20'000'000}));
   EXPECT_EQ(run.outcome.peaks.tokens_reserved, 2050);
 }
 

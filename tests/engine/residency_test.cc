@@ -245,6 +245,38 @@ TEST_P(ResidencyDifferentialTest, AgreesWithTheSlowVersion) {
   }
 }
 
+// What PinnedChange foretells is what Want does, with pages growing and lists leaving one tick or
+// two later.
+TEST(ResidencyTest, PinnedChangeForetellsWant) {
+  Rng rng(6);
+  for (const auto publish : {Policy::ON_COMPLETION, Policy::NEXT_TICK}) {
+    for (int round = 0; round < 200; ++round) {
+      Residency residency(64, Policy::LRU_PROTECTED, publish);
+      residency.Open(0, 16);
+      residency.Open(1, 16);
+      std::list<Pages> lists;  // outlive the residency's spans
+      for (int step = 0; step < 40; ++step) {
+        const auto slot = static_cast<int32_t>(rng.NextBelow(2));
+        if (rng.NextBelow(3) == 0) {
+          const auto page = static_cast<PageIndex>(rng.NextBelow(16));
+          if (!residency.Holds(slot, page)) residency.Grow(slot, page);
+        }
+        std::set<PageIndex> wanted;
+        for (int i = 0; i < 4; ++i) wanted.insert(static_cast<PageIndex>(rng.NextBelow(16)));
+        lists.emplace_back(wanted.begin(), wanted.end());
+        const int32_t before = residency.pinned_count();
+        const int32_t foretold = residency.PinnedChange(slot, lists.back());
+        residency.Want(slot, lists.back());
+        ASSERT_EQ(residency.pinned_count() - before, foretold) << round << " " << step;
+        ASSERT_LE(residency.pinned_count(), residency.held_count());
+      }
+      residency.Close(0);
+      residency.Close(1);
+      ASSERT_EQ(residency.pinned_count(), 0);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(AllPolicies, ResidencyDifferentialTest,
                          ::testing::Values(Policy::LRU_PROTECTED, Policy::LRU, Policy::FIFO),
                          [](const auto& p) { return Policy::Eviction_Name(p.param); });

@@ -133,6 +133,40 @@ struct RefusedSet {
   const char* message;
 };
 
+TEST(ValidateTest, AdmissionAndChunkedPrefill) {
+  const RefusedSet cases[] = {
+      {"engine.admit=optimistic",
+       "engine.preemption: RECOMPUTE prefills again, and engine.prefill is NONE; give "
+       "engine.preemption=SWAP or another engine.prefill"},
+      {"engine.preemption=swap",
+       "--set engine.preemption: has no effect with admit FULL, which never preempts; remove it or "
+       "choose engine.admit=OPTIMISTIC"},
+      {"engine.prefill_chunk_tokens=512",
+       "--set engine.prefill_chunk_tokens: has no effect with prefill NONE; remove it or choose "
+       "COLOCATED_CHUNKED"},
+      {"engine.prefill=disaggregated,engine.prefill_tokens_per_s=1,engine.prefill_chunk_tokens=512",
+       "--set engine.prefill_chunk_tokens: has no effect with prefill DISAGGREGATED; remove it or "
+       "choose COLOCATED_CHUNKED"},
+      {"engine.prefill=colocated_chunked",
+       "engine.prefill_tokens_per_s: is not given, and chunked prefill needs the rate of the "
+       "replica; give it or engine.prefill=NONE"},
+      {"engine.prefill=colocated_chunked,engine.prefill_tokens_per_s=1,engine.prefill_instances=2",
+       "--set engine.prefill_instances: has no effect with prefill COLOCATED_CHUNKED, where the "
+       "replica itself prefills; remove it or choose DISAGGREGATED"},
+      {"engine.prefill=colocated_chunked,engine.prefill_chunk_tokens=0",
+       "--set engine.prefill_chunk_tokens: 0 is out of range; give 1 to 16777216"},
+  };
+  for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
+  for (const char* set :
+       {"engine.admit=optimistic,engine.preemption=swap",
+        "engine.admit=optimistic,engine.prefill=disaggregated,engine.prefill_tokens_per_s=1e4",
+        "engine.admit=optimistic,engine.prefill=colocated_chunked,engine.prefill_tokens_per_s=1e4",
+        "engine.prefill=colocated_chunked,engine.prefill_tokens_per_s=1e4,"
+        "engine.prefill_chunk_tokens=512"}) {
+    EXPECT_EQ(SetRefusal(set), "accepted") << set;
+  }
+}
+
 TEST(ValidateTest, Workload) {
   const RefusedSet cases[] = {
       {"workload.concurrency=0",
