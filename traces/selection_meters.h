@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "traces/entry_set.h"
+#include "traces/layer_mask.h"
 
 namespace tierscope {
 
@@ -67,7 +68,7 @@ class GoldenMeter {
   double entries_per_window() const { return count_.value(); }
 
  private:
-  std::vector<uint64_t> layers_of_;  // per entry of the window; a layer above 63 shares a bit
+  std::vector<LayerMask> layers_of_;  // per entry of the window; a layer above 127 shares a bit
   EntrySet members_;
   bool has_weights_ = false;
   Mean count_;
