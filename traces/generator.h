@@ -25,11 +25,12 @@ struct GeneratorOptions {
   int32_t step_count = 1024;
   int32_t tick_stride_steps = 16;
   bool per_layer =
-      false;  // selections per layer, instead of all layers with votes (21 x the records)
+      false;  // selections per layer, instead of all layers with votes (a record a layer)
   std::function<void(int64_t done, int64_t all)> on_profile_done;  // progress; may be empty
 };
 
-// The parameters of a named preset ("v4_flash"), seed 1. Error: lists the presets.
+// The parameters of a named preset ("v4_flash", "dsa_v32", "dsa_glm51"), seed 1. Error: lists the
+// presets.
 absl::StatusOr<GeneratorParameters> GeneratorPreset(absl::string_view name);
 
 // Sets the parameter called `name` from text; repeated ones take values between colons. Errors: no
@@ -37,7 +38,11 @@ absl::StatusOr<GeneratorParameters> GeneratorPreset(absl::string_view name);
 absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view value,
                                    GeneratorParameters* parameters);
 
-// The shortest prompt that a profile can have: four times what a layer selects.
+// Entries of a layer's set that it shares with its group, if that has more than one layer.
+int64_t SharedSlots(const GeneratorParameters& parameters);
+
+// The shortest prompt that a profile can have: four times what a layer selects, or more where the
+// layers of a group together hold more.
 int64_t LeastContextTokens(const GeneratorParameters& parameters);
 
 // Errors: a parameter, context, profile or step count outside its limits.

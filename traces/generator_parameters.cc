@@ -190,8 +190,19 @@ absl::Status SetGeneratorParameter(absl::string_view name, absl::string_view val
   return absl::OkStatus();
 }
 
+int64_t SharedSlots(const GeneratorParameters& parameters) {
+  return static_cast<int64_t>(parameters.layer_overlap() * parameters.top_k());
+}
+
 int64_t LeastContextTokens(const GeneratorParameters& parameters) {
-  return int64_t{4} * parameters.top_k() * parameters.tokens_per_entry();
+  // Entries drawn for all layers of a group must be free in each of them, while the group holds its
+  // old and new shared entries and every layer its own.
+  int64_t entries = int64_t{4} * parameters.top_k();
+  const int64_t shared = SharedSlots(parameters), own = parameters.top_k() - shared;
+  for (const int layers : parameters.layer_group_layers()) {
+    if (layers > 1 && shared > 0) entries = std::max(entries, 2 * shared + own * layers + 1);
+  }
+  return entries * parameters.tokens_per_entry();
 }
 
 absl::Status ValidateGeneratorOptions(const GeneratorOptions& options) {

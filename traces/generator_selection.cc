@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "traces/generator.h"
 
 namespace tierscope {
 namespace {
@@ -44,8 +45,7 @@ LayerSets::LayerSets(const GeneratorParameters& parameters, const TopicPool& top
   for (int group = 0; group < parameters.layer_group_layers_size(); ++group) {
     const int layers = parameters.layer_group_layers(group);
     const double overlap = OverlapOf(parameters, group, history_entries);
-    const auto shared =
-        layers == 1 ? 0 : static_cast<int64_t>(parameters.layer_overlap() * parameters.top_k());
+    const int64_t shared = layers == 1 ? 0 : SharedSlots(parameters);
     AddSlotSet(LayerMask::Range(first, layers), shared, overlap);
     for (int layer = first; layer < first + layers; ++layer) {
       AddSlotSet(LayerMask::Range(layer, 1), parameters.top_k() - shared, overlap);

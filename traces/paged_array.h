@@ -17,7 +17,7 @@ class PagedArray {
 
   Number operator[](size_t i) const {
     const auto& block = blocks_[i / kBlock];
-    return block == nullptr ? Number{0} : (*block)[i % kBlock];
+    return block == nullptr ? Number{} : (*block)[i % kBlock];
   }
   Number& At(size_t i) {
     auto& block = blocks_[i / kBlock];

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <utility>
 
 #include "traces/attention_trace.h"
@@ -12,7 +11,8 @@ namespace {
 
 constexpr double kNucleusMass = 0.6;
 constexpr int kGoldenLayers = 3;
-constexpr uint64_t kEnoughLayers = 7;  // votes do not tell which layers: any three
+// Votes do not tell which layers: any three.
+constexpr LayerMask kEnoughLayers = LayerMask::Range(0, kGoldenLayers);
 
 // Smallest weight of the set of largest weights that holds kNucleusMass. Weights are floors of a
 // scaled value, so half a unit is added to all but the smallest.
@@ -98,11 +98,12 @@ void GoldenMeter::Add(int32_t layer, std::span<const uint32_t> entries,
   const int least = NucleusCode(weights);
   for (size_t i = 0; i < entries.size(); ++i) {
     if (weights[i] < least) continue;
-    const bool one_layer = layer != kAllLayers;
     members_.Add(entries[i]);
-    layers_of_.At(entries[i]) |= one_layer                  ? uint64_t{1} << (layer & 63)
-                                 : votes[i] < kGoldenLayers ? 0
-                                                            : kEnoughLayers;
+    if (layer != kAllLayers) {
+      layers_of_.At(entries[i]).Add(LayerMask::Range(layer % kLayerMaskLayersMax, 1));
+    } else if (votes[i] >= kGoldenLayers) {
+      layers_of_.At(entries[i]).Add(kEnoughLayers);
+    }
   }
 }
 
@@ -110,8 +111,8 @@ void GoldenMeter::EndWindow() {
   if (!has_weights_) return;
   int64_t count = 0;
   members_.ForEach([&](uint32_t entry) {
-    count += std::popcount(layers_of_[entry]) >= kGoldenLayers ? 1 : 0;
-    layers_of_.At(entry) = 0;
+    count += layers_of_[entry].Count() >= kGoldenLayers ? 1 : 0;
+    layers_of_.At(entry) = LayerMask();
   });
   members_.Clear();
   count_.Add(static_cast<double>(count));

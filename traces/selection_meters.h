@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "traces/entry_set.h"
+#include "traces/layer_mask.h"
 #include "traces/paged_array.h"
 
 namespace tierscope {
@@ -68,7 +69,8 @@ class GoldenMeter {
   double entries_per_window() const { return count_.value(); }
 
  private:
-  PagedArray<uint64_t> layers_of_;  // per entry of the window; a layer above 63 shares a bit
+  // Per entry of the window; a layer above 127 shares a bit.
+  PagedArray<LayerMask> layers_of_;
   EntrySet members_;
   bool has_weights_ = false;
   Mean count_;

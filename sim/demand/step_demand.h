@@ -32,8 +32,8 @@ namespace tierscope {
 inline constexpr int64_t kStepDemandBytesMax = int64_t{512} << 20;
 
 // Steps behind a cold start for which emptier buffers are told apart from those that have run since
-// step 0. They differ while a buffer holds entries used before the start: with 8,192 slots of a
-// top-2,048 layer some 40 steps.
+// step 0. They differ while a buffer still holds entries used before the start: on dsa_glm51 with
+// 8,192 slots for fewer than 40 steps.
 inline constexpr int32_t kWarmUpStepsMax = 256;
 
 // Counts of one profile, of all its layers together. Every look-up is O(1). Steps are the

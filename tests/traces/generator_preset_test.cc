@@ -247,6 +247,22 @@ TEST(GeneratorPresetTest, DigestsArePinned) {
   EXPECT_EQ(digest("dsa_glm51"), "455059d8bff7a2bf");
 }
 
+// A group's layers must leave entries for what they share: below that a draw would never end.
+TEST(GeneratorPresetTest, LeastContextLeavesRoomForEveryLayerOfAGroup) {
+  GeneratorOptions options = Options("dsa_v32", 8192, 32);
+  const int64_t least = LeastContextTokens(options.parameters);
+  EXPECT_EQ(least, 2 * 1740 + 34 * 308 + 1);
+  EXPECT_NE(ValidateGeneratorOptions(options).message().find(std::to_string(least)),
+            std::string::npos);
+  EXPECT_EQ(LeastContextTokens(*GeneratorPreset("dsa_glm51")), 8192);
+  EXPECT_EQ(LeastContextTokens(*GeneratorPreset("v4_flash")), 8192);
+  options.context_tokens = {least};
+  for (double& overlap : *options.parameters.mutable_layer_group_overlap()) overlap = 0.0;
+  SelectionCounter layers;
+  ASSERT_TRUE(ReadAttentionTrace(Generate(options), layers).ok());
+  EXPECT_EQ(layers.all, uint64_t{33} * 2048 * 61);
+}
+
 TEST(GeneratorPresetTest, WrongHistories) {
   GeneratorOptions options = Options("dsa_v32", 65536, 16);
   options.parameters.set_overlap_history_entries(1, 100);
