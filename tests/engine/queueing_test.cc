@@ -78,7 +78,7 @@ std::vector<int64_t> EngineWaits(const std::vector<Customer>& customers, size_t 
   const Scenario scenario = ToyScenario(absl::StrCat(
       "workload { arrivals: TRACE concurrency: ", servers,
       " trace: 'toy' } policy { kind: FULL tau_steps: 100 } engine { simulated_s: 0 }"));
-  return RunToy(scenario, nullptr, &trace).outcome.counters.queue_ns;
+  return RunToy(scenario, nullptr, &trace).outcome.counters.queue_ns.values();
 }
 
 class QueueingTest : public ::testing::TestWithParam<double> {};

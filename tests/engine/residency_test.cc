@@ -252,8 +252,8 @@ TEST(ResidencyTest, PinnedChangeForetellsWant) {
   for (const auto publish : {Policy::ON_COMPLETION, Policy::NEXT_TICK}) {
     for (int round = 0; round < 200; ++round) {
       Residency residency(64, Policy::LRU_PROTECTED, publish);
-      residency.Open(0, 16);
-      residency.Open(1, 16);
+      residency.Open(0, 16, 0);
+      residency.Open(1, 16, 1);
       std::list<Pages> lists;  // outlive the residency's spans
       for (int step = 0; step < 40; ++step) {
         const auto slot = static_cast<int32_t>(rng.NextBelow(2));
