@@ -40,6 +40,13 @@ absl::Status MakeFilesAbsolute(const std::string& file, Scenario* scenario) {
   if (scenario->hardware().has_preset()) {
     MakeAbsolute(folder, "hardware.preset", scenario->mutable_hardware()->mutable_preset());
   }
+  if (scenario->hardware().step_model().kernels().has_preset()) {
+    MakeAbsolute(folder, "hardware.step_model.kernels.preset",
+                 scenario->mutable_hardware()
+                     ->mutable_step_model()
+                     ->mutable_kernels()
+                     ->mutable_preset());
+  }
   if (scenario->node().has_preset()) {
     MakeAbsolute(folder, "node.preset", scenario->mutable_node()->mutable_preset());
   }
@@ -62,6 +69,10 @@ void DropEmptyNames(Scenario* scenario) {
   if (scenario->model().preset().empty()) scenario->mutable_model()->clear_preset();
   if (scenario->hardware().preset().empty()) scenario->mutable_hardware()->clear_preset();
   if (scenario->node().preset().empty()) scenario->mutable_node()->clear_preset();
+  if (scenario->hardware().step_model().kernels().preset().empty() &&
+      scenario->hardware().step_model().has_kernels()) {
+    scenario->mutable_hardware()->mutable_step_model()->mutable_kernels()->clear_preset();
+  }
 }
 
 }  // namespace
