@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   tierscope::cli::AddCacheVerb(app, &exit_code);
   tierscope::cli::AddCalibrateVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);
+  tierscope::cli::AddValidateVerb(app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

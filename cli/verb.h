@@ -20,6 +20,7 @@ void AddRunVerb(CLI::App& app, int* exit_code);
 void AddCacheVerb(CLI::App& app, int* exit_code);
 void AddCalibrateVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);
+void AddValidateVerb(CLI::App& app, int* exit_code);
 
 }  // namespace tierscope::cli
 
