@@ -1,5 +1,6 @@
 #include "calibration/infersim.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "calibration/aiconfigurator.h"
@@ -48,6 +49,19 @@ double GroupedNs(const GroupedKernel& kernel, const GroupedRow& row, const CardR
 struct MlaKernel {
   double floor_us, compute_efficiency;
 };
+
+struct MlaRow {
+  double flop;
+  double busy;  // fraction of the SMs that work, on average
+};
+
+// 128 heads take two SMs. Fewer requests than such pairs are split evenly as often as they fit;
+// more take turns, and the last turn is not full.
+double BusyFraction(double requests, const CardRates& rates) {
+  const double pairs = std::floor(rates.sm_count / 2.0);
+  const double parts = requests * std::max(1.0, std::floor(pairs / requests));
+  return parts / (pairs * std::ceil(parts / pairs));
+}
 
 }  // namespace
 
@@ -120,16 +134,17 @@ absl::StatusOr<Family> ReadMla(const std::string& path, const Card& card) {
       KernelTable::Read(path, {"dtype", "batch_size", "kv_len", "latency_us", "mfu"}));
   TIERSCOPE_RETURN_IF_ERROR(CheckDevice(table, card));
   constexpr double kHeads = 128, kQueryDim = 576, kValueDim = 512;  // the file's name has them
-  TimedRows<double> rows;                                           // flop
+  TimedRows<MlaRow> rows;
   for (size_t row = 0; row < table.rows(); ++row) {
     Cells cells(table, row);
-    const double flop = 2.0 * kHeads * (kQueryDim + kValueDim) * cells.Positive("batch_size") *
-                        cells.Positive("kv_len");
+    const double requests = cells.Positive("batch_size");
+    const double flop =
+        2.0 * kHeads * (kQueryDim + kValueDim) * requests * cells.Positive("kv_len");
     const double us = cells.Positive("latency_us"), mfu = cells["mfu"];
     TIERSCOPE_RETURN_IF_ERROR(cells.status());
     TIERSCOPE_RETURN_IF_ERROR(
         CheckMfu(table, row, flop, us, mfu, card.rates.bf16_flop_per_ns, card));
-    rows.Add(flop, us);
+    rows.Add({flop, BusyFraction(requests, card.rates)}, us);
   }
   return MakeFamily(
       "MLA decode", table, {{"floor_us", 15.0, 1.0, 100.0}, {"compute_efficiency", 0.7, 0.1, 1.0}},
@@ -137,9 +152,9 @@ absl::StatusOr<Family> ReadMla(const std::string& path, const Card& card) {
       [](const std::vector<double>& values) {
         return MlaKernel{values[0], values[1]};
       },
-      [card](const MlaKernel& kernel, double flop) {
+      [card](const MlaKernel& kernel, const MlaRow& row) {
         return kernel.floor_us * kNsPerUs +
-               flop / (kernel.compute_efficiency * card.rates.bf16_flop_per_ns);
+               row.flop / (kernel.compute_efficiency * row.busy * card.rates.bf16_flop_per_ns);
       });
 }
 

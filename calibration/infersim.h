@@ -6,7 +6,8 @@
 //   groups
 //                 4 and more. The benchmark draws each group's tokens from 0.7 to 1.3 of
 //                 tokens_per_expert; with fewer groups that draw is all there is in a row
-//   MLA           dense decode attention, 128 heads, BF16
+//   MLA           dense decode attention, 128 heads, BF16; compute_efficiency is that of the SMs
+//   that work
 #ifndef TIERSCOPE_CALIBRATION_INFERSIM_H_
 #define TIERSCOPE_CALIBRATION_INFERSIM_H_
 

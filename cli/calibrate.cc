@@ -12,7 +12,9 @@
 #include "cli/verb.h"
 
 #include "calibration/calibration_text.h"
+#include "calibration/model_config.h"
 #include "scenarios/presets.h"
+#include "scenarios/text_file.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope::cli {
@@ -20,6 +22,7 @@ namespace {
 
 struct CalibrateOptions {
   std::string folder;
+  std::string model_config;
   std::string hardware;
   int32_t sms = 0;
   std::string carry;
@@ -90,7 +93,23 @@ std::string ResultsText(const Rows& rows, OutputFormat format) {
   return "";
 }
 
+// The preset of a model's config.json, to --out or stdout.
+absl::Status WriteModelPreset(const CalibrateOptions& options) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::string json, ReadTextFile(options.model_config));
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::string text,
+                             ModelPresetFromConfig(json, options.model_config));
+  if (!options.out.empty()) return WriteFile(options.out, text);
+  std::fputs(text.c_str(), stdout);
+  return absl::OkStatus();
+}
+
 absl::Status RunCalibrate(const CalibrateOptions& options) {
+  if (!options.model_config.empty()) return WriteModelPreset(options);
+  if (options.folder.empty() || options.hardware.empty()) {
+    return absl::InvalidArgumentError(
+        "calibrate: give --import=DIR and --hardware=PRESET to fit kernels, or "
+        "--model-config=FILE to read a model");
+  }
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
   TIERSCOPE_ASSIGN_OR_RETURN(const Hardware hardware, HardwarePreset(options.hardware));
   TIERSCOPE_ASSIGN_OR_RETURN(const int32_t sms, SmCount(options, hardware));
@@ -116,12 +135,14 @@ void AddCalibrateVerb(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<CalibrateOptions>();
   CLI::App* verb = app.add_subcommand(
       "calibrate", "Fit kernel times of a card to tables of measurements, and print the errors");
-  verb->add_option("--import", options->folder,
-                   "folder of CSV tables in the layout of aiconfigurator or InferSim")
-      ->required();
+  CLI::Option* folder =
+      verb->add_option("--import", options->folder,
+                       "folder of CSV tables in the layout of aiconfigurator or InferSim");
+  verb->add_option("--model-config", options->model_config,
+                   "config.json of DeepSeek-V4, V3.2 or GLM-5: write it as a model preset instead")
+      ->excludes(folder);
   verb->add_option("--hardware", options->hardware,
-                   "hardware preset of the card that was measured: its peaks and bandwidth")
-      ->required();
+                   "hardware preset of the card that was measured: its peaks and bandwidth");
   verb->add_option("--sms", options->sms, "streaming multiprocessors of the card")
       ->check(CLI::Range(1, 100000));
   verb->add_option("--carry", options->carry,

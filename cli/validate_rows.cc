@@ -145,9 +145,10 @@ absl::StatusOr<ServingValidation> ValidateServing(const std::string& hardware) {
   const StepModel& step = scenario.hardware().step_model();
   ServingValidation serving = {
       hardware, {step.base_ms(), step.per_request_ms()}, FitEngine(rows), {}, {}, 0.0};
+  const EngineFit& used = step.evidence() == FITTED ? serving.shipped : serving.fit;
   std::vector<double> predicted, published;
   for (const ServingRow& row : rows) {
-    serving.errors.push_back(RateError(serving.fit, row));
+    serving.errors.push_back(RateError(used, row));
     published.push_back(row.tok_per_s);
     predicted.push_back(row.tok_per_s * (1.0 + serving.errors.back()));
   }

@@ -31,10 +31,12 @@ struct PublishedRow {
 // of a step are predicted to take.
 struct ServingValidation {
   std::string hardware;
-  EngineFit shipped;                            // constants of the preset
-  EngineFit fit;                                // constants that this card's kernels ask for
-  std::vector<double> errors, left_out_errors;  // of `fit`, by row
-  double kendall_tau = 0.0;                     // of predicted against published rates
+  EngineFit shipped;  // constants of the preset
+  EngineFit fit;      // constants that this card's kernels ask for
+  // By row: under the preset's constants where it claims to be fitted, else under `fit`; and of
+  // each row under the fit to the others.
+  std::vector<double> errors, left_out_errors;
+  double kendall_tau = 0.0;  // of predicted against published rates
   double worst_error() const;
   double worst_left_out() const;
 };

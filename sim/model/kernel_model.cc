@@ -56,7 +56,8 @@ double GemmNs(const GemmKernel& kernel, const GemmWork& work, const CardRates& r
 double MoeNs(const MoeKernel& kernel, const MoeWork& work, const CardRates& rates) {
   const bool low_bit = work.weight_bits < 8.0;
   // Weights of fewer bits are widened to BF16 before the product.
-  const double peak = low_bit ? rates.bf16_flop_per_ns : rates.fp8_flop_per_ns;
+  const bool fp8 = !low_bit && work.weight_bits < 16.0;
+  const double peak = fp8 ? rates.fp8_flop_per_ns : rates.bf16_flop_per_ns;
   const double tile_rows = low_bit ? kernel.tile_rows_low_bit() : kernel.tile_rows();
   const double flop = 2.0 * (work.rows + work.touched * tile_rows) * work.weights;
   const double bytes = work.touched * work.weights * work.weight_bits / 8.0;
