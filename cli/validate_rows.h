@@ -31,10 +31,9 @@ struct PublishedRow {
 // of a step are predicted to take.
 struct ServingValidation {
   std::string hardware;
-  EngineFit shipped;  // constants of the preset
-  EngineFit fit;      // constants that this card's kernels ask for
-  // By row: under the preset's constants where it claims to be fitted, else under `fit`; and of
-  // each row under the fit to the others.
+  std::string top_k;  // version and distribution of scores of the top-k kernel
+  EngineFit used;  // the preset's constants as shipped; for another choice, the fit to its kernels
+  // By row: under `used`, and of each row under the fit to the others.
   std::vector<double> errors, left_out_errors;
   double kendall_tau = 0.0;  // of predicted against published rates
   double worst_error() const;
@@ -43,7 +42,7 @@ struct ServingValidation {
 
 struct Validation {
   std::vector<PublishedRow> rows;
-  std::vector<ServingValidation> serving;  // the card assumed first, then the other
+  std::vector<ServingValidation> serving;  // as shipped first, then other choices by name
 };
 
 absl::StatusOr<Validation> Validate();

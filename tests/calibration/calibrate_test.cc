@@ -10,8 +10,10 @@
 #include "gtest/gtest.h"
 
 #include "calibration/aiconfigurator.h"
+#include "calibration/calibration_text.h"
 #include "calibration/infersim.h"
 #include "scenarios/presets.h"
+#include "scenarios/text_file.h"
 #include "tests/testing/real_data.h"
 #include "tests/testing/temp_folder.h"
 
@@ -176,6 +178,24 @@ void ExpectSame(const google::protobuf::Message& a, const google::protobuf::Mess
       EXPECT_EQ(reflection.GetInt32(a, field), reflection.GetInt32(b, field)) << field->name();
     }
   }
+}
+
+// What is written loads as what was fitted, errors and tables included, and serves as a preset by
+// path.
+TEST(CalibrateTest, TheTextIsTheCalibration) {
+  const CalibrationFile file = *CalibrationPreset("h20");
+  const std::string text = CalibrationText(file, "a command");
+  CalibrationFile read;
+  google::protobuf::TextFormat::ParseInfoTree tree;
+  ASSERT_TRUE(ParseText(text, "c.txtpb", &read, &tree).ok()) << text;
+  ExpectSame(file, read);
+  const testing::TempFolder folder;
+  const std::string path = folder.Write("c.txtpb", text);
+  Scenario scenario;
+  scenario.mutable_hardware()->mutable_step_model()->mutable_kernels()->set_preset(path);
+  Origins origins;
+  ASSERT_TRUE(ExpandPresets(&scenario, &origins).ok());
+  ExpectSame(file.kernels(), scenario.hardware().step_model().kernels());
 }
 
 TEST(CalibrateTest, TheCommittedH100CalibrationIsARefit) {
