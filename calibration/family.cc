@@ -1,5 +1,8 @@
 #include "calibration/family.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 
 namespace tierscope {

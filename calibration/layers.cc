@@ -109,10 +109,8 @@ absl::StatusOr<Family> ReadLayer(const std::string& path, const Card& card,
   for (size_t row = 0; row < table.rows(); ++row) {
     Cells cells(table, row);
     const double us = cells["latency_ms"] * kUsPerMs;
+    const double requests = cells.Positive("batch_size"), tokens = cells["step"] + 1.0;
     const double ranks = cells.Positive("tp_size"), ratio = cells["compress_ratio"];
-    LayerPoint point = {cells.Positive("batch_size"), cells["step"] + 1.0,
-                        static_cast<int32_t>(ranks),
-                        table.Text(row, "gemm_type") == "fp8_block" ? kFp8 : kBf16};
     TIERSCOPE_RETURN_IF_ERROR(cells.status());
     if (ratio != (csa ? kCsaTokens : kHcaTokens)) {
       return table.Error(row, absl::StrCat("compress_ratio ", ratio, " is not that of a ",
@@ -120,6 +118,8 @@ absl::StatusOr<Family> ReadLayer(const std::string& path, const Card& card,
     }
     if (ranks < 1 || ranks > 64) return table.Error(row, "tp_size is not between 1 and 64");
     if (us <= 0.0) continue;
+    const LayerPoint point = {requests, tokens, static_cast<int32_t>(ranks),
+                              table.Text(row, "gemm_type") == "fp8_block" ? kFp8 : kBf16};
     const bool flash = absl::StrContains(table.Text(row, "model"), "V4-Flash");
     rows.Add({KernelsNs(kernels, models[flash], point, csa, card.rates), point.requests}, us);
   }

@@ -199,6 +199,22 @@ void AddRateRows(const ServingValidation& serving, std::vector<PublishedRow>* ro
   }
 }
 
+// One request without a side-band: nothing was fitted to a batch of one. The context is not stated;
+// 256K and KMAX 96 are taken.
+absl::Status AddSingleRequestRow(std::vector<PublishedRow>* rows) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, FlashOn(kCardAssumed));
+  const StepModel& step = scenario.hardware().step_model();
+  const double kernels_ms =
+      LayerKernels(scenario).StepNs(1, 1, 96.0 * scenario.model().page_entries(), 262144.0) * 1e-6;
+  PublishedRow row = NumberRow("9", "one request, side-band off", 112.0,
+                               1e3 / (step.base_ms() + step.per_request_ms() + kernels_ms), "%.0f",
+                               "tok/s", 0.1, true);
+  row.evidence_class = 'C';
+  row.note = "context not stated: 256K taken";
+  rows->push_back(std::move(row));
+  return absl::OkStatus();
+}
+
 // Rows that need the policy `flashmemory`, its host contention and its staged recall.
 void AddFlashMemoryRows(std::vector<PublishedRow>* rows) {
   const auto unreachable = [&](const char* id, const char* subject, const char* published,
@@ -275,6 +291,7 @@ absl::StatusOr<Validation> Validate() {
     validation.serving.push_back(std::move(serving));
   }
   AddRateRows(validation.serving[0], &validation.rows);
+  TIERSCOPE_RETURN_IF_ERROR(AddSingleRequestRow(&validation.rows));
   AddFlashMemoryRows(&validation.rows);
   AddResidentRows(scenario.model(), &validation.rows);
   TIERSCOPE_RETURN_IF_ERROR(AddCopyRows(&validation.rows));

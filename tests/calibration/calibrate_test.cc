@@ -14,6 +14,7 @@
 #include "calibration/infersim.h"
 #include "scenarios/presets.h"
 #include "scenarios/text_file.h"
+#include "sim/base/rng.h"
 #include "tests/testing/real_data.h"
 #include "tests/testing/temp_folder.h"
 
@@ -178,6 +179,32 @@ void ExpectSame(const google::protobuf::Message& a, const google::protobuf::Mess
       EXPECT_EQ(reflection.GetInt32(a, field), reflection.GetInt32(b, field)) << field->name();
     }
   }
+}
+
+// Tables with bytes changed at random: read, fitted or refused, nothing else.
+TEST(CalibrateTest, DamagedTables) {
+  const testing::TempFolder folder;
+  const std::string gemm = GemmTable();
+  const std::string layer =
+      "model,gemm_type,tp_size,batch_size,isl,step,compress_ratio,latency_ms\n"
+      "DeepSeek-V4-Flash,fp8_block,8,1,1,1024,4,0.1\nDeepSeek-V4-Pro,bfloat16,1,2,1,64,4,0.2\n";
+  const KernelCalibration kernels = HardwarePreset("h100_sxm")->step_model().kernels();
+  Rng rng(11);
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string text = round % 2 == 0 ? gemm.substr(0, 2000) : layer;
+    for (int flips = 0; flips < 3; ++flips) {
+      const size_t at = text.find('\n') + rng.NextBelow(text.size() - text.find('\n'));
+      text[at] = "0123456789.,-e\nx"[rng.NextBelow(16)];
+    }
+    const std::string path = folder.Write("x_gemm.csv", text);
+    const auto family = round % 2 == 0 ? ReadGemm(path, H100(), "fp8_block")
+                                       : ReadLayer(path, H100(), kernels, true);
+    refused += family.ok() ? 0 : 1;
+    if (family.ok()) FitFamily(*family).status().IgnoreError();
+  }
+  EXPECT_GT(refused, 50);
+  EXPECT_LT(refused, 300);
 }
 
 // What is written loads as what was fitted, errors and tables included, and serves as a preset by
