@@ -41,11 +41,9 @@ absl::Status MakeFilesAbsolute(const std::string& file, Scenario* scenario) {
     MakeAbsolute(folder, "hardware.preset", scenario->mutable_hardware()->mutable_preset());
   }
   if (scenario->hardware().step_model().kernels().has_preset()) {
-    MakeAbsolute(folder, "hardware.step_model.kernels.preset",
-                 scenario->mutable_hardware()
-                     ->mutable_step_model()
-                     ->mutable_kernels()
-                     ->mutable_preset());
+    MakeAbsolute(
+        folder, "hardware.step_model.kernels.preset",
+        scenario->mutable_hardware()->mutable_step_model()->mutable_kernels()->mutable_preset());
   }
   if (scenario->node().has_preset()) {
     MakeAbsolute(folder, "node.preset", scenario->mutable_node()->mutable_preset());

@@ -131,6 +131,31 @@ TEST(FidelityTest, KernelFamilies) {
   }
 }
 
+// From a config.json (DeepSeek-V3.2) to a simulated rate.
+TEST(FidelityTest, AModelFromItsConfigRuns) {
+  const testing::TempFolder folder;
+  const std::string config = folder.Write(
+      "config.json",
+      "{\"model_type\":\"deepseek_v32\",\"num_hidden_layers\":61,\"hidden_size\":7168,"
+      "\"q_lora_rank\":1536,\"kv_lora_rank\":512,\"qk_nope_head_dim\":128,"
+      "\"qk_rope_head_dim\":64,\"v_head_dim\":128,\"num_attention_heads\":128,"
+      "\"n_routed_experts\":256,\"num_experts_per_tok\":8,\"n_shared_experts\":1,"
+      "\"moe_intermediate_size\":2048,\"intermediate_size\":18432,\"first_k_dense_replace\":3,"
+      "\"index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":2048,\"vocab_size\":129280,"
+      "\"quantization_config\":{}}");
+  const std::string preset = folder.File("v32.txtpb");
+  const testing::CommandOutput made =
+      testing::RunTierscope("calibrate --model-config=" + config + " --out " + preset);
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const testing::CommandOutput run = testing::RunTierscope(
+      "run " TIERSCOPE_SOURCE_DIR "/scenarios/h20_full.txtpb --set model.preset=" + preset +
+      ",hardware.preset=h200,workload.context_tokens=32768,workload.concurrency=4,"
+      "engine.simulated_s=10 --format=csv --out " +
+      folder.File("run"));
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.out.find("throughput_tok_per_s,tok/s,"), std::string::npos) << run.out;
+}
+
 TEST(FidelityTest, CalibrateRefusesBadUsage) {
   EXPECT_EQ(testing::RunTierscope("calibrate").err,
             "tierscope: calibrate: give --import=DIR and --hardware=PRESET to fit kernels, or "
