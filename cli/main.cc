@@ -54,8 +54,10 @@ int main(int argc, char** argv) {
   int exit_code = tierscope::cli::kExitDone;
   tierscope::cli::AddRunVerb(app, &exit_code);
   tierscope::cli::AddCacheVerb(app, &exit_code);
+  tierscope::cli::AddCalibrateVerb(app, &exit_code);
   tierscope::cli::AddCapacityVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);
+  tierscope::cli::AddValidateVerb(app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

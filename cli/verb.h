@@ -24,8 +24,10 @@ int ExitCode(const absl::Status& status);
 // Each adds one subcommand whose callback stores the process's exit code in `exit_code`.
 void AddRunVerb(CLI::App& app, int* exit_code);
 void AddCacheVerb(CLI::App& app, int* exit_code);
+void AddCalibrateVerb(CLI::App& app, int* exit_code);
 void AddCapacityVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);
+void AddValidateVerb(CLI::App& app, int* exit_code);
 
 }  // namespace tierscope::cli
 

@@ -66,6 +66,11 @@ absl::Status MakeFilesAbsolute(const std::string& file, const Origins& origins,
   TIERSCOPE_RETURN_IF_ERROR(names.MakePresetAbsolute("model.preset", scenario->mutable_model()));
   TIERSCOPE_RETURN_IF_ERROR(
       names.MakePresetAbsolute("hardware.preset", scenario->mutable_hardware()));
+  if (scenario->hardware().step_model().has_kernels()) {
+    TIERSCOPE_RETURN_IF_ERROR(names.MakePresetAbsolute(
+        "hardware.step_model.kernels.preset",
+        scenario->mutable_hardware()->mutable_step_model()->mutable_kernels()));
+  }
   TIERSCOPE_RETURN_IF_ERROR(names.MakePresetAbsolute("node.preset", scenario->mutable_node()));
   TIERSCOPE_RETURN_IF_ERROR(names.MakeTraceAbsolute("workload.trace", workload));
   return names.MakeTraceAbsolute("workload.attention.trace", workload->mutable_attention());
@@ -80,6 +85,10 @@ void DropEmptyNames(Scenario* scenario) {
   if (scenario->model().preset().empty()) scenario->mutable_model()->clear_preset();
   if (scenario->hardware().preset().empty()) scenario->mutable_hardware()->clear_preset();
   if (scenario->node().preset().empty()) scenario->mutable_node()->clear_preset();
+  if (scenario->hardware().step_model().kernels().preset().empty() &&
+      scenario->hardware().step_model().has_kernels()) {
+    scenario->mutable_hardware()->mutable_step_model()->mutable_kernels()->clear_preset();
+  }
 }
 
 // Fields whose right default depends on the kind of policy, where the scenario leaves them unset.

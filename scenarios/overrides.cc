@@ -4,6 +4,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
 #include "scenarios/fields.h"
@@ -143,15 +144,20 @@ absl::Status Apply(const Override& set, Scenario* scenario, Origins* origins) {
 
 // A message without a preset is one somebody wrote out; a preset given with --set stands in its
 // place.
-void DropWrittenOut(const std::string& path, Scenario* scenario, Origins* origins) {
-  const std::string name = path.substr(0, path.find('.'));
-  const FieldDescriptor* field = scenario->GetDescriptor()->FindFieldByName(name);
-  const Reflection& reflection = *scenario->GetReflection();
-  const Message& written = reflection.GetMessage(*scenario, field);
+void DropWrittenOut(absl::string_view path, Scenario* scenario, Origins* origins) {
+  absl::ConsumeSuffix(&path, ".preset");
+  Message* parent = scenario;
+  const FieldDescriptor* field = nullptr;
+  for (const absl::string_view name : absl::StrSplit(path, '.')) {
+    if (field != nullptr) parent = parent->GetReflection()->MutableMessage(parent, field);
+    field = parent->GetDescriptor()->FindFieldByName(std::string(name));
+  }
+  const Reflection& reflection = *parent->GetReflection();
+  const Message& written = reflection.GetMessage(*parent, field);
   const FieldDescriptor* preset = written.GetDescriptor()->FindFieldByName("preset");
   if (!written.GetReflection()->GetString(written, preset).empty()) return;
-  reflection.ClearField(scenario, field);
-  origins->Forget(name);
+  reflection.ClearField(parent, field);
+  origins->Forget(std::string(path));
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ using google::protobuf::TextFormat;
 // What the path of an embedded preset of `kind` starts with. Nodes lie beside the hardware.
 std::string Prefix(const std::string& kind) {
   if (kind == "model") return "models/";
+  if (kind == "calibration") return "calibration/";
   return kind == "node" ? "hardware/node_" : "hardware/";
 }
 
@@ -55,10 +56,9 @@ absl::StatusOr<Preset> EmbeddedPreset(const std::string& kind, const std::string
   return preset;
 }
 
-// Text and name of the preset that `name` stands for.
-absl::StatusOr<EmbeddedFile> Find(const std::string& kind, const std::string& name,
-                                  const Origins& origins) {
-  const std::string path = absl::StrCat(kind, ".preset");
+// Text and name of the preset that `name`, given at `path`, stands for.
+absl::StatusOr<EmbeddedFile> Find(const std::string& kind, const std::string& path,
+                                  const std::string& name, const Origins& origins) {
   if (IsFilePath(path, name)) {
     absl::StatusOr<std::string> text = ReadTextFile(name);
     if (!text.ok()) return origins.Error(path, text.status().message());
@@ -72,7 +72,8 @@ absl::StatusOr<EmbeddedFile> Find(const std::string& kind, const std::string& na
 template <typename Preset>
 absl::Status Expand(const std::string& kind, Preset* message, Origins* origins) {
   if (message->preset().empty()) return absl::OkStatus();
-  TIERSCOPE_ASSIGN_OR_RETURN(const EmbeddedFile file, Find(kind, message->preset(), *origins));
+  TIERSCOPE_ASSIGN_OR_RETURN(const EmbeddedFile file, Find(kind, absl::StrCat(kind, ".preset"),
+                                                           message->preset(), *origins));
   message->clear_preset();
   Preset preset;
   TextFormat::ParseInfoTree tree;
@@ -83,6 +84,30 @@ absl::Status Expand(const std::string& kind, Preset* message, Origins* origins) 
   }
   origins->AddFile(preset, tree, kind, file.path);
   FillUnset(preset, message);
+  return absl::OkStatus();
+}
+
+constexpr char kKernelsPath[] = "hardware.step_model.kernels";
+
+absl::Status ExpandKernels(KernelCalibration* kernels, Origins* origins) {
+  if (kernels->preset().empty()) return absl::OkStatus();
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      const EmbeddedFile file,
+      Find("calibration", absl::StrCat(kKernelsPath, ".preset"), kernels->preset(), *origins));
+  kernels->clear_preset();
+  CalibrationFile calibration;
+  TextFormat::ParseInfoTree tree;
+  TIERSCOPE_RETURN_IF_ERROR(ParseText(file.text, file.path, &calibration, &tree));
+  if (calibration.kernels().has_preset() || !calibration.has_kernels()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.path,
+                     ": a calibration writes its kernels out; give kernels without a "
+                     "preset"));
+  }
+  const auto* field = CalibrationFile::descriptor()->FindFieldByName("kernels");
+  origins->AddFile(calibration.kernels(), *tree.GetTreeForNested(field, -1), kKernelsPath,
+                   file.path);
+  FillUnset(calibration.kernels(), kernels);
   return absl::OkStatus();
 }
 
@@ -102,7 +127,16 @@ absl::StatusOr<Model> ModelPreset(const std::string& name) {
 }
 
 absl::StatusOr<Hardware> HardwarePreset(const std::string& name) {
-  return EmbeddedPreset<Hardware>("hardware", name);
+  TIERSCOPE_ASSIGN_OR_RETURN(Hardware hardware, EmbeddedPreset<Hardware>("hardware", name));
+  if (!hardware.step_model().has_kernels()) return hardware;
+  Origins origins;
+  TIERSCOPE_RETURN_IF_ERROR(
+      ExpandKernels(hardware.mutable_step_model()->mutable_kernels(), &origins));
+  return hardware;
+}
+
+absl::StatusOr<CalibrationFile> CalibrationPreset(const std::string& name) {
+  return EmbeddedPreset<CalibrationFile>("calibration", name);
 }
 
 absl::StatusOr<Node> NodePreset(const std::string& name) {
@@ -112,6 +146,10 @@ absl::StatusOr<Node> NodePreset(const std::string& name) {
 absl::Status ExpandPresets(Scenario* scenario, Origins* origins) {
   TIERSCOPE_RETURN_IF_ERROR(Expand("model", scenario->mutable_model(), origins));
   TIERSCOPE_RETURN_IF_ERROR(Expand("hardware", scenario->mutable_hardware(), origins));
+  if (scenario->hardware().step_model().has_kernels()) {
+    TIERSCOPE_RETURN_IF_ERROR(ExpandKernels(
+        scenario->mutable_hardware()->mutable_step_model()->mutable_kernels(), origins));
+  }
   return Expand("node", scenario->mutable_node(), origins);
 }
 

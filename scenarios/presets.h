@@ -13,15 +13,19 @@
 
 namespace tierscope {
 
-// The embedded presets of `kind`, "model", "hardware" or "node", in the order of CMakeLists.txt.
+// The embedded presets of `kind`, "model", "hardware", "node" or
+// "calibration", in the order of CMakeLists.txt.
 std::vector<std::string> PresetNames(const std::string& kind);
 
 // The embedded preset `name`, without defaults filled in. NotFound lists the names there are.
 absl::StatusOr<Model> ModelPreset(const std::string& name);
+// Its calibrated kernels are expanded.
 absl::StatusOr<Hardware> HardwarePreset(const std::string& name);
+// A calibration with its errors and tables.
+absl::StatusOr<CalibrationFile> CalibrationPreset(const std::string& name);
 absl::StatusOr<Node> NodePreset(const std::string& name);
 
-// Fills model, hardware and node from the presets they name and unsets the names. What is set
+// Fills model, hardware, its calibrated kernels and node from the presets they name and unsets the names. What is set
 // already outranks the preset; a repeated field counts as one value. A name with a '/' or ending in
 // .txtpb is a file. Errors as ReadTextFile and ParseText give them, or an unknown name at its
 // place.

@@ -113,7 +113,8 @@ absl::Status RefuseSet(const std::string& path, absl::string_view problem) {
 }
 
 bool IsPresetPath(const std::string& path) {
-  return path == "model.preset" || path == "hardware.preset" || path == "node.preset";
+  return path == "model.preset" || path == "hardware.preset" || path == "node.preset" ||
+         path == "hardware.step_model.kernels.preset";
 }
 
 bool IsFileName(const std::string& value) {

@@ -34,9 +34,11 @@ StepTimeModel::StepTimeModel(const Scenario& scenario) {
   csa_entries_per_request_ = model.top_k() + model.window_tokens();
   graph_batch_sizes_.assign(scenario.engine().graph_batch_sizes().begin(),
                             scenario.engine().graph_batch_sizes().end());
+  if (fit.has_kernels()) kernels_.emplace(scenario);
 
-  const double fp8 = fit.scoring_efficiency() * hardware.fp8_flop_per_s();
-  const double bf16 = fit.attention_efficiency() * hardware.bf16_flop_per_s();
+  // With kernels, only the flop of these are asked for; an efficiency of 1 then keeps them finite.
+  const double fp8 = (kernels_ ? 1.0 : fit.scoring_efficiency()) * hardware.fp8_flop_per_s();
+  const double bf16 = (kernels_ ? 1.0 : fit.attention_efficiency()) * hardware.bf16_flop_per_s();
   const double bandwidth =
       fit.memory_efficiency() * static_cast<double>(hardware.hbm_bytes_per_s());
   const double key_bytes = static_cast<double>(model.index_key_bytes());
@@ -60,15 +62,25 @@ int32_t StepTimeModel::PaddedBatch(int32_t requests) const {
   return next == graph_batch_sizes_.end() ? requests : *next;
 }
 
+double StepTimeModel::RooflinesNs(const BatchWork& work) const {
+  return scoring_.Time(static_cast<double>(work.scored_entries)) +
+         hca_.Time(static_cast<double>(work.context_tokens) * hca_entries_per_token_) +
+         csa_.Time(csa_entries_per_request_ * work.requests);
+}
+
 SimDuration StepTimeModel::Step(const BatchWork& work) const {
-  return RoundNs(base_ns_ + per_request_ns_ * PaddedBatch(work.requests) +
-                 scoring_.Time(static_cast<double>(work.scored_entries)) +
-                 hca_.Time(static_cast<double>(work.context_tokens) * hca_entries_per_token_) +
-                 csa_.Time(csa_entries_per_request_ * work.requests));
+  const int32_t padded = PaddedBatch(work.requests);
+  const double kernels_ns =
+      kernels_ ? kernels_->StepNs(padded, work.requests, static_cast<double>(work.scored_entries),
+                                  static_cast<double>(work.context_tokens))
+               : RooflinesNs(work);
+  return RoundNs(base_ns_ + per_request_ns_ * padded + kernels_ns);
 }
 
 SimDuration StepTimeModel::Level1(int64_t entries, bool scores) const {
-  return RoundNs(level1_launch_ns_ + (scores ? level1_.Time(static_cast<double>(entries)) : 0.0));
+  if (!scores) return RoundNs(level1_launch_ns_);
+  const double count = static_cast<double>(entries);
+  return RoundNs(level1_launch_ns_ + (kernels_ ? kernels_->Level1Ns(count) : level1_.Time(count)));
 }
 
 SimDuration StepTimeModel::HbmWrite(int64_t bytes) const {

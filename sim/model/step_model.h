@@ -1,10 +1,22 @@
-// Analytic time of one decode step and of one level-1 job, on one rank.
+// Time of one decode step and of one level-1 job, on one rank.
 //
-//   step = base + per_request * batch + scoring + HCA + CSA
+//   step = base + per_request * batch + kernels
 //
-// base and per_request are fitted (which rows, which device: StepModel.fitted_to in the scenario);
-// the other terms are rooflines, each max(flop / (efficiency * peak), bytes / (efficiency *
-// bandwidth)):
+// With calibrated kernels (StepModel.kernels) the last term is the sum over the layers of each
+// kernel's time (kernel_model.h, layer_work.h):
+//   every layer   projections, glue (norms, rope, compressor, writes), all-reduce twice; router,
+//   shared
+//                 and routed experts by the number that the batch touches, or a dense MLP
+//   CSA           scoring and top-k of the resident entries, attention over top_k + window
+//   HCA           attention over context / hca_tokens_per_entry + window
+//   SWA           attention over the window
+//   once          output head
+// Launch gaps inside a CUDA graph are in the kernels' floors; base and per_request are what the
+// serving engine adds (scheduler, sampling, launches), fitted to published rates:
+// StepModel.fitted_to.
+//
+// Without them, for a card that nobody calibrated, base and per_request hold all but three
+// rooflines, each max(flop / (efficiency * peak), bytes / (efficiency * bandwidth)):
 //   scoring  flop = csa_layers * index_heads * (2 * index_head_dim + 2) per scored entry (FP8)
 //            bytes = csa_layers * index_key_bytes per scored entry
 //   HCA      flop = hca_layers * query_heads * 4 * head_dim per entry (BF16; QK and PV)
@@ -12,17 +24,18 @@
 //   CSA      the same per entry over csa_layers, top_k + window_tokens entries a request
 //   level 1  flop = target_layers * memory_index_heads * 2 * memory_index_head_dim per entry (FP8)
 //            bytes = target_layers * index_key_bytes per entry
-// Source: facts on V4's dimensions and FlashMemory's report in README.md beside this file. KV,
-// indexing and attention are replicated on every tensor-parallel rank, so none of these terms
+// KV, indexing and attention are replicated on every tensor-parallel rank, so none of these terms
 // shrinks with it.
 #ifndef TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
 #define TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "scenarios/scenario.pb.h"
 #include "sim/base/time.h"
+#include "sim/model/layer_kernels.h"
 
 namespace tierscope {
 
@@ -38,7 +51,8 @@ class StepTimeModel {
   // The scenario is resolved and valid.
   explicit StepTimeModel(const Scenario& scenario);
 
-  // Time of a step, the batch padded to the next captured CUDA-graph size. Cost: a few dozen flops.
+  // Time of a step, the batch padded to the next captured CUDA-graph size. Requests of one batch
+  // count as equally long. Cost: tests/bench/step_bench.cc.
   SimDuration Step(const BatchWork& work) const;
 
   // Compute of one level-1 job over the histories of its requests: launch (none where the policy
@@ -68,6 +82,7 @@ class StepTimeModel {
   };
   static Roof MakeRoof(double flop, double flop_per_s, double bytes, double bytes_per_s);
   int32_t PaddedBatch(int32_t requests) const;
+  double RooflinesNs(const BatchWork& work) const;
 
   double base_ns_;
   double per_request_ns_;
@@ -78,6 +93,7 @@ class StepTimeModel {
   double hca_entries_per_token_;
   double csa_entries_per_request_;
   Roof scoring_, hca_, csa_, level1_;
+  std::optional<LayerKernels> kernels_;
   std::vector<int32_t> graph_batch_sizes_;
 };
 

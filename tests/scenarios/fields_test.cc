@@ -68,7 +68,7 @@ TEST(FieldsTest, DefaultsFillOnlyWhatDeclaresOne) {
   EXPECT_TRUE(scenario.workload().classes(0).has_weight());
   EXPECT_FALSE(scenario.workload().has_context_tokens());
   EXPECT_FALSE(scenario.engine().has_slo());
-  EXPECT_FALSE(scenario.has_hardware());
+  EXPECT_FALSE(scenario.hardware().has_host_link());
 }
 
 TEST(FieldsTest, FillUnsetKeepsWhatIsSet) {

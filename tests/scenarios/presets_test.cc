@@ -27,11 +27,12 @@ TEST(PresetsTest, Names) {
   EXPECT_EQ(PresetNames("hardware"),
             (std::vector<std::string>{"h20_96", "h20_141", "h100_sxm", "h200"}));
   EXPECT_EQ(PresetNames("node"), (std::vector<std::string>{"node_8gpu"}));
+  EXPECT_EQ(PresetNames("calibration"), (std::vector<std::string>{"h100", "h20"}));
 }
 
 TEST(PresetsTest, EveryFileIsEmbeddedAsItStands) {
   size_t files = 0;
-  for (const char* folder : {"models", "hardware"}) {
+  for (const char* folder : {"models", "hardware", "calibration"}) {
     const std::string path = absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/", folder);
     for (const auto& entry : std::filesystem::directory_iterator(path)) {
       const std::string name = absl::StrCat(folder, "/", entry.path().filename().string());
@@ -126,7 +127,8 @@ TEST(PresetsTest, WhatTheFileGivesOutranksThePreset) {
   EXPECT_EQ(scenario.model().top_k(), 256);
   EXPECT_EQ(scenario.model().csa_layers(), 21);
   EXPECT_EQ(scenario.hardware().step_model().base_ms(), 1);
-  EXPECT_EQ(scenario.hardware().step_model().per_request_ms(), 0.119);
+  EXPECT_EQ(scenario.hardware().step_model().per_request_ms(),
+            HardwarePreset("h20_141")->step_model().per_request_ms());
   EXPECT_EQ(scenario.node().host_usable_fraction(), 1.0);
   // Beside a preset the file's fields stay when --set names another.
   const Scenario moved = Parse(text, {"hardware.preset=h20_96"});
@@ -185,6 +187,38 @@ TEST(PresetsTest, CarriedConstantsAreMarked) {
     EXPECT_EQ(HardwarePreset(name)->host_link().evidence(),
               name == "h100_sxm" ? SOURCED : EVIDENCE_UNKNOWN);
   }
+}
+
+// Every card's kernels are those of a calibration, written out.
+TEST(PresetsTest, CalibratedKernelsAreExpanded) {
+  for (const std::string& name : PresetNames("hardware")) {
+    const KernelCalibration kernels = HardwarePreset(name)->step_model().kernels();
+    const bool h20 = absl::StartsWith(name, "h20_");
+    EXPECT_FALSE(kernels.has_preset());
+    EXPECT_EQ(kernels.sm_count(), h20 ? 78 : 132) << name;
+    EXPECT_EQ(kernels.ShortDebugString(),
+              CalibrationPreset(h20 ? "h20" : "h100")->kernels().ShortDebugString());
+  }
+}
+
+TEST(PresetsTest, KernelsOfAnotherCalibration) {
+  const std::string set = "hardware.step_model.kernels.preset=h100";
+  const Scenario named = Parse(SmallScenario(), {set});
+  EXPECT_EQ(named.hardware().gpu(), "NVIDIA H20 141GB");
+  EXPECT_EQ(named.hardware().step_model().kernels().sm_count(), 132);
+  // In a resolved text the kernels are written out, and the preset stands in their place.
+  const Scenario moved = Parse(ScenarioText(Parse(SmallScenario())), {set});
+  EXPECT_EQ(moved.hardware().step_model().kernels().sm_count(), 132);
+  EXPECT_EQ(moved.hardware().gpu(), "NVIDIA H20 141GB");
+  // A value beside the preset outranks it.
+  const Scenario tuned =
+      Parse(SmallScenario(), {"hardware.step_model.kernels.gemm_fp8.floor_us=1.5"});
+  EXPECT_EQ(tuned.hardware().step_model().kernels().gemm_fp8().floor_us(), 1.5);
+  EXPECT_EQ(tuned.hardware().step_model().kernels().sm_count(), 78);
+  EXPECT_EQ(
+      Refusal(SmallScenario(), {"hardware.step_model.kernels.preset=b200"}),
+      "--set hardware.step_model.kernels.preset: no calibration preset 'b200'; there are h100, "
+      "h20, or give a .txtpb file");
 }
 
 struct Datasheet {

@@ -25,7 +25,9 @@ TEST(RangesTest, EveryNumberOfTheSchemaHasOneRange) {
     const bool is_list_of_messages = absl::StrContains(path, "[].");
     const std::string message =
         is_list_of_messages ? "number" : SetRefusal(absl::StrCat(plain, "=nan"));
-    const bool numeric = absl::StrContains(message, "number") && !absl::EndsWith(path, ".name");
+    const bool text_of_list = absl::EndsWith(path, ".name") || absl::EndsWith(path, ".version") ||
+                              absl::EndsWith(path, ".scores");
+    const bool numeric = absl::StrContains(message, "number") && !text_of_list;
     EXPECT_EQ(rows, numeric ? 1 : 0) << path << ": " << message;
     numbers += numeric ? 1 : 0;
   }
@@ -58,6 +60,7 @@ TEST(RangesTest, EndsOfTheRanges) {
       {"node.host_usable_fraction=1", "node.host_usable_fraction=0", "more than 0 and at most 1"},
       {"hardware.host_link.peak_bytes_per_s=6e10", "hardware.host_link.peak_bytes_per_s=0",
        "1 to 1e+18"},
+<<<<<<< HEAD
       {"hardware.step_model.scoring_efficiency=1", "hardware.step_model.scoring_efficiency=0",
        "more than 0 and at most 1"},
       {"policy.level1_fixed_ms=0", "policy.level1_fixed_ms=-1", "0 to 1000000"},
@@ -75,6 +78,10 @@ TEST(RangesTest, EndsOfTheRanges) {
        "1 to 1e+18"},
       {"hardware.host_link.copy_submit_us=0", "hardware.host_link.copy_submit_us=-1",
        "0 to 1000000"},
+=======
+      {"hardware.step_model.kernels.gemm_fp8.memory_efficiency=1",
+       "hardware.step_model.kernels.gemm_fp8.memory_efficiency=0", "more than 0 and at most 4"},
+>>>>>>> silicon
       {"engine.slo.ttft_ms=1", "engine.slo.ttft_ms=0", "more than 0 and at most 1000000000"},
   };
   for (const auto& [accepted, refused, demanded] : cases) {
@@ -328,6 +335,7 @@ TEST(ValidateTest, Hardware) {
             "descriptors and bytes_per_s");
 }
 
+<<<<<<< HEAD
 // FlashMemory's decode region of 128 x 512 entries and one cell comes out of its reserve.
 TEST(ValidateTest, FlashMemoryNeedsPagesToRecallInto) {
   const std::string fm = "policy.kind=flashmemory,policy.reserve_entries=";
@@ -371,6 +379,52 @@ TEST(ValidateTest, ARecallPathNeedsItsRates) {
     sets.push_back(absl::StrCat(rate, "=1"));
     EXPECT_EQ(Refusal(bare, sets), "accepted");
   }
+=======
+TEST(ValidateTest, KernelsOrRooflines) {
+  EXPECT_EQ(SetRefusal("hardware.step_model.scoring_efficiency=0.6"),
+            "--set hardware.step_model.scoring_efficiency: has no effect beside "
+            "hardware.step_model.kernels; give one of the two");
+  // A card that nobody calibrated, written out.
+  Scenario scenario = *ParseScenario(SmallScenario(), "s.txtpb", {});
+  scenario.mutable_hardware()->mutable_step_model()->clear_kernels();
+  EXPECT_EQ(Refusal(ScenarioText(scenario)),
+            "hardware.step_model.scoring_efficiency: is not given; give it or "
+            "hardware.step_model.kernels.preset");
+  scenario.mutable_hardware()->mutable_step_model()->set_scoring_efficiency(0.6);
+  scenario.mutable_hardware()->mutable_step_model()->set_attention_efficiency(0.8);
+  EXPECT_EQ(Refusal(ScenarioText(scenario)), "accepted");
+}
+
+TEST(ValidateTest, KernelsAreComplete) {
+  EXPECT_EQ(SetRefusal("hardware.step_model.topk_version=V2"), "accepted");
+  Scenario scenario = *ParseScenario(SmallScenario(), "s.txtpb", {});
+  KernelCalibration* kernels = scenario.mutable_hardware()->mutable_step_model()->mutable_kernels();
+  kernels->mutable_attention()->clear_block_us();
+  EXPECT_EQ(
+      Refusal(ScenarioText(scenario)),
+      "hardware.step_model.kernels.attention.block_us: is not given; a calibration names every "
+      "number of a kernel");
+  kernels->mutable_attention()->set_block_us(1.0);
+  kernels->clear_top_k();
+  EXPECT_NE(Refusal(ScenarioText(scenario))
+                .find("hardware.step_model.topk_version: V1 on FLAT scores is not among "
+                      "hardware.step_model.kernels.top_k; choose one that is"),
+            std::string::npos);
+}
+
+TEST(ValidateTest, KernelsNeedTheShapesOfTheModel) {
+  Scenario scenario = *ParseScenario(SmallScenario(), "s.txtpb", {});
+  scenario.mutable_model()->clear_hidden_size();
+  EXPECT_EQ(
+      Refusal(ScenarioText(scenario)),
+      "model.hidden_size: is not given, and hardware.step_model.kernels times the products of "
+      "a layer; give it (scenarios/models/v4_flash.txtpb shows all shapes)");
+  scenario.mutable_model()->set_hidden_size(4096);
+  scenario.mutable_model()->set_dense_layers(44);
+  scenario.mutable_model()->set_dense_intermediate(1);
+  EXPECT_NE(Refusal(ScenarioText(scenario)).find("44 is more than the model's 43 layers"),
+            std::string::npos);
+>>>>>>> silicon
 }
 
 }  // namespace

@@ -184,6 +184,7 @@ const std::vector<LayerRow>& LayerTable() {
       {"kernels", {}},
       {"traces", {}},
       {"scenarios", {}},
+      {"calibration", {"scenarios", "sim/model"}},
       {"reports", {"reports/schema"}},
       {"reports/schema", {}},
       {"tests", {"*"}},
