@@ -60,9 +60,8 @@ TEST(RangesTest, EndsOfTheRanges) {
       {"node.host_usable_fraction=1", "node.host_usable_fraction=0", "more than 0 and at most 1"},
       {"hardware.host_link.peak_bytes_per_s=6e10", "hardware.host_link.peak_bytes_per_s=0",
        "1 to 1e+18"},
-<<<<<<< HEAD
-      {"hardware.step_model.scoring_efficiency=1", "hardware.step_model.scoring_efficiency=0",
-       "more than 0 and at most 1"},
+      {"hardware.step_model.kernels.gemm_fp8.memory_efficiency=1",
+       "hardware.step_model.kernels.gemm_fp8.memory_efficiency=0", "more than 0 and at most 4"},
       {"policy.level1_fixed_ms=0", "policy.level1_fixed_ms=-1", "0 to 1000000"},
       {"policy.publish_fixed_ms=1000000", "policy.publish_fixed_ms=1000001", "0 to 1000000"},
       {"policy.gather_item_bytes=1", "policy.gather_item_bytes=0", "1 to 65536"},
@@ -78,10 +77,6 @@ TEST(RangesTest, EndsOfTheRanges) {
        "1 to 1e+18"},
       {"hardware.host_link.copy_submit_us=0", "hardware.host_link.copy_submit_us=-1",
        "0 to 1000000"},
-=======
-      {"hardware.step_model.kernels.gemm_fp8.memory_efficiency=1",
-       "hardware.step_model.kernels.gemm_fp8.memory_efficiency=0", "more than 0 and at most 4"},
->>>>>>> silicon
       {"engine.slo.ttft_ms=1", "engine.slo.ttft_ms=0", "more than 0 and at most 1000000000"},
   };
   for (const auto& [accepted, refused, demanded] : cases) {
@@ -335,7 +330,6 @@ TEST(ValidateTest, Hardware) {
             "descriptors and bytes_per_s");
 }
 
-<<<<<<< HEAD
 // FlashMemory's decode region of 128 x 512 entries and one cell comes out of its reserve.
 TEST(ValidateTest, FlashMemoryNeedsPagesToRecallInto) {
   const std::string fm = "policy.kind=flashmemory,policy.reserve_entries=";
@@ -379,7 +373,8 @@ TEST(ValidateTest, ARecallPathNeedsItsRates) {
     sets.push_back(absl::StrCat(rate, "=1"));
     EXPECT_EQ(Refusal(bare, sets), "accepted");
   }
-=======
+}
+
 TEST(ValidateTest, KernelsOrRooflines) {
   EXPECT_EQ(SetRefusal("hardware.step_model.scoring_efficiency=0.6"),
             "--set hardware.step_model.scoring_efficiency: has no effect beside "
@@ -424,7 +419,6 @@ TEST(ValidateTest, KernelsNeedTheShapesOfTheModel) {
   scenario.mutable_model()->set_dense_intermediate(1);
   EXPECT_NE(Refusal(ScenarioText(scenario)).find("44 is more than the model's 43 layers"),
             std::string::npos);
->>>>>>> silicon
 }
 
 }  // namespace
