@@ -53,13 +53,14 @@ Rows PublishedRows(const Validation& validation) {
 }
 
 Rows ServingRows(const Validation& validation) {
-  Rows rows = {.columns = {"card", "top-k", "base_ms", "per_request_ms", "worst_error_%",
-                           "worst_left_out_%", "kendall_tau"},
+  Rows rows = {.columns = {"card", "top-k", "FP4 tile rows", "base_ms", "per_request_ms",
+                           "worst_error_%", "worst_left_out_%", "kendall_tau"},
                .cells = {}};
   for (const ServingValidation& serving : validation.serving) {
     rows.cells.push_back(
         {Cell::String(serving.hardware), Cell::String(serving.top_k),
-         Cell::Number(serving.used.base_ms, 3), Cell::Number(serving.used.per_request_ms, 4),
+         Cell::Number(serving.expert_tile_rows, 0), Cell::Number(serving.used.base_ms, 3),
+         Cell::Number(serving.used.per_request_ms, 4),
          Cell::Number(100.0 * serving.worst_error(), 1),
          Cell::Number(100.0 * serving.worst_left_out(), 1), Cell::Number(serving.kendall_tau, 2)});
   }

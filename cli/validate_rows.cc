@@ -130,23 +130,30 @@ void AddResidentRows(const Model& model, std::vector<PublishedRow>* rows) {
   }
 }
 
-// A card and a top-k kernel, neither of which FlashMemory names.
+// A card, a top-k kernel and the tile of FP4 experts, none of which FlashMemory names.
 struct Choice {
   const char* hardware;
   TopKKernel::Version version;
   TopKKernel::Scores scores;
+  double expert_tile_rows;
 };
-constexpr Choice kChoices[] = {{kCardAssumed, TopKKernel::V1, TopKKernel::FLAT},
-                               {kCardOther, TopKKernel::V1, TopKKernel::FLAT},
-                               {kCardAssumed, TopKKernel::V1, TopKKernel::PEAKED},
-                               {kCardAssumed, TopKKernel::V2, TopKKernel::FLAT},
-                               {kCardAssumed, TopKKernel::V2, TopKKernel::PEAKED}};
+constexpr Choice kChoices[] = {{kCardAssumed, TopKKernel::V1, TopKKernel::FLAT, 16},
+                               {kCardOther, TopKKernel::V1, TopKKernel::FLAT, 16},
+                               {kCardAssumed, TopKKernel::V1, TopKKernel::PEAKED, 16},
+                               {kCardAssumed, TopKKernel::V2, TopKKernel::FLAT, 16},
+                               {kCardAssumed, TopKKernel::V2, TopKKernel::PEAKED, 16},
+                               {kCardAssumed, TopKKernel::V1, TopKKernel::FLAT, 8},
+                               {kCardAssumed, TopKKernel::V1, TopKKernel::FLAT, 32}};
 
 // `shipped`: under the constants of the preset, which claims to be fitted; else under its own fit.
 absl::StatusOr<ServingValidation> ValidateServing(const Choice& choice, bool shipped) {
   TIERSCOPE_ASSIGN_OR_RETURN(Scenario scenario, FlashOn(choice.hardware));
-  scenario.mutable_hardware()->mutable_step_model()->set_topk_version(choice.version);
-  scenario.mutable_hardware()->mutable_step_model()->set_topk_scores(choice.scores);
+  StepModel* chosen = scenario.mutable_hardware()->mutable_step_model();
+  chosen->set_topk_version(choice.version);
+  chosen->set_topk_scores(choice.scores);
+  if (!shipped) {
+    chosen->mutable_kernels()->mutable_moe()->set_tile_rows_low_bit(choice.expert_tile_rows);
+  }
   const LayerKernels kernels(scenario);
   std::vector<ServingRow> rows;
   for (const Rate& rate : kRates) {
@@ -162,6 +169,7 @@ absl::StatusOr<ServingValidation> ValidateServing(const Choice& choice, bool shi
   serving.hardware = choice.hardware;
   serving.top_k = absl::StrCat(TopKKernel::Version_Name(choice.version), " ",
                                TopKKernel::Scores_Name(choice.scores));
+  serving.expert_tile_rows = chosen->kernels().moe().tile_rows_low_bit();
   serving.used = shipped ? EngineFit{step.base_ms(), step.per_request_ms()} : FitEngine(rows);
   std::vector<double> predicted, published;
   for (const ServingRow& row : rows) {

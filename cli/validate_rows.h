@@ -31,7 +31,8 @@ struct PublishedRow {
 // of a step are predicted to take.
 struct ServingValidation {
   std::string hardware;
-  std::string top_k;  // version and distribution of scores of the top-k kernel
+  std::string top_k;              // version and distribution of scores of the top-k kernel
+  double expert_tile_rows = 0.0;  // of experts with fewer than 8 bits
   EngineFit used;  // the preset's constants as shipped; for another choice, the fit to its kernels
   // By row: under `used`, and of each row under the fit to the others.
   std::vector<double> errors, left_out_errors;

@@ -25,10 +25,10 @@ absl::StatusOr<Hardware> HardwarePreset(const std::string& name);
 absl::StatusOr<CalibrationFile> CalibrationPreset(const std::string& name);
 absl::StatusOr<Node> NodePreset(const std::string& name);
 
-// Fills model, hardware, its calibrated kernels and node from the presets they name and unsets the names. What is set
-// already outranks the preset; a repeated field counts as one value. A name with a '/' or ending in
-// .txtpb is a file. Errors as ReadTextFile and ParseText give them, or an unknown name at its
-// place.
+// Fills model, hardware, its calibrated kernels and node from the presets they name and unsets the
+// names. What is set already outranks the preset; a repeated field counts as one value. A name with
+// a '/' or ending in .txtpb is a file. Errors as ReadTextFile and ParseText give them, or an
+// unknown name at its place.
 absl::Status ExpandPresets(Scenario* scenario, Origins* origins);
 
 }  // namespace tierscope

@@ -19,7 +19,7 @@ constexpr double kTokensMax = 16.0 * 1024 * 1024;  // of one request
 constexpr double kBytesMax = 1e18;
 constexpr double kRateMax = 1e18;  // bytes/s, flop/s
 constexpr double kMsMax = 1e6;
-constexpr double kUsMax = 1e6;  // of one kernel
+constexpr double kUsMax = 1e6;        // of one kernel
 constexpr double kEfficiencyMax = 4;  // more than 1 where a benchmark reads from a cache
 constexpr double kAnyMax = 0x1p64;
 

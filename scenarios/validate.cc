@@ -144,9 +144,10 @@ absl::Status CheckStepModel(const Scenario& scenario, const Origins& origins) {
   for (const auto& [name, given] : efficiencies) {
     if (given != step.has_kernels()) continue;
     return origins.Error(absl::StrCat(path, name),
-                         given ? "has no effect beside hardware.step_model.kernels; give one of the "
-                                 "two"
-                               : "is not given; give it or hardware.step_model.kernels.preset");
+                         given
+                             ? "has no effect beside hardware.step_model.kernels; give one of the "
+                               "two"
+                             : "is not given; give it or hardware.step_model.kernels.preset");
   }
   if (!step.has_kernels()) return absl::OkStatus();
   TIERSCOPE_RETURN_IF_ERROR(CheckKernels(step, path + ".kernels", origins));
