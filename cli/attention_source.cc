@@ -95,6 +95,13 @@ void ReportProgress(int64_t done, int64_t all) {
 
 }  // namespace
 
+absl::StatusOr<std::string> AttentionTracePath(const Scenario& scenario) {
+  const Workload& workload = scenario.workload();
+  if (workload.attention().has_trace()) return workload.attention().trace();
+  TIERSCOPE_ASSIGN_OR_RETURN(const GeneratorOptions options, OptionsOf(workload));
+  return (CacheFolder() / NameOf(options)).string();
+}
+
 absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
                                                    const DemandSpec& spec) {
   const Workload& workload = scenario.workload();
@@ -105,7 +112,7 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         absl::StrCat(folder.string(), ": cannot make the cache folder (", error.message(),
                      "); set TIERSCOPE_CACHE to a folder that can be written"));
   }

@@ -17,6 +17,9 @@ struct AttentionSource {
   double generate_wall_s = 0.0;  // 0: the file was there
 };
 
+// Where the trace is or would be kept. Nothing is generated or looked for. Precondition: as below.
+absl::StatusOr<std::string> AttentionTracePath(const Scenario& scenario);
+
 // The generated file's name is a digest of everything it depends on, so a file found is the right
 // one. Folder: $TIERSCOPE_CACHE, else $XDG_CACHE_HOME/tierscope, else ~/.cache/tierscope. Says on
 // stderr what it generates. Precondition: the scenario's policy needs an attention trace.

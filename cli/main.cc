@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   tierscope::cli::AddRunVerb(app, &exit_code);
   tierscope::cli::AddCacheVerb(app, &exit_code);
   tierscope::cli::AddCapacityVerb(app, &exit_code);
+  tierscope::cli::AddSweepVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);
   try {
     app.parse(argc, argv);

@@ -19,6 +19,7 @@ int ExitCode(const absl::Status& status);
 void AddRunVerb(CLI::App& app, int* exit_code);
 void AddCacheVerb(CLI::App& app, int* exit_code);
 void AddCapacityVerb(CLI::App& app, int* exit_code);
+void AddSweepVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);
 
 }  // namespace tierscope::cli
