@@ -14,6 +14,7 @@
 
 #include "reports/result_json.h"
 #include "sim/base/status_macros.h"
+#include "sim/demand/multi_distil.h"
 #include "sim/engine/simulate.h"
 #include "traces/request_trace.h"
 
@@ -26,69 +27,125 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Demands of the points that are being run. Who asks first makes it, others wait; it goes with its
-// last point.
+// What the points that are being run need of attention traces. Who asks first makes it, others
+// wait; a demand goes with its last point and a distilled trace with its last demand.
 class DemandPool {
  public:
-  using Shared = std::shared_ptr<const absl::StatusOr<WindowDemand>>;
+  using Demand = std::shared_ptr<const absl::StatusOr<WindowDemand>>;
 
   DemandPool(const SweepWork& work, const std::vector<int64_t>& order) : work_(work) {
     for (const int64_t point : order) {
-      Slot& slot = slots_[work.group_of[static_cast<size_t>(point)]];
-      ++slot.points_left;
+      const int32_t group = work.group_of[static_cast<size_t>(point)];
+      const DemandGroup& needs = work.groups[static_cast<size_t>(group)];
+      if (!needs.needed) continue;
+      DemandSlot& slot = demands_[group];
+      if (slot.points_left++ > 0) continue;
+      TraceSlot& trace = traces_[needs.trace_path];
+      trace.specs.push_back(needs.spec);
+      ++trace.demands_left;
+      slot.trace = &trace;
     }
   }
 
-  Shared Get(int32_t group, const Scenario& scenario) {
-    Slot& slot = SlotOf(group);
+  Demand Get(int32_t group, const Scenario& scenario) {
+    DemandSlot& slot = demands_.find(group)->second;
     const std::lock_guard<std::mutex> lock(slot.mutex);
     if (slot.demand == nullptr) {
       slot.demand = std::make_shared<const absl::StatusOr<WindowDemand>>(
-          Make(work_.groups[static_cast<size_t>(group)], scenario));
+          Make(work_.groups[static_cast<size_t>(group)], scenario, *slot.trace));
     }
     return slot.demand;
   }
 
   void PointDone(int32_t group) {
-    Slot& slot = SlotOf(group);
+    const auto found = demands_.find(group);
+    if (found == demands_.end()) return;
+    DemandSlot& slot = found->second;
     const std::lock_guard<std::mutex> lock(slot.mutex);
-    if (--slot.points_left == 0) slot.demand = nullptr;
+    if (--slot.points_left > 0) return;
+    slot.demand = nullptr;
+    const std::lock_guard<std::mutex> trace_lock(slot.trace->mutex);
+    if (--slot.trace->demands_left > 0) return;
+    Release(slot.trace->distilled_bytes);
+    slot.trace->distilled = nullptr;
   }
 
   double generate_wall_s() const { return generate_wall_s_; }
   double distil_wall_s() const { return distil_wall_s_; }
+  int64_t spilled_bytes() const { return spilled_bytes_; }
 
  private:
-  struct Slot {
+  using Distilled = std::shared_ptr<const absl::StatusOr<DistilledTrace>>;
+  struct TraceSlot {
     std::mutex mutex;
-    Shared demand;
+    std::vector<DemandSpec> specs;
+    Distilled distilled;
+    int64_t distilled_bytes = 0;  // of it in memory
+    int64_t demands_left = 0;
+  };
+  struct DemandSlot {
+    std::mutex mutex;
+    Demand demand;
+    TraceSlot* trace = nullptr;
     int64_t points_left = 0;
   };
 
-  Slot& SlotOf(int32_t group) { return slots_.find(group)->second; }
-
-  absl::StatusOr<WindowDemand> Make(const DemandGroup& group, const Scenario& scenario) {
-    TIERSCOPE_ASSIGN_OR_RETURN(const AttentionSource source, Find(group, scenario));
+  absl::StatusOr<WindowDemand> Make(const DemandGroup& group, const Scenario& scenario,
+                                    TraceSlot& slot) {
+    const Distilled trace = Distil(group, scenario, slot);
+    TIERSCOPE_RETURN_IF_ERROR(trace->status());
     const Clock::time_point begin = Clock::now();
-    absl::StatusOr<WindowDemand> demand = DistilTrace(source.path, group.spec);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    distil_wall_s_ += SecondsSince(begin);
+    absl::StatusOr<WindowDemand> demand = (*trace)->Demand(group.spec);
+    AddDistilTime(begin);
     return demand;
   }
 
-  // One trace is looked for or generated at a time.
-  absl::StatusOr<AttentionSource> Find(const DemandGroup& group, const Scenario& scenario) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    TIERSCOPE_ASSIGN_OR_RETURN(AttentionSource source, FindAttentionTrace(scenario, group.spec));
-    generate_wall_s_ += source.generate_wall_s;
-    return source;
+  Distilled Distil(const DemandGroup& group, const Scenario& scenario, TraceSlot& slot) {
+    const std::lock_guard<std::mutex> lock(slot.mutex);
+    if (slot.distilled != nullptr) return slot.distilled;
+    absl::StatusOr<AttentionSource> source = FindAttentionTrace(scenario, group.spec);
+    // An error of this spec alone; the next one may ask again.
+    if (!source.ok()) {
+      return std::make_shared<const absl::StatusOr<DistilledTrace>>(source.status());
+    }
+    const Clock::time_point begin = Clock::now();
+    const int64_t allowed = ReserveHalfOfFree();
+    slot.distilled = std::make_shared<const absl::StatusOr<DistilledTrace>>(
+        DistilledTrace::Read(source->path, slot.specs, allowed, CacheFolder().string()));
+    AddDistilTime(begin);
+    if (slot.distilled->ok()) slot.distilled_bytes = (*slot.distilled)->memory_bytes();
+    Release(allowed - slot.distilled_bytes);
+    const std::lock_guard<std::mutex> totals_lock(totals_mutex_);
+    generate_wall_s_ += source->generate_wall_s;
+    if (slot.distilled->ok()) spilled_bytes_ += (*slot.distilled)->spilled_bytes();
+    return slot.distilled;
+  }
+
+  // Several traces are open where few points need each: together they stay within the bound.
+  int64_t ReserveHalfOfFree() {
+    const std::lock_guard<std::mutex> lock(totals_mutex_);
+    const int64_t half = (kDemandBytesMax - reserved_bytes_) / 2;
+    reserved_bytes_ += half;
+    return half;
+  }
+  void Release(int64_t bytes) {
+    const std::lock_guard<std::mutex> lock(totals_mutex_);
+    reserved_bytes_ -= bytes;
+  }
+
+  void AddDistilTime(Clock::time_point begin) {
+    const std::lock_guard<std::mutex> lock(totals_mutex_);
+    distil_wall_s_ += SecondsSince(begin);
   }
 
   const SweepWork& work_;
-  std::map<int32_t, Slot> slots_;
-  std::mutex mutex_;
+  std::map<std::string, TraceSlot> traces_;
+  std::map<int32_t, DemandSlot> demands_;
+  std::mutex totals_mutex_;
   double generate_wall_s_ = 0.0;
   double distil_wall_s_ = 0.0;
+  int64_t spilled_bytes_ = 0;
+  int64_t reserved_bytes_ = 0;
 };
 
 // Request traces, each read once and kept.
@@ -136,6 +193,7 @@ class LocalRunner {
     LocalRun run;
     run.generate_wall_s = demands_.generate_wall_s();
     run.distil_wall_s = demands_.distil_wall_s();
+    run.spilled_bytes = demands_.spilled_bytes();
     run.wall_s = SecondsSince(begin) - run.generate_wall_s;
     return run;
   }
@@ -177,7 +235,7 @@ class LocalRunner {
     TIERSCOPE_RETURN_IF_ERROR(CheckMemory(scenario));
     SimulationInputs inputs;
     TIERSCOPE_ASSIGN_OR_RETURN(inputs.requests, requests_.Get(scenario.workload()));
-    DemandPool::Shared demand;
+    DemandPool::Demand demand;
     const int32_t group = work_.group_of[static_cast<size_t>(point)];
     if (work_.groups[static_cast<size_t>(group)].needed) {
       demand = demands_.Get(group, scenario);

@@ -13,12 +13,15 @@
 
 namespace tierscope::cli {
 
-inline constexpr int64_t kDemandBytesMax = int64_t{512} << 20;  // then spilled
+// Distilled traces in memory at once; what is more is spilled to the cache folder. A demand that
+// points are being run on comes on top, one a thread.
+inline constexpr int64_t kDemandBytesMax = int64_t{512} << 20;
 
 struct LocalRun {
   double generate_wall_s = 0.0;
   double distil_wall_s = 0.0;  // summed over threads
   double wall_s = 0.0;         // without generation
+  int64_t spilled_bytes = 0;   // of demand beyond kDemandBytesMax
 };
 
 // Runs `order` (InDemandOrder), `jobs` points at a time, and puts a row into `store` for each as it

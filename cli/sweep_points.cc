@@ -1,12 +1,13 @@
 #include "cli/sweep_points.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
-#include <set>
+#include <numeric>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -176,7 +177,14 @@ absl::StatusOr<Scenario> SweepPoints::Resolve(int64_t point) const {
                                    "): ", scenario.status().message()));
 }
 
-absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, int jobs) {
+std::vector<int64_t> AllPoints(const SweepPoints& points) {
+  std::vector<int64_t> all(static_cast<size_t>(points.count()));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  return all;
+}
+
+absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, const std::vector<int64_t>& wanted,
+                                   int jobs) {
   const auto count = static_cast<size_t>(points.count());
   SweepWork work;
   work.keys.resize(count);
@@ -185,7 +193,7 @@ absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, int jobs) {
   std::mutex mutex;
   std::map<GroupId, int32_t> ids;
   std::vector<DemandGroup> groups;
-  int64_t bad_point = points.count();
+  std::atomic<int64_t> bad_point{points.count()};
   absl::Status bad_status;
 
   const auto plan_one = [&](int64_t point) -> absl::Status {
@@ -203,8 +211,9 @@ absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, int jobs) {
   };
   tbb::task_arena arena(jobs);
   arena.execute([&] {
-    tbb::parallel_for(size_t{0}, count, [&](size_t i) {
-      const auto point = static_cast<int64_t>(i);
+    tbb::parallel_for(size_t{0}, wanted.size(), [&](size_t i) {
+      const int64_t point = wanted[i];
+      if (point > bad_point) return;
       const absl::Status status = plan_one(point);
       if (status.ok()) return;
       const std::lock_guard<std::mutex> lock(mutex);

@@ -225,7 +225,7 @@ void WriteJsonPoint(const SweepPoints& points, int64_t point, const ResultRow& r
 }  // namespace
 
 std::vector<Objective> DefaultObjectives() {
-  return {{"hbm_total_gib_peak", false}, {"coverage", true}, {"stall_ms_per_token", false}};
+  return {{"hbm_kv_gib_per_request", false}, {"coverage", true}, {"stall_ms_per_token", false}};
 }
 
 bool SweepValues::Serves(int64_t point) const {

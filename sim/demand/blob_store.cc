@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,8 @@ BlobStore::~BlobStore() {
 }
 
 absl::Status BlobStore::OpenFile() {
+  std::error_code ignored;  // where it cannot be made, mkstemp says why
+  std::filesystem::create_directories(folder_, ignored);
   std::string name = absl::StrCat(folder_, "/demand.XXXXXX");
   descriptor_ = mkstemp(name.data());
   if (descriptor_ < 0) return SpillError(folder_, "make");

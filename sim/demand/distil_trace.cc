@@ -45,8 +45,7 @@ class DistillingVisitor : public AttentionVisitor {
 }  // namespace
 
 absl::Status AddProfileHeader(const ProfileHeader& header, WindowDemand* demand) {
-  demand->coverage_known =
-      demand->coverage_known && header.selections() == SELECTIONS_FULL_HISTORY;
+  demand->coverage_known = demand->coverage_known && header.selections() == SELECTIONS_FULL_HISTORY;
   if (!demand->provenance.empty()) return absl::OkStatus();
   demand->csa_layers = header.csa_layer_count();
   demand->top_k = header.top_k();

@@ -51,7 +51,8 @@ void RankDensestPages(std::span<const uint8_t> density, int32_t depth,
 
 // Most pages that the spec forces at any tick.
 int64_t ForcedPagesMax(const DemandSpec& spec) {
-  return spec.recency_entries / kPageEntries + 2 + (spec.sink_entries + kPageEntries - 1) / kPageEntries;
+  return spec.recency_entries / kPageEntries + 2 +
+         (spec.sink_entries + kPageEntries - 1) / kPageEntries;
 }
 
 }  // namespace
@@ -204,7 +205,8 @@ class DigestingVisitor : public AttentionVisitor {
     TIERSCOPE_ASSIGN_OR_RETURN(digest->touched_pages, Put(frame.touched_pages));
     TIERSCOPE_ASSIGN_OR_RETURN(digest->touched_selections, Put(frame.touched_selections));
     TIERSCOPE_ASSIGN_OR_RETURN(digest->sums, Put(sums));
-    for (std::vector<uint32_t>* list : {&frame.touched_begin, &frame.touched_selections, &frame.want_begin}) {
+    for (std::vector<uint32_t>* list :
+         {&frame.touched_begin, &frame.touched_selections, &frame.want_begin}) {
       *list = {};
     }
     frame.touched_pages = {};

@@ -1,6 +1,6 @@
-// Distils one attention trace for many specs in a single pass: what every threshold, KMAX and tau of
-// a sweep needs is taken from each record while it is read, and the demand of one spec is put together
-// from that without the trace.
+// Distils one attention trace for many specs in a single pass: what every threshold, KMAX and tau
+// of a sweep needs is taken from each record while it is read, and the demand of one spec is put
+// together from that without the trace.
 //
 // What stays of a profile: per sub-window the pages selected from with their counts; the same as
 // running sums per page; and per tick and threshold the pages in the order in which KMAX takes them
@@ -28,11 +28,11 @@ namespace tierscope {
 // Of one profile; numbers of arrays in the blob store.
 struct ProfileDigest {
   ProfileHeader header;
-  ProfileDemand frame;  // all that does not depend on the spec and is small
+  ProfileDemand frame;                 // all that does not depend on the spec and is small
   std::vector<SelectionCount> totals;  // [position_count + 1]: selections in the sub-windows before
-  size_t touched_begin = 0;       // uint32 [position_count + 1]
-  size_t touched_pages = 0;       // PageIndex
-  size_t touched_selections = 0;  // uint32
+  size_t touched_begin = 0;            // uint32 [position_count + 1]
+  size_t touched_pages = 0;            // PageIndex
+  size_t touched_selections = 0;       // uint32
   // uint32 [page][position_count + 1]: selections of the page in the sub-windows before.
   size_t sums = 0;
   // threshold code -> uint32 [position_count + 1] and PageIndex: pages of each tick in the order of
@@ -42,8 +42,8 @@ struct ProfileDigest {
 
 class DistilledTrace {
  public:
-  // Reads the trace once, for `specs`. At most `memory_bytes_max` stays in memory, the rest in a file
-  // in `spill_folder`. Errors: those of DistilTrace that no spec would escape.
+  // Reads the trace once, for `specs`. At most `memory_bytes_max` stays in memory, the rest in a
+  // file in `spill_folder`. Errors: those of DistilTrace that no spec would escape.
   static absl::StatusOr<DistilledTrace> Read(const std::string& path,
                                              std::span<const DemandSpec> specs,
                                              int64_t memory_bytes_max,

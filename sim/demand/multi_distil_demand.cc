@@ -37,8 +37,8 @@ void AddHits(const uint32_t* sums, int32_t position_count, int32_t position, int
 SelectionCount TotalOver(const std::vector<SelectionCount>& totals, int32_t position, int32_t lag) {
   const auto positions = static_cast<int32_t>(totals.size()) - 1;
   const int32_t end = position + lag;
-  SelectionCount total = totals[static_cast<size_t>(end % positions)] -
-                         totals[static_cast<size_t>(position)];
+  SelectionCount total =
+      totals[static_cast<size_t>(end % positions)] - totals[static_cast<size_t>(position)];
   for (int32_t round = 0; round < end / positions; ++round) total += totals.back();
   return total;
 }
@@ -105,8 +105,8 @@ absl::Status DistilledTrace::SumMisses(const ProfileDigest& digest, ProfileDeman
     std::fill(other_hits.begin(), other_hits.end(), 0u);
     const auto add = [&](int32_t page) {
       std::vector<uint32_t>& hits = page < demand->prompt_page_count ? prompt_hits : other_hits;
-      AddHits(sums.data() + static_cast<size_t>(page) * static_cast<size_t>(positions + 1), positions,
-              position, lags, hits.data());
+      AddHits(sums.data() + static_cast<size_t>(page) * static_cast<size_t>(positions + 1),
+              positions, position, lags, hits.data());
     };
     const int32_t formed = demand->formed_page[static_cast<size_t>(position)];
     for (const PageIndex page : demand->WantList(position)) {
@@ -165,7 +165,8 @@ absl::StatusOr<ProfileDemand> DistilledTrace::DemandOf(const ProfileDigest& dige
   demand.lag_count = LagCount(spec, demand.stride_steps);
   TIERSCOPE_RETURN_IF_ERROR(CopyBlob(blobs_, digest.touched_begin, &demand.touched_begin));
   TIERSCOPE_RETURN_IF_ERROR(CopyBlob(blobs_, digest.touched_pages, &demand.touched_pages));
-  TIERSCOPE_RETURN_IF_ERROR(CopyBlob(blobs_, digest.touched_selections, &demand.touched_selections));
+  TIERSCOPE_RETURN_IF_ERROR(
+      CopyBlob(blobs_, digest.touched_selections, &demand.touched_selections));
   TIERSCOPE_RETURN_IF_ERROR(TakeWantLists(digest, spec, &demand));
   TIERSCOPE_RETURN_IF_ERROR(SumMisses(digest, &demand));
   return demand;

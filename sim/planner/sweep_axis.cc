@@ -254,6 +254,7 @@ absl::StatusOr<SweepAxis> MakeAxis(const SweepSpec::Axis& spec, SweepSpec::Mode 
   axis.name = spec.has_name() ? spec.name() : spec.field();
   axis.field = spec.field();
   axis.multiple_of = spec.multiple_of();
+  axis.is_log = spec.has_log_range();
   if (!axis.field.empty()) {
     const FieldDescriptor* field = FindScalar(axis.field);
     if (field == nullptr) {

@@ -24,6 +24,7 @@ struct SweepAxis {
   std::string name;
   std::string field;         // empty: an axis of cases
   bool is_integer = false;   // of the field
+  bool is_log = false;       // a log_range: middles are geometric
   double multiple_of = 0.0;  // 0: none
   std::vector<AxisValue> values;
 };
