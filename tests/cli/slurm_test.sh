@@ -29,22 +29,21 @@ cat >"$WORK/s.txtpb" <<SWEEP
 scenario: "$SOURCE/scenarios/h20_lsa.txtpb"
 set: "workload.context_tokens=65536,workload.output_tokens=200,workload.concurrency=8"
 set: "workload.attention.steps=256,workload.attention.profiles_per_context=2"
-set: "engine.simulated_s=600"
+set: "engine.simulated_s=1800"
 axis { field: "policy.tau_steps" values: [16, 32, 64] }
-axis { field: "policy.threshold" range { from: 0.3 to: 0.7 step: 0.1 } }
+axis { field: "policy.threshold" range { from: 0.3 to: 0.7 step: 0.05 } }
 axis { field: "policy.page_kmax" range { from: 8 to: 64 step: 8 } }
 SWEEP
 cd "$WORK" || exit 1
 "$TIERSCOPE" sweep s.txtpb --results local --format=csv >local.csv 2>/dev/null || fail "the local run"
 
-# A process of shard 1 is found by its command line, which names this test's own folder.
+# The process of shard 1 is found by its command line, which names this test's own folder.
 kill_shard_one() {
-  local process
-  for process in /proc/[0-9]*; do
-    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF -- "--points=$WORK/slurm-run.shards/points"; then
-      tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF -- '--shard=1/3' || continue
-      kill -KILL "${process#/proc/}" && return 0
-    fi
+  local file
+  for file in $(grep -lsF -- "--points=$WORK/slurm-run.shards/points" /proc/[0-9]*/cmdline); do
+    grep -qsF -- '--shard=1/3' "$file" || continue
+    file=${file#/proc/}
+    kill -KILL "${file%/cmdline}" && return 0
   done
   return 1
 }
@@ -60,7 +59,7 @@ cmp local.csv slurm.csv || fail "Slurm and local differ"
 [ "$(sqlite3 slurm-run 'SELECT max(computed) FROM results')" = 1 ] || fail "a point was computed twice"
 
 # A shard that always fails: bounded, its log named, the finished ones kept.
-sed 's/simulated_s=600/simulated_s=5/' s.txtpb >bad.txtpb
+sed 's/simulated_s=1800/simulated_s=5/' s.txtpb >bad.txtpb
 "$TIERSCOPE" sweep bad.txtpb --results bad --engine=slurm --shards=2 --retries=1 \
   --sbatch=--export=NONE,TIERSCOPE_CACHE=/proc/nowhere >/dev/null 2>slurm.err && fail "a shard without a cache folder"
 grep -q 'failed 2 times' slurm.err || fail "retries are not bounded or not told"

@@ -207,17 +207,19 @@ TEST_F(SweepVerbTest, RepeatsVaryTheSeed) {
 
 // A point that cannot run is a row with its reason, not the end of the others.
 TEST_F(SweepVerbTest, PointsThatCannotRunSayWhy) {
-  const std::string sweep =
-      Sweep("s.txtpb",
-            "axis { field: 'policy.tau_steps' values: [24, 32] }"
-            "axis { field: 'workload.context_tokens' values: [65536, 16777216] }");
-  const std::string args = sweep + Results("r") + " --set workload.attention.context_tokens=65536";
-  const std::vector<std::string> csv = Lines(Output(args + " --format=csv"));
+  const std::string sweep = folder_.Write(
+      "s.txtpb", absl::StrCat("scenario: '", TIERSCOPE_SOURCE_DIR,
+                              "/scenarios/h20_lsa.txtpb'\n"
+                              "set: 'workload.context_tokens=65536,engine.simulated_s=10'\n"
+                              "set: 'workload.attention.steps=256'\n"
+                              "axis { field: 'policy.tau_steps' values: [24, 32] }"
+                              "axis { field: 'node.host_bytes' values: [2e12, 1e9] }"));
+  const std::vector<std::string> csv = Lines(Output(sweep + Results("r") + " --format=csv"));
   ASSERT_EQ(csv.size(), 5u);
   EXPECT_NE(csv[1].find("no multiple of the trace's tick stride"), std::string::npos) << csv[1];
   EXPECT_NE(csv[2].find("does not fit"), std::string::npos) << csv[2];
-  EXPECT_EQ(csv[3].rfind("2,32,65536,,", 0), 0u) << csv[3];
-  const std::string table = Output(args);
+  EXPECT_EQ(csv[3].rfind("2,32,2e+12,,", 0), 0u) << csv[3];
+  const std::string table = Output(sweep + Results("r"));
   EXPECT_NE(table.find("4 points, 3 cannot run"), std::string::npos) << table;
   EXPECT_NE(table.find("! point 0 (policy.tau_steps=24"), std::string::npos) << table;
 }

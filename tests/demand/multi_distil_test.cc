@@ -60,11 +60,11 @@ void WriteRandomTrace(const std::string& path, int32_t stride, Rng& rng) {
     header.set_prompt_tokens(
         static_cast<int64_t>(256 * (1 + rng.NextBelow(20)) + rng.NextBelow(256)));
     const auto positions = static_cast<int32_t>(1 + rng.NextBelow(9));
-    header.set_step_count(positions * stride + static_cast<int32_t>(rng.NextBelow(stride)));
+    header.set_step_count(positions * stride);
     header.set_tick_stride_steps(stride);
     header.set_tokens_per_entry(4);
     header.set_csa_layer_count(3);
-    header.set_top_k(16);
+    header.set_top_k(64);
     header.set_score_floor_code(64);
     header.set_selections(SELECTIONS_FULL_HISTORY);
     const bool layered = rng.NextBelow(2) == 0;
@@ -76,21 +76,6 @@ void WriteRandomTrace(const std::string& path, int32_t stride, Rng& rng) {
     append(head);
     for (int32_t step = 0; step <= header.step_count(); ++step) {
       const auto entries = static_cast<uint64_t>(HistoryEntries(header, step));
-      const bool tick = step % stride == 0 && step < header.step_count();
-      for (const int layer : layered ? std::vector<int>{0, 2} : std::vector<int>{kAllLayers}) {
-        if (!tick || rng.NextBelow(6) == 0) continue;
-        std::vector<uint32_t> scored;
-        std::vector<uint8_t> codes;
-        for (uint32_t entry = 0; entry < entries; ++entry) {
-          if (rng.NextBelow(4) != 0) continue;
-          scored.push_back(entry);
-          codes.push_back(static_cast<uint8_t>(64 + rng.NextBelow(192)));
-        }
-        if (scored.empty()) continue;
-        TraceRecord record;
-        FillTick(step, layer, scored, codes, &record);
-        append(record);
-      }
       std::set<uint32_t> chosen;
       const uint64_t near = rng.NextBelow(entries);
       for (int i = 0; i < 12; ++i) {
@@ -105,6 +90,21 @@ void WriteRandomTrace(const std::string& path, int32_t stride, Rng& rng) {
       FillSelection(step, kAllLayers, std::vector<uint32_t>(chosen.begin(), chosen.end()), votes,
                     {}, &record);
       append(record);
+      const bool tick = step % stride == 0 && step < header.step_count();
+      for (const int layer : layered ? std::vector<int>{0, 2} : std::vector<int>{kAllLayers}) {
+        if (!tick) continue;
+        const bool empty = rng.NextBelow(6) == 0;
+        std::vector<uint32_t> scored;
+        std::vector<uint8_t> codes;
+        for (uint32_t entry = 0; entry < entries; ++entry) {
+          if (empty || rng.NextBelow(4) != 0) continue;
+          scored.push_back(entry);
+          codes.push_back(static_cast<uint8_t>(64 + rng.NextBelow(192)));
+        }
+        TraceRecord scores;
+        FillTick(step, layer, scored, codes, &scores);
+        append(scores);
+      }
     }
   }
   ASSERT_TRUE((*writer)->Finish().ok());

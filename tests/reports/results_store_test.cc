@@ -30,7 +30,7 @@ ResultRow RowOf(uint8_t id) {
   for (size_t i = 0; i < MetricDefinitions().size(); ++i) {
     const bool none = i % 7 == 3;
     row.values.push_back(none ? std::numeric_limits<double>::quiet_NaN() : rng.NextNormal() * 1e9);
-    row.absent.push_back(none ? "no reason\xc2\xa0at all, 'quoted'" : "");
+    row.absent.push_back(none ? "no reason at all, 'quoted'" : "");
   }
   return row;
 }
@@ -155,7 +155,9 @@ TEST(ResultsStoreTest, WholeFilesMergeOnce) {
   folder.Write("empty", "");
   for (const char* name : {"cut", "empty", "nowhere"}) {
     const auto part = ResultsStore::OpenWhole(folder.File(name));
-    if (part.ok()) EXPECT_FALSE(store->Merge(*part).ok()) << name;
+    if (part.ok()) {
+      EXPECT_FALSE(store->Merge(*part).ok()) << name;
+    }
   }
   EXPECT_EQ(*store->RowCount(), 13);
 }
