@@ -171,10 +171,13 @@ std::string SweepPoints::Name(int64_t point) const {
 
 absl::StatusOr<Scenario> SweepPoints::Resolve(int64_t point) const {
   absl::StatusOr<Scenario> scenario = ResolvePoint(*plan_, Sets(point));
-  if (scenario.ok()) return scenario;
-  return absl::Status(scenario.status().code(),
-                      absl::StrCat(plan_->file, ": point ", point, " (", Name(point),
-                                   "): ", scenario.status().message()));
+  if (!scenario.ok()) return Error(point, scenario.status());
+  return scenario;
+}
+
+absl::Status SweepPoints::Error(int64_t point, const absl::Status& status) const {
+  return absl::Status(status.code(), absl::StrCat(plan_->file, ": point ", point, " (", Name(point),
+                                                  "): ", status.message()));
 }
 
 std::vector<int64_t> AllPoints(const SweepPoints& points) {
@@ -198,12 +201,15 @@ absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, const std::vector<
 
   const auto plan_one = [&](int64_t point) -> absl::Status {
     TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, points.Resolve(point));
-    TIERSCOPE_ASSIGN_OR_RETURN(work.keys[static_cast<size_t>(point)], KeyOf(scenario, files));
-    TIERSCOPE_ASSIGN_OR_RETURN(DemandGroup group, GroupOf(scenario, point));
-    const GroupId id(group.trace_path, group.spec);
+    const absl::StatusOr<ResultKey> key = KeyOf(scenario, files);
+    if (!key.ok()) return points.Error(point, key.status());
+    work.keys[static_cast<size_t>(point)] = *key;
+    absl::StatusOr<DemandGroup> group = GroupOf(scenario, point);
+    if (!group.ok()) return points.Error(point, group.status());
+    const GroupId id(group->trace_path, group->spec);
     const std::lock_guard<std::mutex> lock(mutex);
     const auto [at, added] = ids.emplace(id, static_cast<int32_t>(groups.size()));
-    if (added) groups.push_back(std::move(group));
+    if (added) groups.push_back(*std::move(group));
     DemandGroup& known = groups[static_cast<size_t>(at->second)];
     known.first_point = std::min(known.first_point, point);
     work.group_of[static_cast<size_t>(point)] = at->second;

@@ -33,7 +33,8 @@ class SweepPoints {
   std::vector<std::string> Sets(int64_t point) const;
   // "policy.tau_steps=8,policy.threshold=0.1": what distinguishes the point.
   std::string Name(int64_t point) const;
-  // Error: names the point.
+  // `status` with the sweep file and the point in front.
+  absl::Status Error(int64_t point, const absl::Status& status) const;
   absl::StatusOr<Scenario> Resolve(int64_t point) const;
 
  private:

@@ -21,7 +21,7 @@ class SweepProgress {
   int64_t done_ = 0;
   bool terminal_;
   bool printed_ = false;
-  std::chrono::steady_clock::time_point begin_;
+  std::chrono::steady_clock::time_point begin_;  // of the first point's end
   double next_print_s_;
 };
 

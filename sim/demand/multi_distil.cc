@@ -1,6 +1,7 @@
 #include "sim/demand/multi_distil.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -13,40 +14,62 @@
 namespace tierscope {
 namespace {
 
-// Pages in the order in which KMAX takes them: by falling density, then by page; `depth` of them at
-// most, none of density 0. Appends to `ranked`. Cost: two passes over the pages.
-void RankDensestPages(std::span<const uint8_t> density, int32_t depth,
-                      std::vector<PageIndex>& ranked) {
-  // Two histograms: neighbouring pages are often of one density, and a counter waits for itself.
-  int32_t even[kDensityBins] = {};
-  int32_t odd[kDensityBins] = {};
-  size_t page = 0;
-  for (; page + 1 < density.size(); page += 2) {
-    ++even[density[page]];
-    ++odd[density[page + 1]];
-  }
-  if (page < density.size()) ++even[density[page]];
-  for (int32_t d = 0; d < kDensityBins; ++d) even[d] += odd[d];
+int32_t CountAtLeast(std::span<const uint8_t> density, int32_t least) {
+  int32_t count = 0;
+  for (const uint8_t d : density) count += d >= least;
+  return count;
+}
 
-  const DensityCutoff cutoff = FindDensityCutoff(even, depth);
-  // Where the pages of each density begin in the ranking.
-  int32_t place[kDensityBins];
-  int32_t taken = 0;
-  for (int32_t d = kPageEntries; d > cutoff.density; --d) {
-    place[d] = taken;
-    taken += even[d];
+// The largest density that `depth` pages reach; 1 where fewer have any. Densities are 0..64.
+int32_t CutoffFor(std::span<const uint8_t> density, int32_t depth) {
+  int32_t reached = 1, too_high = kPageEntries + 1;
+  while (too_high - reached > 1) {
+    const int32_t middle = (reached + too_high) / 2;
+    (CountAtLeast(density, middle) >= depth ? reached : too_high) = middle;
   }
-  place[cutoff.density] = taken;
-  taken += cutoff.ties;
+  return reached;
+}
+
+// Pages of at least that density, in rising order, eight at a time: a byte of 0..64 plus
+// 128 - least has its top bit set exactly where it is large enough.
+void PagesAtLeast(std::span<const uint8_t> density, int32_t least, std::vector<PageIndex>& pages) {
+  constexpr uint64_t kOnes = 0x0101010101010101ULL;
+  const uint64_t bias = static_cast<uint64_t>(128 - least) * kOnes;
+  pages.clear();
+  size_t page = 0;
+  for (; page + 8 <= density.size(); page += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, density.data() + page, 8);
+    for (uint64_t found = (eight + bias) & (kOnes << 7); found != 0; found &= found - 1) {
+      pages.push_back(
+          static_cast<PageIndex>(page + static_cast<size_t>(__builtin_ctzll(found)) / 8));
+    }
+  }
+  for (; page < density.size(); ++page) {
+    if (density[page] >= least) pages.push_back(static_cast<PageIndex>(page));
+  }
+}
+
+// Pages in the order in which KMAX takes them: by falling density, then by page; `depth` of them at
+// most, none of density 0. Appends to `ranked`; `scratch` is anybody's. The cost of a threshold.
+void RankDensestPages(std::span<const uint8_t> density, int32_t depth,
+                      std::vector<PageIndex>& scratch, std::vector<PageIndex>& ranked) {
+  PagesAtLeast(density, CutoffFor(density, depth), scratch);
+  int32_t bins[kDensityBins] = {};
+  for (const PageIndex page : scratch) ++bins[density[page]];
+  int32_t place[kDensityBins];  // where the pages of each density begin
+  int32_t above = 0;
+  for (int32_t d = kPageEntries; d >= 0; --d) {
+    place[d] = above;
+    above += bins[d];
+  }
   const size_t begin = ranked.size();
-  ranked.resize(begin + static_cast<size_t>(taken));
-  PageIndex* out = ranked.data() + begin;
-  int32_t ties_left = cutoff.ties;
-  for (size_t p = 0; p < density.size(); ++p) {
-    const int32_t d = density[p];
-    if (d < cutoff.density || (d == cutoff.density && ties_left-- <= 0)) continue;
-    out[place[d]++] = static_cast<PageIndex>(p);
+  ranked.resize(begin + scratch.size());
+  for (const PageIndex page : scratch) {
+    ranked[begin + static_cast<size_t>(place[density[page]]++)] = page;
   }
+  // What is over are ties at the cutoff, the highest pages of them.
+  ranked.resize(begin + std::min(scratch.size(), static_cast<size_t>(depth)));
 }
 
 // Most pages that the spec forces at any tick.
@@ -173,7 +196,7 @@ class DigestingVisitor : public AttentionVisitor {
       }
       const auto depth = static_cast<int32_t>(
           std::min<int64_t>(depths_[thresholds_[t]], static_cast<int64_t>(page_count_)));
-      RankDensestPages({row, page_count_}, depth, ranked_[t]);
+      RankDensestPages({row, page_count_}, depth, scratch_, ranked_[t]);
       begins_[t].push_back(static_cast<uint32_t>(ranked_[t].size()));
     }
     std::fill(counts_.begin(), counts_.end(), uint8_t{0});
@@ -229,6 +252,7 @@ class DigestingVisitor : public AttentionVisitor {
   std::vector<uint8_t> counts_;        // [thresholds reached][page] of the open tick
   std::vector<uint8_t> layered_code_;  // [entry] highest code over the layers of the open tick
   std::vector<uint32_t> layered_;      // entries with one
+  std::vector<PageIndex> scratch_;
   std::vector<std::vector<uint32_t>> begins_;   // [threshold]
   std::vector<std::vector<PageIndex>> ranked_;  // [threshold]
 };

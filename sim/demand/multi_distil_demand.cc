@@ -104,22 +104,35 @@ absl::Status DistilledTrace::SumMisses(const ProfileDigest& digest, ProfileDeman
     std::fill(prompt_hits.begin(), prompt_hits.end(), 0u);
     std::fill(other_hits.begin(), other_hits.end(), 0u);
     const auto add = [&](int32_t page) {
+      const uint32_t* of_page =
+          sums.data() + static_cast<size_t>(page) * static_cast<size_t>(positions + 1);
+      if (of_page[positions] == 0) return;  // never selected
       std::vector<uint32_t>& hits = page < demand->prompt_page_count ? prompt_hits : other_hits;
-      AddHits(sums.data() + static_cast<size_t>(page) * static_cast<size_t>(positions + 1),
-              positions, position, lags, hits.data());
+      AddHits(of_page, positions, position, lags, hits.data());
     };
+    // The pages in HBM, or those that are not: whichever are fewer.
     const int32_t formed = demand->formed_page[static_cast<size_t>(position)];
-    for (const PageIndex page : demand->WantList(position)) {
-      if (page < formed) add(page);
+    const std::span<const PageIndex> wanted = demand->WantList(position);
+    const bool count_missed = wanted.size() > static_cast<size_t>(formed) / 2;
+    if (count_missed) {
+      auto next = wanted.begin();
+      for (int32_t page = 0; page < formed; ++page) {
+        while (next != wanted.end() && *next < page) ++next;
+        if (next == wanted.end() || *next != page) add(page);
+      }
+    } else {
+      for (const PageIndex page : wanted) {
+        if (page < formed) add(page);
+      }
+      for (int32_t page = formed; page < demand->page_count; ++page) add(page);
     }
-    for (int32_t page = formed; page < demand->page_count; ++page) add(page);
     for (int32_t lag = 0; lag <= lags; ++lag) {
       const auto l = static_cast<size_t>(lag);
       const size_t at = static_cast<size_t>(position) * row + l;
       const SelectionCount total = TotalOver(digest.totals, position, lag);
+      const SelectionCount counted{int64_t{prompt_hits[l]} + other_hits[l], prompt_hits[l]};
       demand->selections[at] = total;
-      demand->inactive[at] =
-          total - SelectionCount{int64_t{prompt_hits[l]} + other_hits[l], prompt_hits[l]};
+      demand->inactive[at] = count_missed ? counted : total - counted;
     }
   }
   return absl::OkStatus();

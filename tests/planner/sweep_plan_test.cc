@@ -1,6 +1,8 @@
 #include "sim/planner/sweep_plan.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -193,6 +195,25 @@ TEST_F(SweepPlanTest, TooManyPointsAreRefusedUnasked) {
   ExpectRefused(
       "repeats: 1000000 axis { field: 'policy.page_kmax' values: [1,2,3,4,5,6,7,8,9,10,11] }",
       {"11,000,000 points"});
+}
+
+TEST(StudiesTest, EachLoadsAndItsPointsAreScenarios) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/studies"))) {
+    if (entry.path().extension() != ".txtpb") continue;
+    ++files;
+    const auto plan = LoadSweep(entry.path().string(), {});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const int64_t points = plan->point_count();
+    for (int64_t p = 0; p < points; p += std::max<int64_t>(1, points / 20)) {
+      EXPECT_TRUE(ResolvePoint(*plan, PointSets(*plan, p)).ok()) << entry.path() << " " << p;
+    }
+    if (plan->name == "bench_1000") {
+      EXPECT_EQ(points, 1000);
+    }
+  }
+  EXPECT_GE(files, 2);
 }
 
 TEST_F(SweepPlanTest, RefinementProposesMiddlesOnce) {
