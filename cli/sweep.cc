@@ -108,6 +108,11 @@ absl::Status RunPending(const SweepArguments& arguments, const SweepPoints& poin
   std::fprintf(stderr, "%s: %s points, %s to run\n", points.plan().name.c_str(),
                FormatCount(points.count()).c_str(),
                FormatCount(static_cast<int64_t>(pending.size())).c_str());
+  TIERSCOPE_ASSIGN_OR_RETURN(const int64_t others, store.RowCountOfOthers(BuildName()));
+  if (others > 0) {
+    std::fprintf(stderr, "  %s results of other builds of tierscope are kept and not used\n",
+                 FormatCount(others).c_str());
+  }
   if (pending.empty()) return absl::OkStatus();
   if (arguments.engine == "local") return RunHere(points, work, pending, arguments.jobs, store);
   TIERSCOPE_ASSIGN_OR_RETURN(const SlurmOptions options, SlurmOptionsOf(arguments, points.plan()));

@@ -13,10 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/attention_source.h"
+#include "cli/source_digest.h"
 #include "tbb/parallel_for.h"
 #include "tbb/task_arena.h"
 
-#include "generated_source_digest.h"
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
 #include "sim/base/digest.h"

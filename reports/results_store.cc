@@ -316,6 +316,15 @@ absl::StatusOr<int64_t> ResultsStore::RowCount() const {
   return count.Int(0);
 }
 
+absl::StatusOr<int64_t> ResultsStore::RowCountOfOthers(const std::string& build) const {
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      SqliteStatement count,
+      impl_->database.Prepare("SELECT count(*) FROM results WHERE build <> ?"));
+  count.BindText(1, build);
+  TIERSCOPE_RETURN_IF_ERROR(count.Step().status());
+  return count.Int(0);
+}
+
 absl::StatusOr<int64_t> ResultsStore::Merge(const ResultsStore& other) {
   TIERSCOPE_ASSIGN_OR_RETURN(
       SqliteStatement all,

@@ -61,6 +61,8 @@ class ResultsStore {
   absl::StatusOr<bool> Get(const ResultKey& key, ResultRow* row) const;
   absl::StatusOr<bool> Has(const ResultKey& key) const;
   absl::StatusOr<int64_t> RowCount() const;
+  // Rows that another build than `build` computed.
+  absl::StatusOr<int64_t> RowCountOfOthers(const std::string& build) const;
   // Adds the rows of `other` that are not here, in one transaction; returns how many.
   absl::StatusOr<int64_t> Merge(const ResultsStore& other);
   // The database as a file, written whole under another name and renamed: safe on a shared file

@@ -194,6 +194,18 @@ TEST_F(SweepVerbTest, ShardsMergeToTheSameBytes) {
                 {"points:2", "no point of this sweep"});
 }
 
+// A row of another build is never taken for this one's.
+TEST_F(SweepVerbTest, ResultsOfAnotherBuildAreNotUsed) {
+  const std::string sweep = Sweep("s.txtpb", "axis { field: 'policy.tau_steps' values: [32, 64] }");
+  const std::string csv = Output(sweep + Results("r") + " --format=csv");
+  // What another build leaves: other keys, other values.
+  Query("r", "UPDATE results SET key = randomblob(16), build = 'other', coverage = 0");
+  const CommandOutput again = Run(sweep + Results("r") + " --format=csv");
+  EXPECT_EQ(again.out, csv);
+  EXPECT_NE(again.err.find("2 results of other builds"), std::string::npos) << again.err;
+  EXPECT_EQ(Query("r", "SELECT count(*) FROM results"), "4");
+}
+
 TEST_F(SweepVerbTest, RepeatsVaryTheSeed) {
   const std::string sweep =
       Sweep("s.txtpb", "repeats: 3 axis { field: 'policy.tau_steps' values: [32, 64] }");
