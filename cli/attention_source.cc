@@ -24,17 +24,6 @@ namespace {
 // Raised when the generator's model changes: a cached file of an older one is then not found.
 constexpr int kGeneratorRevision = 1;
 
-std::filesystem::path CacheFolder() {
-  const auto variable = [](const char* name) -> std::filesystem::path {
-    const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
-  };
-  if (const auto own = variable("TIERSCOPE_CACHE"); !own.empty()) return own;
-  if (const auto xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg / "tierscope";
-  if (const auto home = variable("HOME"); !home.empty()) return home / ".cache" / "tierscope";
-  return std::filesystem::temp_directory_path() / "tierscope-cache";
-}
-
 // The contexts asked for, else the workload's own. The generator has a least context; a shorter
 // request is served by the newest pages of that.
 std::vector<int64_t> ContextsOf(const Workload& workload, const GeneratorParameters& parameters) {
@@ -61,6 +50,7 @@ absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
   options.context_tokens = ContextsOf(workload, options.parameters);
   options.profiles_per_context = attention.profiles_per_context();
   options.step_count = attention.steps();
+  options.tick_stride_steps = attention.tick_stride_steps();
   if (absl::Status status = ValidateGeneratorOptions(options); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("workload.attention: ", status.message()));
   }
@@ -95,6 +85,24 @@ void ReportProgress(int64_t done, int64_t all) {
 
 }  // namespace
 
+std::filesystem::path CacheFolder() {
+  const auto variable = [](const char* name) -> std::filesystem::path {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (const auto own = variable("TIERSCOPE_CACHE"); !own.empty()) return own;
+  if (const auto xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg / "tierscope";
+  if (const auto home = variable("HOME"); !home.empty()) return home / ".cache" / "tierscope";
+  return std::filesystem::temp_directory_path() / "tierscope-cache";
+}
+
+absl::StatusOr<std::string> AttentionTracePath(const Scenario& scenario) {
+  const Workload& workload = scenario.workload();
+  if (workload.attention().has_trace()) return workload.attention().trace();
+  TIERSCOPE_ASSIGN_OR_RETURN(const GeneratorOptions options, OptionsOf(workload));
+  return (CacheFolder() / NameOf(options)).string();
+}
+
 absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
                                                    const DemandSpec& spec) {
   const Workload& workload = scenario.workload();
@@ -105,7 +113,7 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         absl::StrCat(folder.string(), ": cannot make the cache folder (", error.message(),
                      "); set TIERSCOPE_CACHE to a folder that can be written"));
   }

@@ -1,4 +1,6 @@
 // tierscope run: simulates scenarios and leaves a run folder for each.
+#include "cli/run.h"
+
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -33,15 +35,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kTimelineEventsMax = 200'000;
-
-struct RunOptions {
-  std::vector<std::string> scenarios;
-  std::vector<std::string> sets;
-  std::string out;
-  bool overwrite = false;
-  std::string format = "table";
-  int jobs = 1;
-};
 
 // One scenario on its way through the phases; `wall_s` is what they took, generation left out.
 struct Run {
@@ -158,6 +151,8 @@ absl::Status Print(const std::vector<Run>& runs, OutputFormat format) {
   return absl::OkStatus();
 }
 
+}  // namespace
+
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
   std::vector<Run> runs(options.scenarios.size());
@@ -171,8 +166,6 @@ absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_b
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
   return Print(runs, format);
 }
-
-}  // namespace
 
 void AddRunVerb(CLI::App& app, int* exit_code) {
   const Clock::time_point process_begin = Clock::now();

@@ -217,6 +217,7 @@ const std::vector<Range>& FieldRanges() {
       {"workload.think_s", 0, 1e8},
       {"workload.attention.profiles_per_context", 1, 65536},
       {"workload.attention.steps", 1, 1 << 24},
+      {"workload.attention.tick_stride_steps", 1, 65536},
       {"workload.attention.context_tokens[]", 1, kTokensMax},
       {"workload.attention.generator_seed", 0, kAnyMax},
       {"workload.attention.window_churn", 0, 1},

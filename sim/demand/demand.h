@@ -114,6 +114,7 @@ struct WindowDemand {
   std::string provenance;
   int32_t csa_layers = 0;  // of the recorded model
   int32_t top_k = 0;
+  int32_t stride_steps = 0;    // tick stride of every profile
   bool coverage_known = true;  // false: the trace holds no selections of the full history
 };
 

@@ -51,8 +51,7 @@ absl::Status ProfileDistiller::Begin(const ProfileHeader& header, int32_t profil
   demand_.page_count = static_cast<int32_t>(pages);
   demand_.prompt_page_count =
       static_cast<int32_t>((prompt_entries + kPageEntries - 1) / kPageEntries);
-  // A set stays active for two windows at most (decode waits for a late one), plus rounding.
-  demand_.lag_count = 2 * (spec_.tau_steps / demand_.stride_steps) + 2;
+  demand_.lag_count = LagCount(spec_, demand_.stride_steps);
   demand_.want_begin.assign(1, 0);
   demand_.touched_begin.assign(1, 0);
   density_.assign(static_cast<size_t>(pages), 0);

@@ -2,6 +2,7 @@
 #ifndef TIERSCOPE_SIM_DEMAND_DISTIL_H_
 #define TIERSCOPE_SIM_DEMAND_DISTIL_H_
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -27,11 +28,18 @@ struct DemandSpec {
   int64_t recency_entries = 2048;
   int64_t sink_entries = 0;
   uint64_t seed = 1;  // of policy `random`
+  friend auto operator<=>(const DemandSpec&, const DemandSpec&) = default;
 };
 
 // Whether a profile can answer the spec. Error: a threshold under its score floor, a tau that is no
 // multiple of its tick stride, an oracle without selections of the full history.
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec);
+
+// Sub-windows behind a tick for which misses are summed: a set stays active for two windows at most
+// (decode waits for a late one), plus rounding.
+inline int32_t LagCount(const DemandSpec& spec, int32_t stride_steps) {
+  return 2 * (spec.tau_steps / stride_steps) + 2;
+}
 
 // Builds the demand of one profile from its records in trace order. One owner; reusable through
 // Begin. Memory: the demand itself, one counter a page, and one bit an entry where ticks stand per
@@ -90,6 +98,12 @@ class ProfileDistiller {
 
 // Reads every profile of the trace file. Errors name the file and what to do.
 absl::StatusOr<WindowDemand> DistilTrace(const std::string& path, const DemandSpec& spec);
+
+// Adds what the header of one more profile says to what a demand says of its trace.
+absl::Status AddProfileHeader(const ProfileHeader& header, WindowDemand* demand);
+
+// The error of a trace without profiles.
+absl::Status NoProfile(const std::string& path);
 
 }  // namespace tierscope
 

@@ -16,8 +16,7 @@ class DistillingVisitor : public AttentionVisitor {
   explicit DistillingVisitor(const DemandSpec& spec) : distiller_(spec) {}
 
   absl::Status OnProfile(const ProfileHeader& profile) override {
-    NoteProvenance(profile);
-    TIERSCOPE_RETURN_IF_ERROR(CheckStride(profile));
+    TIERSCOPE_RETURN_IF_ERROR(AddProfileHeader(profile, &demand_));
     is_empty_ = true;
     return distiller_.Begin(profile, static_cast<int32_t>(demand_.profiles.size()));
   }
@@ -49,29 +48,6 @@ class DistillingVisitor : public AttentionVisitor {
   WindowDemand Take() { return std::move(demand_); }
 
  private:
-  // Selections of all profiles are added up in units of 1 / stride.
-  absl::Status CheckStride(const ProfileHeader& profile) const {
-    if (demand_.profiles.empty()) return absl::OkStatus();
-    const int32_t stride = demand_.profiles.front().stride_steps;
-    if (profile.tick_stride_steps() == stride) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "profile ", demand_.profiles.size(), " has a tick stride of ", profile.tick_stride_steps(),
-        " steps and those before it ", stride, "; record all profiles of a trace with one stride"));
-  }
-  void NoteProvenance(const ProfileHeader& profile) {
-    demand_.coverage_known =
-        demand_.coverage_known && profile.selections() == SELECTIONS_FULL_HISTORY;
-    if (!demand_.provenance.empty()) return;
-    demand_.csa_layers = profile.csa_layer_count();
-    demand_.top_k = profile.top_k();
-    const Provenance& provenance = profile.provenance();
-    demand_.provenance =
-        provenance.has_synthetic()
-            ? absl::StrCat("synthetic (preset ", provenance.synthetic().preset(), ", seed ",
-                           provenance.synthetic().seed(), "), not validated on ", profile.model())
-            : absl::StrCat("recorded with ", provenance.recorded_with());
-  }
-
   ProfileDistiller distiller_;
   bool is_empty_ = true;  // the open profile
   WindowDemand demand_;
@@ -79,16 +55,39 @@ class DistillingVisitor : public AttentionVisitor {
 
 }  // namespace
 
+absl::Status AddProfileHeader(const ProfileHeader& header, WindowDemand* demand) {
+  // Selections of all profiles are added up in units of 1 / stride.
+  if (demand->stride_steps != 0 && header.tick_stride_steps() != demand->stride_steps) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a profile has a tick stride of ", header.tick_stride_steps(), " steps and those before it ",
+        demand->stride_steps, "; record all profiles of a trace with one stride"));
+  }
+  demand->stride_steps = header.tick_stride_steps();
+  demand->coverage_known = demand->coverage_known && header.selections() == SELECTIONS_FULL_HISTORY;
+  if (!demand->provenance.empty()) return absl::OkStatus();
+  demand->csa_layers = header.csa_layer_count();
+  demand->top_k = header.top_k();
+  const Provenance& provenance = header.provenance();
+  demand->provenance =
+      provenance.has_synthetic()
+          ? absl::StrCat("synthetic (preset ", provenance.synthetic().preset(), ", seed ",
+                         provenance.synthetic().seed(), "), not validated on ", header.model())
+          : absl::StrCat("recorded with ", provenance.recorded_with());
+  return absl::OkStatus();
+}
+
+absl::Status NoProfile(const std::string& path) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(path,
+                   ": holds no attention profile; give an attention trace, such as one made by "
+                   "`tierscope trace generate`"));
+}
+
 absl::StatusOr<WindowDemand> DistilTrace(const std::string& path, const DemandSpec& spec) {
   DistillingVisitor visitor(spec);
   TIERSCOPE_RETURN_IF_ERROR(ReadAttentionTrace(path, visitor));
   WindowDemand demand = visitor.Take();
-  if (demand.profiles.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path,
-                     ": holds no attention profile; give an attention trace, such as one made by "
-                     "`tierscope trace generate`"));
-  }
+  if (demand.profiles.empty()) return NoProfile(path);
   demand.trace_name = std::filesystem::path(path).filename().string();
   return demand;
 }

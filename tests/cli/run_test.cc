@@ -78,12 +78,22 @@ TEST_F(RunVerbTest, EveryReadyScenarioTakesEveryPromisedOverride) {
 // Steps of no length in a closed loop: time stands still for ever. The run ends with what waits for
 // what, exit code 1, and leaves no result.
 TEST_F(RunVerbTest, AStuckRunFails) {
+  // A card that nobody calibrated and whose steps take no time: h20_full without its kernels.
+  ASSERT_EQ(Run(Scenario("h20_full") + " --set engine.simulated_s=10").exit_code, 0);
+  std::string text = ReadFile(folder_.File("out/scenario.txtpb"));
+  const size_t kernels = text.find("    kernels {");
+  const size_t end = text.find("\n    }\n", kernels);
+  ASSERT_NE(end, std::string::npos);
+  text.replace(kernels, end + 7 - kernels,
+               "    scoring_efficiency: 1\n    attention_efficiency: 1\n");
+  const std::string bare = folder_.File("bare.txtpb");
+  std::ofstream(bare) << text;
+  std::filesystem::remove_all(folder_.File("out"));
   const CommandOutput output =
-      Run(Scenario("h20_full") +
-          " --set workload.concurrency=1,workload.context_tokens=1,workload.output_tokens=1"
+      Run(bare + " --set workload.concurrency=1,workload.context_tokens=1,workload.output_tokens=1"
           " --set hardware.step_model.base_ms=0,hardware.step_model.per_request_ms=0"
           " --set hardware.fp8_flop_per_s=1e18,hardware.bf16_flop_per_s=1e18"
-          " --set hardware.hbm_bytes_per_s=1000000000000000000"
+          " --set hardware.hbm_bytes_per_s=1000000000000000"
           " --set model.top_k=1,model.window_tokens=0");
   EXPECT_EQ(output.exit_code, 1);
   EXPECT_EQ(output.out, "");

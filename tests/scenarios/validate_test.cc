@@ -51,6 +51,8 @@ TEST(RangesTest, EndsOfTheRanges) {
       {"workload.output_tokens=1", "workload.output_tokens=0", "1 to 16777216"},
       {"workload.think_s=0", "workload.think_s=-1", "0 to 100000000"},
       {"workload.attention.steps=1", "workload.attention.steps=0", "1 to 16777216"},
+      {"workload.attention.tick_stride_steps=8", "workload.attention.tick_stride_steps=0",
+       "1 to 65536"},
       {"workload.attention.window_churn=1", "workload.attention.window_churn=1.01", "0 to 1"},
       {"engine.simulated_s=100000000", "engine.simulated_s=100000001", "0 to 100000000"},
       {"engine.hbm_usable_fraction=1", "engine.hbm_usable_fraction=1.5",
