@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "gtest/gtest.h"
 
@@ -80,7 +81,8 @@ TEST_F(RunVerbTest, EveryReadyScenarioTakesEveryPromisedOverride) {
 TEST_F(RunVerbTest, AStuckRunFails) {
   // A card that nobody calibrated and whose steps take no time: h20_full without its kernels.
   ASSERT_EQ(Run(Scenario("h20_full") + " --set engine.simulated_s=10").exit_code, 0);
-  std::string text = ReadFile(folder_.File("out/scenario.txtpb"));
+  std::ifstream resolved(folder_.File("out/scenario.txtpb"));
+  std::string text(std::istreambuf_iterator<char>(resolved), {});
   const size_t kernels = text.find("    kernels {");
   const size_t end = text.find("\n    }\n", kernels);
   ASSERT_NE(end, std::string::npos);
