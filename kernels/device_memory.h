@@ -1,0 +1,30 @@
+// Device and pinned host memory without CUDA's headers, for tests, benchmarks and the real backend.
+#ifndef TIERSCOPE_KERNELS_DEVICE_MEMORY_H_
+#define TIERSCOPE_KERNELS_DEVICE_MEMORY_H_
+
+#include <cstddef>
+
+#include "kernels/kernel_status.h"
+
+namespace tierscope {
+
+// Null when there is none left. Aligned to 256 B.
+void* AllocateDevice(size_t byte_count);
+void FreeDevice(void* memory);
+void* AllocatePinned(size_t byte_count);
+void FreePinned(void* memory);
+
+// Blocking copies.
+KernelStatus CopyToDevice(void* to, const void* from, size_t byte_count);
+KernelStatus CopyToHost(void* to, const void* from, size_t byte_count);
+KernelStatus FillDevice(void* memory, int byte, size_t byte_count);
+
+// Waits for everything launched so far; the first error of any of it.
+KernelStatus FinishDevice();
+
+// Ok where a launcher of this folder can run: a device, a driver, compute capability 8.0.
+KernelStatus CheckDevice();
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_KERNELS_DEVICE_MEMORY_H_

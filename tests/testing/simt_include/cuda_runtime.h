@@ -1,0 +1,336 @@
+// Stands in for the CUDA toolkit's header of the same name when a .cu source is compiled as C++ for
+// the SIMT machine (tests/testing/simt.h): the part of CUDA that the kernels use, nothing more.
+// What the kernels write as inline PTX has its second body in kernels/device.h, on the functions
+// below.
+#ifndef TIERSCOPE_TESTS_TESTING_SIMT_INCLUDE_CUDA_RUNTIME_H_
+#define TIERSCOPE_TESTS_TESTING_SIMT_INCLUDE_CUDA_RUNTIME_H_
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <tuple>
+
+#include "tests/testing/simt.h"
+
+#define TIERSCOPE_SIMT 1
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __grid_constant__
+#define TIERSCOPE_SIMT_NO_HOOKS __attribute__((noinline, no_sanitize("thread")))
+
+#define __syncthreads() ::tierscope::simt::BlockBarrier(__FILE__, __LINE__)
+#define __syncwarp() ::tierscope::simt::WarpBarrier(0xFFFFFFFFu, __FILE__, __LINE__)
+
+// --- Where a thread is.
+namespace tierscope::simt {
+template <Index3 (*kOf)(), unsigned Index3::*kMember>
+struct Coordinate {
+  operator unsigned() const { return kOf().*kMember; }
+};
+template <Index3 (*kOf)()>
+struct Coordinates {
+  Coordinate<kOf, &Index3::x> x;
+  Coordinate<kOf, &Index3::y> y;
+  Coordinate<kOf, &Index3::z> z;
+};
+}  // namespace tierscope::simt
+inline constexpr tierscope::simt::Coordinates<tierscope::simt::ThreadIndex> threadIdx{};
+inline constexpr tierscope::simt::Coordinates<tierscope::simt::BlockIndex> blockIdx{};
+inline constexpr tierscope::simt::Coordinates<tierscope::simt::BlockSize> blockDim{};
+inline constexpr tierscope::simt::Coordinates<tierscope::simt::GridSize> gridDim{};
+
+// --- Vector types.
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+};
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
+// --- Arithmetic.
+using std::max;
+using std::min;
+inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+inline int __popc(unsigned x) { return std::popcount(x); }
+inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
+inline int __ffs(int x) { return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1; }
+template <typename T>
+T __ldg(const T* p) {
+  return *p;
+}
+
+// --- Warp operations.
+namespace tierscope::simt {
+inline unsigned Lane() {
+  const Index3 t = ThreadIndex();
+  const Index3 n = BlockSize();
+  return (t.x + n.x * (t.y + n.y * t.z)) % kWarpLanes;
+}
+template <typename T>
+T Shuffle(unsigned mask, const char* what, T value, unsigned lane) {
+  T all[kWarpLanes];
+  WarpExchange(mask, what, &value, sizeof value, all);
+  return all[lane % kWarpLanes];
+}
+}  // namespace tierscope::simt
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int lane) {
+  return tierscope::simt::Shuffle(mask, "__shfl_sync", value, static_cast<unsigned>(lane));
+}
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, int lanes) {
+  return tierscope::simt::Shuffle(mask, "__shfl_xor_sync", value,
+                                  tierscope::simt::Lane() ^ static_cast<unsigned>(lanes));
+}
+template <typename T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta) {
+  const unsigned lane = tierscope::simt::Lane();
+  return tierscope::simt::Shuffle(mask, "__shfl_up_sync", value,
+                                  lane < delta ? lane : lane - delta);
+}
+template <typename T>
+T __shfl_down_sync(unsigned mask, T value, unsigned delta) {
+  const unsigned lane = tierscope::simt::Lane();
+  return tierscope::simt::Shuffle(mask, "__shfl_down_sync", value,
+                                  lane + delta > 31 ? lane : lane + delta);
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate) {
+  const uint8_t mine = predicate != 0;
+  uint8_t all[tierscope::simt::kWarpLanes];
+  tierscope::simt::WarpExchange(mask, "__ballot_sync", &mine, 1, all);
+  unsigned bits = 0;
+  for (unsigned i = 0; i < 32; ++i) bits |= unsigned{all[i]} << i;
+  return bits;
+}
+inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline int __all_sync(unsigned mask, int predicate) {
+  return __ballot_sync(mask, predicate) == 0xFFFFFFFFu;
+}
+
+// --- Atomics.
+namespace tierscope::simt {
+template <typename T, typename F>
+TIERSCOPE_SIMT_NO_HOOKS T Atomic(T* p, F f) {
+  CheckAccess(p, sizeof(T), true, true);
+  const T old = *p;
+  *p = f(old);
+  return old;
+}
+}  // namespace tierscope::simt
+template <typename T>
+T atomicAdd(T* p, T value) {
+  return tierscope::simt::Atomic(p, [value](T old) { return static_cast<T>(old + value); });
+}
+template <typename T>
+T atomicOr(T* p, T value) {
+  return tierscope::simt::Atomic(p, [value](T old) { return static_cast<T>(old | value); });
+}
+template <typename T>
+T atomicMax(T* p, T value) {
+  return tierscope::simt::Atomic(p, [value](T old) { return old < value ? value : old; });
+}
+
+// --- The runtime.
+struct CUstream_st;
+using cudaStream_t = CUstream_st*;
+enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorIllegalAddress = 700 };
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount,
+  cudaDevAttrComputeCapabilityMajor,
+  cudaDevAttrComputeCapabilityMinor,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
+enum cudaMemcpySrcAccessOrder {
+  cudaMemcpySrcAccessOrderStream = 1,
+  cudaMemcpySrcAccessOrderAny = 3
+};
+struct cudaMemLocation {
+  int type;
+  int id;
+};
+struct cudaMemcpyAttributes {
+  cudaMemcpySrcAccessOrder srcAccessOrder;
+  cudaMemLocation srcLocHint, dstLocHint;
+  unsigned flags;
+};
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes;
+  cudaStream_t stream;
+  void* attrs;
+  unsigned numAttrs;
+};
+
+inline const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaSuccess ? "no error" : "the SIMT machine abandoned a launch";
+}
+inline cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  const auto& options = tierscope::simt::MachineOptions();
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = options.sm_count;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = options.capability / 10;
+      break;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = options.capability % 10;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = options.shared_bytes_max;
+      break;
+  }
+  return cudaSuccess;
+}
+template <typename Kernel>
+cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int byte_count) {
+  return byte_count <= tierscope::simt::MachineOptions().shared_bytes_max ? cudaSuccess
+                                                                          : cudaErrorInvalidValue;
+}
+template <typename Argument>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Argument),
+                               const Argument& argument) {
+  using Call = std::pair<void (*)(Argument), Argument>;
+  const Call call(kernel, argument);
+  tierscope::simt::Launch launch;
+  launch.grid = {config->gridDim.x, config->gridDim.y, config->gridDim.z};
+  launch.block = {config->blockDim.x, config->blockDim.y, config->blockDim.z};
+  launch.shared_bytes = config->dynamicSmemBytes;
+  launch.arguments = &call;
+  launch.argument_bytes = sizeof call;
+  launch.run = [](const void* p) {
+    const auto& c = *static_cast<const Call*>(p);
+    c.first(c.second);
+  };
+  return tierscope::simt::Run(launch) ? cudaSuccess : cudaErrorIllegalAddress;
+}
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaMalloc(void** memory, size_t byte_count) {
+  *memory = tierscope::simt::Allocate(byte_count);
+  return cudaSuccess;
+}
+inline cudaError_t cudaFree(void* memory) {
+  tierscope::simt::Free(memory);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMallocHost(void** memory, size_t byte_count) {
+  return cudaMalloc(memory, byte_count);
+}
+inline cudaError_t cudaFreeHost(void* memory) { return cudaFree(memory); }
+TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemcpy(void* to, const void* from, size_t byte_count,
+                                                      cudaMemcpyKind kind) {
+  if (kind == cudaMemcpyHostToDevice && !tierscope::simt::MarkWritten(to, byte_count)) {
+    tierscope::simt::Fail("cudaMemcpy to memory outside of any allocation");
+    return cudaErrorInvalidValue;
+  }
+  std::memcpy(to, from, byte_count);
+  return cudaSuccess;
+}
+TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemset(void* to, int value, size_t byte_count) {
+  if (!tierscope::simt::MarkWritten(to, byte_count)) return cudaErrorInvalidValue;
+  std::memset(to, value, byte_count);
+  return cudaSuccess;
+}
+
+// --- Matrix instructions, each lane's fragments as the PTX manual lays them out (PTX ISA, "Matrix
+// Fragments for mma.m16n8k16", "ldmatrix").
+namespace tierscope::simt {
+
+struct Fragments {
+  uint32_t a[4];
+  uint32_t b[2];
+};
+
+// Finite values: a half's exponent and mantissa, moved to a float's, are 2^-112 of the value.
+inline float HalfValue(uint32_t bits) {
+  return std::bit_cast<float>((bits & 0x8000u) << 16 | (bits & 0x7FFFu) << 13) * 0x1p112f;
+}
+inline float Bf16Value(uint32_t bits) { return std::bit_cast<float>((bits & 0xFFFFu) << 16); }
+
+// d[16 x 8] += a[16 x 16] b[16 x 8] of 2-byte elements. Lane = 4 * group + t. Accumulator: c0, c1
+// are row `group`, columns 2t, 2t + 1; c2, c3 row group + 8. A: registers 0..3 are rows (group,
+// group + 8, group, group + 8), first k half, first, second, second; in a half, lane t holds its
+// t-th 4 bytes. B: registers 0, 1 are the k halves of column `group`, again the t-th 4 bytes.
+template <typename Value>
+void Mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const char* what,
+         Value value) {
+  Fragments mine;
+  std::copy(a, a + 4, mine.a);
+  std::copy(b, b + 2, mine.b);
+  Fragments all[kWarpLanes];
+  WarpExchange(0xFFFFFFFFu, what, &mine, sizeof mine, all);
+  const unsigned group = Lane() / 4;
+  const unsigned t = Lane() % 4;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row_half = i / 2;
+    const unsigned column = 2 * t + i % 2;
+    double sum = 0;
+    for (unsigned half = 0; half < 2; ++half) {
+      for (unsigned part = 0; part < 4; ++part) {
+        const uint32_t left = all[4 * group + part].a[2 * half + row_half];
+        const uint32_t right = all[4 * column + part].b[half];
+        for (int shift = 0; shift < 32; shift += 16) {
+          sum +=
+              double{value((left >> shift) & 0xFFFFu)} * double{value((right >> shift) & 0xFFFFu)};
+        }
+      }
+    }
+    d[i] = static_cast<float>(d[i] + sum);
+  }
+}
+
+// Four 8 x 8 matrices of 2-byte elements; lane l gives the address of row l % 8 of matrix l / 8,
+// and gets of each matrix row `group`, columns 2t, 2t + 1 (transposed: column `group`, rows 2t, 2t
+// + 1).
+TIERSCOPE_SIMT_NO_HOOKS inline void LoadMatrix4(uint32_t (&r)[4], const void* row,
+                                                bool transposed) {
+  CheckAccess(row, 16, false, false);
+  uint16_t mine[8];
+  std::memcpy(mine, row, sizeof mine);
+  uint16_t all[kWarpLanes][8];
+  WarpExchange(0xFFFFFFFFu, transposed ? "ldmatrix.trans" : "ldmatrix", mine, sizeof mine, all);
+  const unsigned group = Lane() / 4;
+  const unsigned t = Lane() % 4;
+  for (unsigned m = 0; m < 4; ++m) {
+    const uint32_t low = transposed ? all[8 * m + 2 * t][group] : all[8 * m + group][2 * t];
+    const uint32_t high =
+        transposed ? all[8 * m + 2 * t + 1][group] : all[8 * m + group][2 * t + 1];
+    r[m] = low | high << 16;
+  }
+}
+
+}  // namespace tierscope::simt
+
+#endif  // TIERSCOPE_TESTS_TESTING_SIMT_INCLUDE_CUDA_RUNTIME_H_
