@@ -27,6 +27,17 @@ KernelStatus FillDevice(void* memory, int byte, size_t byte_count) {
   return CudaStatus(cudaMemset(memory, byte, byte_count));
 }
 
+CUstream_st* CreateStream(bool low_priority) {
+  int lowest = 0;
+  int highest = 0;
+  cudaStream_t stream = nullptr;
+  if (cudaDeviceGetStreamPriorityRange(&lowest, &highest) != cudaSuccess) return nullptr;
+  const int priority = low_priority ? lowest : highest;
+  const auto error = cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority);
+  return error == cudaSuccess ? stream : nullptr;
+}
+void DestroyStream(CUstream_st* stream) { static_cast<void>(cudaStreamDestroy(stream)); }
+
 KernelStatus FinishDevice() {
   TIERSCOPE_KERNEL_RETURN_IF_ERROR(CudaStatus(cudaGetLastError()));
   return CudaStatus(cudaDeviceSynchronize());

@@ -19,6 +19,10 @@ KernelStatus CopyToDevice(void* to, const void* from, size_t byte_count);
 KernelStatus CopyToHost(void* to, const void* from, size_t byte_count);
 KernelStatus FillDevice(void* memory, int byte, size_t byte_count);
 
+// A stream of its own, of the device's lowest priority when asked; null when there is none.
+CUstream_st* CreateStream(bool low_priority);
+void DestroyStream(CUstream_st* stream);
+
 // Waits for everything launched so far; the first error of any of it.
 KernelStatus FinishDevice();
 

@@ -110,7 +110,7 @@ struct DeviceScoreBatch {
 };
 
 std::vector<int32_t> RaggedEntries(CaseSize size, Rng& rng) {
-  if (size == CaseSize::kSmall) return {130, 0, 1, 64 * 9 + 5};
+  if (size == CaseSize::kSmall) return {70, 0, 1, 64 * 8 + 5};
   std::vector<int32_t> entries;
   for (int r = 0; r < 12; ++r) entries.push_back(static_cast<int32_t>(rng.NextBelow(9000)));
   entries.push_back(0);

@@ -7,8 +7,10 @@ namespace tierscope::testing {
 
 const std::vector<KernelCase>& KernelCases() {
   static const auto& cases = *new std::vector<KernelCase>{
-      {"MemoryScore", RunMemoryScoreCase},
-      {"NativeScore", RunNativeScoreCase},
+      {"MemoryScore", RunMemoryScoreCase}, {"NativeScore", RunNativeScoreCase},
+      {"PageSelect", RunPageSelectCase},   {"TopEntries", RunTopEntriesCase},
+      {"PageCopy", RunPageCopyCase},       {"PageGather", RunPageGatherCase},
+      {"EntryGather", RunEntryGatherCase},
   };
   return cases;
 }

@@ -66,6 +66,11 @@ double RelativeError(const std::vector<double>& got, const std::vector<double>& 
 
 std::string RunMemoryScoreCase(uint64_t seed, CaseSize size);
 std::string RunNativeScoreCase(uint64_t seed, CaseSize size);
+std::string RunPageSelectCase(uint64_t seed, CaseSize size);
+std::string RunTopEntriesCase(uint64_t seed, CaseSize size);
+std::string RunPageCopyCase(uint64_t seed, CaseSize size);
+std::string RunPageGatherCase(uint64_t seed, CaseSize size);
+std::string RunEntryGatherCase(uint64_t seed, CaseSize size);
 
 }  // namespace tierscope::testing
 

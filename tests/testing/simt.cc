@@ -26,6 +26,7 @@ constexpr size_t kStackBytes = 64 * 1024;
 constexpr size_t kViolationsMax = 20;
 constexpr size_t kExchangeBytesMax = 64;
 constexpr int kNamedBarriers = 16;
+constexpr int64_t kAccessesMax = 1'000'000'000;  // of a launch
 
 enum class Wait { kNone, kBarrier, kWarp, kDone };
 
@@ -79,6 +80,7 @@ struct Machine {
   uint8_t* shared = nullptr;
   int current = -1;
   int done = 0;
+  int64_t access_count = 0;
   bool abandoned = false;
   ctx::fcontext_t scheduler = nullptr;
   Clocks clocks;
@@ -167,8 +169,8 @@ void Arrive(Barrier& barrier, size_t expected, const Site& site) {
 
 // Lanes of a warp meet and swap values. Only __syncwarp orders memory among them; shuffles and mma
 // do not.
-void WarpMeet(uint32_t mask, const char* what, bool orders_memory, const void* mine,
-              size_t byte_count, void* all) {
+const void* WarpMeet(uint32_t mask, const char* what, bool orders_memory, const void* mine,
+                     size_t byte_count) {
   Machine& m = M();
   TIERSCOPE_CHECK(byte_count <= kExchangeBytesMax);
   if (mask != 0xFFFFFFFFu) {
@@ -196,7 +198,7 @@ void WarpMeet(uint32_t mask, const char* what, bool orders_memory, const void* m
     if (orders_memory) m.clocks.Join(arrived);
     Release(arrived);
   }
-  std::memcpy(all, values.data(), byte_count * kWarpLanes);
+  return values.data();
 }
 
 void Entry(ctx::transfer_t from) {
@@ -298,7 +300,9 @@ std::vector<std::string> TakeViolations() { return std::exchange(M().violations,
 std::set<Site> TakeBarrierSites() { return std::exchange(M().sites, {}); }
 
 void Fail(const std::string& what) {
-  if (M().violations.size() < kViolationsMax) M().violations.push_back(Where() + what);
+  Machine& m = M();
+  if (m.violations.size() < kViolationsMax) m.violations.push_back(Where() + what);
+  if (m.violations.size() == kViolationsMax && m.current >= 0) Abandon();
 }
 
 bool Run(const Launch& launch) {
@@ -306,6 +310,7 @@ bool Run(const Launch& launch) {
   m.launch = &launch;
   m.rng = Rng(m.options.seed);
   m.abandoned = false;
+  m.access_count = 0;
   m.launch_first_block = m.block_serial + 1;
   std::vector<Index3> blocks;
   for (unsigned z = 0; z < launch.grid.z; ++z)
@@ -342,13 +347,12 @@ void WarpBarrier(uint32_t mask, const char* file, int line) {
   if (M().options.skipped_barrier == site) return;
   M().sites.insert(site);
   const uint8_t nothing = 0;
-  uint8_t all[kWarpLanes];
-  WarpMeet(mask, "__syncwarp", true, &nothing, 1, all);
+  WarpMeet(mask, "__syncwarp", true, &nothing, 1);
   Current().site = site;
 }
 
-void WarpExchange(uint32_t mask, const char* what, const void* mine, size_t byte_count, void* all) {
-  WarpMeet(mask, what, false, mine, byte_count, all);
+const void* WarpExchange(uint32_t mask, const char* what, const void* mine, size_t byte_count) {
+  return WarpMeet(mask, what, false, mine, byte_count);
 }
 void AsyncCopy(void* to, const void* from, size_t byte_count, size_t zero_bytes) {
   CheckAccess(from, byte_count, false, false);
@@ -381,6 +385,10 @@ void CheckAccess(const void* memory, size_t byte_count, bool write, bool atomic)
   Machine& m = M();
   if (m.current < 0 || OnOwnStack(memory)) return;
   char text[160];
+  if (++m.access_count > kAccessesMax) {
+    Fail("the launch runs for ever");
+    Abandon();
+  }
   if (!InArena(memory)) {
     if (!write && IsReadable(memory, byte_count)) return;
     std::snprintf(text, sizeof text, "%s of %zu bytes at %p, which is no device memory",

@@ -43,7 +43,8 @@ struct Options {
 };
 Options& MachineOptions();
 
-// What a kernel did wrong since the last call, at most 20 lines; empty when nothing.
+// What kernels did wrong since the last call; empty when nothing. The launch of the 20th line is
+// abandoned.
 std::vector<std::string> TakeViolations();
 // Barriers (block and warp) that were passed since the last call.
 std::set<Site> TakeBarrierSites();
@@ -66,7 +67,8 @@ struct Launch {
   const void* arguments = nullptr;
   size_t argument_bytes = 0;
 };
-// False when the launch was abandoned: a wild access, or threads that wait for ever.
+// False when the launch was abandoned: a wild access, many violations, threads that wait or run for
+// ever.
 bool Run(const Launch& launch);
 
 Index3 ThreadIndex();
@@ -78,9 +80,10 @@ void BlockBarrier(const char* file, int line);
 // Barrier `id` among `thread_count` threads (whole warps); 0 is the block's.
 void NamedBarrier(int id, int thread_count, const char* file, int line);
 void WarpBarrier(uint32_t mask, const char* file, int line);
-// Every lane gives `byte_count` bytes (at most 64) and gets those of all lanes, lane-major. `what`
-// names the operation: lanes that meet in different operations are reported.
-void WarpExchange(uint32_t mask, const char* what, const void* mine, size_t byte_count, void* all);
+// Every lane gives `byte_count` bytes (at most 64) and gets those of all lanes, lane-major, valid
+// until its next warp operation. `what` names the operation: lanes that meet in different
+// operations are reported.
+const void* WarpExchange(uint32_t mask, const char* what, const void* mine, size_t byte_count);
 // A copy that becomes visible at AsyncWait: a missing wait reads unwritten bytes.
 void AsyncCopy(void* to, const void* from, size_t byte_count, size_t zero_bytes);
 void AsyncCommit();

@@ -90,10 +90,9 @@ inline unsigned Lane() {
   return (t.x + n.x * (t.y + n.y * t.z)) % kWarpLanes;
 }
 template <typename T>
-T Shuffle(unsigned mask, const char* what, T value, unsigned lane) {
-  T all[kWarpLanes];
-  WarpExchange(mask, what, &value, sizeof value, all);
-  return all[lane % kWarpLanes];
+TIERSCOPE_SIMT_NO_HOOKS T Shuffle(unsigned mask, const char* what, T value, unsigned lane) {
+  const void* all = WarpExchange(mask, what, &value, sizeof value);
+  return static_cast<const T*>(all)[lane % kWarpLanes];
 }
 }  // namespace tierscope::simt
 
@@ -118,12 +117,11 @@ T __shfl_down_sync(unsigned mask, T value, unsigned delta) {
   return tierscope::simt::Shuffle(mask, "__shfl_down_sync", value,
                                   lane + delta > 31 ? lane : lane + delta);
 }
-inline unsigned __ballot_sync(unsigned mask, int predicate) {
+TIERSCOPE_SIMT_NO_HOOKS inline unsigned __ballot_sync(unsigned mask, int predicate) {
   const uint8_t mine = predicate != 0;
-  uint8_t all[tierscope::simt::kWarpLanes];
-  tierscope::simt::WarpExchange(mask, "__ballot_sync", &mine, 1, all);
+  const void* all = tierscope::simt::WarpExchange(mask, "__ballot_sync", &mine, 1);
   unsigned bits = 0;
-  for (unsigned i = 0; i < 32; ++i) bits |= unsigned{all[i]} << i;
+  for (unsigned i = 0; i < 32; ++i) bits |= unsigned{static_cast<const uint8_t*>(all)[i]} << i;
   return bits;
 }
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
@@ -166,10 +164,10 @@ enum cudaDeviceAttr {
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
-enum cudaMemcpySrcAccessOrder {
-  cudaMemcpySrcAccessOrderStream = 1,
-  cudaMemcpySrcAccessOrderAny = 3
-};
+enum cudaMemcpySrcAccessOrder { cudaMemcpySrcAccessOrderStream = 1 };
+#define CUDART_VERSION 13000
+inline constexpr unsigned cudaMemcpyFlagPreferOverlapWithCompute = 1;
+inline constexpr unsigned cudaStreamNonBlocking = 1;
 struct cudaMemLocation {
   int type;
   int id;
@@ -264,13 +262,39 @@ TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemset(void* to, int value, size_
   return cudaSuccess;
 }
 
+inline cudaError_t cudaDeviceGetStreamPriorityRange(int* lowest, int* highest) {
+  *lowest = *highest = 0;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+  *stream = static_cast<cudaStream_t>(tierscope::simt::Allocate(1));
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return cudaFree(stream); }
+TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemcpyBatchAsync(
+    void* const* to, const void* const* from, const size_t* byte_counts, size_t count,
+    cudaMemcpyAttributes* attributes, size_t*, size_t attribute_count, cudaStream_t stream) {
+  if (stream == nullptr || attribute_count != 1 || attributes->srcAccessOrder == 0) {
+    return cudaErrorInvalidValue;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (tierscope::simt::UnwrittenBytes(from[i], byte_counts[i]) > 0) {
+      tierscope::simt::Fail("cudaMemcpyBatchAsync reads what nothing wrote");
+    }
+    const cudaError_t error = cudaMemcpy(to[i], from[i], byte_counts[i], cudaMemcpyHostToDevice);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
 // --- Matrix instructions, each lane's fragments as the PTX manual lays them out (PTX ISA, "Matrix
 // Fragments for mma.m16n8k16", "ldmatrix").
 namespace tierscope::simt {
 
+// Decoded: two values a register.
 struct Fragments {
-  uint32_t a[4];
-  uint32_t b[2];
+  float a[4][2];
+  float b[2][2];
 };
 
 // Finite values: a half's exponent and mantissa, moved to a float's, are 2^-112 of the value.
@@ -284,13 +308,19 @@ inline float Bf16Value(uint32_t bits) { return std::bit_cast<float>((bits & 0xFF
 // group + 8, group, group + 8), first k half, first, second, second; in a half, lane t holds its
 // t-th 4 bytes. B: registers 0, 1 are the k halves of column `group`, again the t-th 4 bytes.
 template <typename Value>
-void Mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const char* what,
-         Value value) {
+TIERSCOPE_SIMT_NO_HOOKS void Mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                                 const char* what, Value value) {
   Fragments mine;
-  std::copy(a, a + 4, mine.a);
-  std::copy(b, b + 2, mine.b);
-  Fragments all[kWarpLanes];
-  WarpExchange(0xFFFFFFFFu, what, &mine, sizeof mine, all);
+  for (int i = 0; i < 4; ++i) {
+    mine.a[i][0] = value(a[i] & 0xFFFFu);
+    mine.a[i][1] = value(a[i] >> 16);
+  }
+  for (int i = 0; i < 2; ++i) {
+    mine.b[i][0] = value(b[i] & 0xFFFFu);
+    mine.b[i][1] = value(b[i] >> 16);
+  }
+  const auto* all =
+      static_cast<const Fragments*>(WarpExchange(0xFFFFFFFFu, what, &mine, sizeof mine));
   const unsigned group = Lane() / 4;
   const unsigned t = Lane() % 4;
   for (unsigned i = 0; i < 4; ++i) {
@@ -299,12 +329,9 @@ void Mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const ch
     double sum = 0;
     for (unsigned half = 0; half < 2; ++half) {
       for (unsigned part = 0; part < 4; ++part) {
-        const uint32_t left = all[4 * group + part].a[2 * half + row_half];
-        const uint32_t right = all[4 * column + part].b[half];
-        for (int shift = 0; shift < 32; shift += 16) {
-          sum +=
-              double{value((left >> shift) & 0xFFFFu)} * double{value((right >> shift) & 0xFFFFu)};
-        }
+        const float(&left)[2] = all[4 * group + part].a[2 * half + row_half];
+        const float(&right)[2] = all[4 * column + part].b[half];
+        sum += double{left[0]} * double{right[0]} + double{left[1]} * double{right[1]};
       }
     }
     d[i] = static_cast<float>(d[i] + sum);
@@ -319,8 +346,9 @@ TIERSCOPE_SIMT_NO_HOOKS inline void LoadMatrix4(uint32_t (&r)[4], const void* ro
   CheckAccess(row, 16, false, false);
   uint16_t mine[8];
   std::memcpy(mine, row, sizeof mine);
-  uint16_t all[kWarpLanes][8];
-  WarpExchange(0xFFFFFFFFu, transposed ? "ldmatrix.trans" : "ldmatrix", mine, sizeof mine, all);
+  using Row = uint16_t[8];
+  const auto* all = static_cast<const Row*>(
+      WarpExchange(0xFFFFFFFFu, transposed ? "ldmatrix.trans" : "ldmatrix", mine, sizeof mine));
   const unsigned group = Lane() / 4;
   const unsigned t = Lane() % 4;
   for (unsigned m = 0; m < 4; ++m) {
