@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/fp8.h"
 #include "kernels/kernel_status.h"
 
 namespace tierscope {
@@ -34,6 +35,17 @@ __device__ __forceinline__ uint4 LoadOnce16(const void* p) {
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "l"(p));
   return v;
+#endif
+}
+
+// Two floats as bf16, rounded to nearest even; `low` comes first in memory.
+__device__ __forceinline__ uint32_t PackBf16(float low, float high) {
+#ifdef TIERSCOPE_SIMT
+  return FloatToBf16(low) | static_cast<uint32_t>(FloatToBf16(high)) << 16;
+#else
+  uint32_t packed;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
 #endif
 }
 

@@ -7,10 +7,15 @@ namespace tierscope::testing {
 
 const std::vector<KernelCase>& KernelCases() {
   static const auto& cases = *new std::vector<KernelCase>{
-      {"MemoryScore", RunMemoryScoreCase}, {"NativeScore", RunNativeScoreCase},
-      {"PageSelect", RunPageSelectCase},   {"TopEntries", RunTopEntriesCase},
-      {"PageCopy", RunPageCopyCase},       {"PageGather", RunPageGatherCase},
+      {"MemoryScore", RunMemoryScoreCase},
+      {"NativeScore", RunNativeScoreCase},
+      {"PageSelect", RunPageSelectCase},
+      {"TopEntries", RunTopEntriesCase},
+      {"PageCopy", RunPageCopyCase},
+      {"PageGather", RunPageGatherCase},
       {"EntryGather", RunEntryGatherCase},
+      {"SparseAttention", RunSparseAttentionCase},
+      {"DenseAttention", RunDenseAttentionCase},
   };
   return cases;
 }

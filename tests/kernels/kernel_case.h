@@ -71,6 +71,8 @@ std::string RunTopEntriesCase(uint64_t seed, CaseSize size);
 std::string RunPageCopyCase(uint64_t seed, CaseSize size);
 std::string RunPageGatherCase(uint64_t seed, CaseSize size);
 std::string RunEntryGatherCase(uint64_t seed, CaseSize size);
+std::string RunSparseAttentionCase(uint64_t seed, CaseSize size);
+std::string RunDenseAttentionCase(uint64_t seed, CaseSize size);
 
 }  // namespace tierscope::testing
 

@@ -35,6 +35,7 @@ TEST_P(KernelTest, MissesEveryBarrierThatIsTakenOut) {
   simt::MachineOptions().sm_count = 1;  // one block does it all, again and again
   GetParam().run(3, CaseSize::kSmall);
   const std::set<simt::Site> sites = simt::TakeBarrierSites();
+  if (sites.empty()) GTEST_SKIP() << "the kernel has no barrier";
   for (const simt::Site& site : sites) {
     simt::MachineOptions().skipped_barrier = site;
     simt::TakeViolations();
