@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -58,7 +57,7 @@ struct Warp {
   std::string what;
   std::vector<int> arrived;
   unsigned generation = 0;
-  std::array<std::array<uint8_t, kExchangeBytesMax * kWarpLanes>, 2> values;
+  alignas(16) std::array<std::array<uint8_t, kExchangeBytesMax * kWarpLanes>, 2> values;
 };
 
 struct Machine {
@@ -81,6 +80,7 @@ struct Machine {
   int current = -1;
   int done = 0;
   int64_t access_count = 0;
+  bool inside = true;  // the machine itself runs: its accesses are not a kernel's
   bool abandoned = false;
   ctx::fcontext_t scheduler = nullptr;
   Clocks clocks;
@@ -90,6 +90,14 @@ Machine& M() {
   static auto& machine = *new Machine;
   return machine;
 }
+
+// Stands for the time that a fiber spends in the machine. Code that both share (the standard
+// library's templates) may carry the hooks.
+class Inside {
+ public:
+  Inside() { M().inside = true; }
+  ~Inside() { M().inside = false; }
+};
 
 Thread& Current() { return M().threads[static_cast<size_t>(M().current)]; }
 
@@ -114,6 +122,12 @@ void Switch() {
   M().abandoned = true;
   Switch();
   std::abort();
+}
+
+void Report(const std::string& what) {
+  Machine& m = M();
+  if (m.violations.size() < kViolationsMax) m.violations.push_back(Where() + what);
+  if (m.violations.size() == kViolationsMax && m.current >= 0) Abandon();
 }
 
 void MakeRunnable(int thread) {
@@ -152,8 +166,8 @@ void Arrive(Barrier& barrier, size_t expected, const Site& site) {
   if (barrier.arrived.empty()) {
     barrier.site = site;
   } else if (barrier.site != site) {
-    Fail("threads of a block meet in two different barriers, the other at line " +
-         std::to_string(barrier.site.second));
+    Report("threads of a block meet in two different barriers, the other at line " +
+           std::to_string(barrier.site.second));
   }
   barrier.arrived.push_back(m.current);
   Current().site = site;
@@ -174,7 +188,7 @@ const void* WarpMeet(uint32_t mask, const char* what, bool orders_memory, const 
   Machine& m = M();
   TIERSCOPE_CHECK(byte_count <= kExchangeBytesMax);
   if (mask != 0xFFFFFFFFu) {
-    Fail(std::string(what) + " with a mask that is not the whole warp");
+    Report(std::string(what) + " with a mask that is not the whole warp");
     Abandon();
   }
   const size_t lane = static_cast<size_t>(m.current) % kWarpLanes;
@@ -182,7 +196,7 @@ const void* WarpMeet(uint32_t mask, const char* what, bool orders_memory, const 
   if (warp.arrived.empty()) {
     warp.what = what;
   } else if (warp.what != what) {
-    Fail("lanes of a warp meet in " + warp.what + " and in " + what);
+    Report("lanes of a warp meet in " + warp.what + " and in " + what);
     Abandon();
   }
   auto& values = warp.values[warp.generation & 1];
@@ -203,7 +217,9 @@ const void* WarpMeet(uint32_t mask, const char* what, bool orders_memory, const 
 
 void Entry(ctx::transfer_t from) {
   M().scheduler = from.fctx;
+  M().inside = false;
   M().launch->run(M().launch->arguments);
+  M().inside = true;
   Thread& thread = Current();
   thread.wait = Wait::kDone;
   ++M().done;
@@ -255,10 +271,10 @@ void ReportStuck() {
     site = thread.site;
     wait = thread.wait;
   }
-  Fail(std::string(m.launch->kernel) + ": " + std::to_string(waiting) + " of " +
-       std::to_string(m.threads.size()) + " threads wait for ever " +
-       (wait == Wait::kWarp ? "in a warp operation after " : "at ") + site.first + ":" +
-       std::to_string(site.second));
+  Report(std::string(m.launch->kernel) + ": " + std::to_string(waiting) + " of " +
+         std::to_string(m.threads.size()) + " threads wait for ever " +
+         (wait == Wait::kWarp ? "in a warp operation after " : "at ") + site.first + ":" +
+         std::to_string(site.second));
 }
 
 void RunBlock() {
@@ -292,6 +308,31 @@ bool IsReadable(const void* memory, size_t byte_count) {
   return p >= &__executable_start && p < &_end;
 }
 
+void Check(const void* memory, size_t byte_count, bool write, bool atomic) {
+  Machine& m = M();
+  if (m.current < 0 || OnOwnStack(memory)) return;
+  char text[160];
+  if (++m.access_count > kAccessesMax) {
+    Report("the launch runs for ever");
+    Abandon();
+  }
+  if (!InArena(memory)) {
+    if (!write && IsReadable(memory, byte_count)) return;
+    std::snprintf(text, sizeof text, "%s of %zu bytes at %p, which is no device memory",
+                  write ? "write" : "read", byte_count, memory);
+    Report(text);
+    Abandon();
+  }
+  const Stamp now{m.block_serial, static_cast<uint16_t>(m.current), m.clocks.Now(m.current)};
+  const Problem problem =
+      NoteAccess(memory, byte_count, now, m.clocks, m.launch_first_block, write, atomic);
+  if (problem == Problem::kNone) return;
+  std::snprintf(text, sizeof text, "%s of %zu bytes at %s+%zu: %s", write ? "write" : "read",
+                byte_count, memory >= m.shared ? "shared or later memory" : "device memory",
+                OffsetInAllocation(memory), ProblemText(problem));
+  Report(text);
+}
+
 }  // namespace
 
 Options& MachineOptions() { return M().options; }
@@ -300,9 +341,9 @@ std::vector<std::string> TakeViolations() { return std::exchange(M().violations,
 std::set<Site> TakeBarrierSites() { return std::exchange(M().sites, {}); }
 
 void Fail(const std::string& what) {
-  Machine& m = M();
-  if (m.violations.size() < kViolationsMax) m.violations.push_back(Where() + what);
-  if (m.violations.size() == kViolationsMax && m.current >= 0) Abandon();
+  const Inside inside;
+  Report(what);
+  if (M().current >= 0) Abandon();
 }
 
 bool Run(const Launch& launch) {
@@ -337,12 +378,14 @@ void BlockBarrier(const char* file, int line) {
 }
 
 void NamedBarrier(int id, int thread_count, const char* file, int line) {
+  const Inside inside;
   const Site site{file, line};
   if (M().options.skipped_barrier == site) return;
   Arrive(M().barriers[static_cast<size_t>(id)], static_cast<size_t>(thread_count), site);
 }
 
 void WarpBarrier(uint32_t mask, const char* file, int line) {
+  const Inside inside;
   const Site site{file, line};
   if (M().options.skipped_barrier == site) return;
   M().sites.insert(site);
@@ -352,14 +395,16 @@ void WarpBarrier(uint32_t mask, const char* file, int line) {
 }
 
 const void* WarpExchange(uint32_t mask, const char* what, const void* mine, size_t byte_count) {
+  const Inside inside;
   return WarpMeet(mask, what, false, mine, byte_count);
 }
 void AsyncCopy(void* to, const void* from, size_t byte_count, size_t zero_bytes) {
-  CheckAccess(from, byte_count, false, false);
+  const Inside inside;
+  Check(from, byte_count, false, false);
   if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) %
           (byte_count + zero_bytes) !=
       0) {
-    Fail("misaligned asynchronous copy");
+    Report("misaligned asynchronous copy");
   }
   Current().copies.push_back({to, from, byte_count, zero_bytes, Current().group});
 }
@@ -367,6 +412,7 @@ void AsyncCopy(void* to, const void* from, size_t byte_count, size_t zero_bytes)
 void AsyncCommit() { ++Current().group; }
 
 void AsyncWait(int groups_left) {
+  const Inside inside;
   Thread& thread = Current();
   std::vector<PendingCopy> left;
   for (const PendingCopy& copy : thread.copies) {
@@ -374,7 +420,7 @@ void AsyncWait(int groups_left) {
       left.push_back(copy);
       continue;
     }
-    CheckAccess(copy.to, copy.byte_count + copy.zero_bytes, true, false);
+    Check(copy.to, copy.byte_count + copy.zero_bytes, true, false);
     std::memcpy(copy.to, copy.from, copy.byte_count);
     std::memset(static_cast<char*>(copy.to) + copy.byte_count, 0, copy.zero_bytes);
   }
@@ -382,36 +428,26 @@ void AsyncWait(int groups_left) {
 }
 
 void CheckAccess(const void* memory, size_t byte_count, bool write, bool atomic) {
-  Machine& m = M();
-  if (m.current < 0 || OnOwnStack(memory)) return;
-  char text[160];
-  if (++m.access_count > kAccessesMax) {
-    Fail("the launch runs for ever");
-    Abandon();
-  }
-  if (!InArena(memory)) {
-    if (!write && IsReadable(memory, byte_count)) return;
-    std::snprintf(text, sizeof text, "%s of %zu bytes at %p, which is no device memory",
-                  write ? "write" : "read", byte_count, memory);
-    Fail(text);
-    Abandon();
-  }
-  if (std::has_single_bit(byte_count) && reinterpret_cast<uintptr_t>(memory) % byte_count != 0) {
-    std::snprintf(text, sizeof text, "misaligned %s of %zu bytes", write ? "write" : "read",
-                  byte_count);
-    Fail(text);
-  }
-  const Stamp now{m.block_serial, static_cast<uint16_t>(m.current), m.clocks.Now(m.current)};
-  const Problem problem =
-      NoteAccess(memory, byte_count, now, m.clocks, m.launch_first_block, write, atomic);
-  if (problem == Problem::kNone) return;
-  std::snprintf(text, sizeof text, "%s of %zu bytes at %s+%zu: %s", write ? "write" : "read",
-                byte_count, memory >= m.shared ? "shared or later memory" : "device memory",
-                OffsetInAllocation(memory), ProblemText(problem));
-  Fail(text);
+  if (M().inside) return;
+  const Inside inside;
+  Check(memory, byte_count, write, atomic);
 }
 
 }  // namespace tierscope::simt
+
+// What GCC's -fsanitize=alignment calls; again without the sanitizer's runtime.
+struct MisalignedAccess {
+  const char* file;
+  uint32_t line;
+  uint32_t column;
+};
+extern "C" void __ubsan_handle_type_mismatch_v1(const MisalignedAccess* access,
+                                                const void* memory) {
+  char text[256];
+  std::snprintf(text, sizeof text, "misaligned access at %s:%u to %p", access->file, access->line,
+                memory);
+  tierscope::simt::Fail(text);
+}
 
 // What GCC's -fsanitize=thread calls before each load and store. No runtime of the sanitizer is
 // linked.

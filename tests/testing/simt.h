@@ -90,7 +90,7 @@ void AsyncCommit();
 void AsyncWait(int groups_left);
 // Checks an access the compiler's instrumentation cannot see, or that is atomic.
 void CheckAccess(const void* memory, size_t byte_count, bool write, bool atomic);
-// Reports a violation of the running thread.
+// Reports a violation of the running thread and abandons the launch.
 void Fail(const std::string& what);
 
 }  // namespace tierscope::simt
