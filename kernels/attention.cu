@@ -4,10 +4,8 @@
 // The entries of a tile are loaded to registers while the tile before is worked on, and turned to
 // bf16 in shared memory, where they serve as keys and as values. bf16 holds a scaled e4m3 value
 // exactly.
-#include <cuda_runtime.h>
-
 #include "kernels/attention.h"
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 #include "kernels/fp8.h"
 #include "kernels/kv_entry.h"
 #include "kernels/paged.h"

@@ -1,6 +1,4 @@
-#include <cuda_runtime.h>
-
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 #include "kernels/device_memory.h"
 
 namespace tierscope {

@@ -1,8 +1,6 @@
 // Gathers: 16 bytes a lane, four independent loads in flight a thread, neighbouring lanes on
 // neighbouring bytes, so that a warp asks the link for 512 contiguous bytes.
-#include <cuda_runtime.h>
-
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 #include "kernels/gather.h"
 #include "kernels/paged.h"
 

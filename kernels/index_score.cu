@@ -10,9 +10,7 @@
 // A dot product may take its 128 terms in any order, as long as both sides take the same: lane t of
 // a group of four loads 16 consecutive bytes of a row, and their words are the fragments' k
 // positions.
-#include <cuda_runtime.h>
-
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 #include "kernels/index_score.h"
 #include "kernels/paged.h"
 #include "kernels/score_code.h"

@@ -1,6 +1,4 @@
-#include <cuda_runtime.h>
-
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 #include "kernels/page_copy.h"
 
 namespace tierscope {

@@ -1,9 +1,7 @@
 // Page selection, one block a request: a thread keeps 16 pages in registers, the block meets four
 // times.
-#include <cuda_runtime.h>
-
-#include "kernels/block_scan.h"
-#include "kernels/device.h"
+#include "kernels/block_scan.cuh"
+#include "kernels/device.cuh"
 #include "kernels/page_select.h"
 #include "sim/policy/page_selection.h"
 

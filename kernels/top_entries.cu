@@ -4,10 +4,8 @@
 // equal; then every further digit reads global memory again. What is taken is a bit in a bitmap
 // over positions, so the result comes out in rising order and does not depend on the order in which
 // threads ran.
-#include <cuda_runtime.h>
-
-#include "kernels/block_scan.h"
-#include "kernels/device.h"
+#include "kernels/block_scan.cuh"
+#include "kernels/device.cuh"
 #include "kernels/radix_select.h"
 #include "kernels/top_entries.h"
 

@@ -2,9 +2,8 @@
 // kernels are: with the hooks before each load and store.
 #include "gtest/gtest.h"
 
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 #include "tests/kernels/kernel_case.h"
-#include "tests/testing/simt_include/cuda_runtime.h"
 
 namespace tierscope::testing {
 namespace {

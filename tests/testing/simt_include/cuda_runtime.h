@@ -1,6 +1,6 @@
 // Stands in for the CUDA toolkit's header of the same name when a .cu source is compiled as C++ for
 // the SIMT machine (tests/testing/simt.h): the part of CUDA that the kernels use, nothing more.
-// What the kernels write as inline PTX has its second body in kernels/device.h, on the functions
+// What the kernels write as inline PTX has its second body in kernels/device.cuh, on the functions
 // below.
 #ifndef TIERSCOPE_TESTS_TESTING_SIMT_INCLUDE_CUDA_RUNTIME_H_
 #define TIERSCOPE_TESTS_TESTING_SIMT_INCLUDE_CUDA_RUNTIME_H_

@@ -1,10 +1,10 @@
 // Sums over the threads of a block, in thread order. For .cu sources.
-#ifndef TIERSCOPE_KERNELS_BLOCK_SCAN_H_
-#define TIERSCOPE_KERNELS_BLOCK_SCAN_H_
+#ifndef TIERSCOPE_KERNELS_BLOCK_SCAN_CUH_
+#define TIERSCOPE_KERNELS_BLOCK_SCAN_CUH_
 
 #include <cstdint>
 
-#include "kernels/device.h"
+#include "kernels/device.cuh"
 
 namespace tierscope {
 
@@ -40,4 +40,4 @@ __device__ __forceinline__ ScanResult<T> BlockScan(T value, T (&warp_sums)[kThre
 
 }  // namespace tierscope
 
-#endif  // TIERSCOPE_KERNELS_BLOCK_SCAN_H_
+#endif  // TIERSCOPE_KERNELS_BLOCK_SCAN_CUH_

@@ -1,8 +1,10 @@
 // What kernels need beyond CUDA C++: inline PTX and the launch. For .cu sources only. The SIMT
 // machine of the tests defines TIERSCOPE_SIMT in its stand-in for cuda_runtime.h; every piece of
 // PTX has a second body for it here.
-#ifndef TIERSCOPE_KERNELS_DEVICE_H_
-#define TIERSCOPE_KERNELS_DEVICE_H_
+#ifndef TIERSCOPE_KERNELS_DEVICE_CUH_
+#define TIERSCOPE_KERNELS_DEVICE_CUH_
+
+#include <cuda_runtime.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -137,4 +139,4 @@ KernelStatus LaunchKernel(void (*kernel)(Arguments), const LaunchShape& shape,
 
 }  // namespace tierscope
 
-#endif  // TIERSCOPE_KERNELS_DEVICE_H_
+#endif  // TIERSCOPE_KERNELS_DEVICE_CUH_
