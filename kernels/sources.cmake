@@ -14,3 +14,4 @@ set(TIERSCOPE_KERNEL_CUDA_SOURCES
 set(TIERSCOPE_KERNEL_CASE_SOURCES
   tests/kernels/attention_case.cc tests/kernels/index_score_case.cc tests/kernels/kernel_case.cc
   tests/kernels/page_select_case.cc tests/kernels/recall_case.cc tests/kernels/top_entries_case.cc)
+set(TIERSCOPE_KERNEL_BENCH_SOURCES kernels/bench/bench_cases.cc kernels/bench/bench_main.cc)
