@@ -5,6 +5,7 @@
 
 #include "kernels/cpu_kernels.h"
 #include "kernels/device_memory.h"
+#include "kernels/index_score_hopper.h"
 
 namespace tierscope {
 
@@ -52,6 +53,12 @@ KernelStatus LaunchPageGather(const PageGatherParams& params, CUstream_st*) {
 }
 KernelStatus LaunchEntryGather(const EntryGatherParams& params, CUstream_st*) {
   return EntryGatherOnCpu(params);
+}
+KernelStatus LaunchMemoryScoreHopper(const MemoryScoreParams&, int32_t, CUstream_st*) {
+  return {KernelCode::kUnsupportedDevice, "a version for Hopper alone"};
+}
+KernelStatus LaunchNativeScoreHopper(const NativeScoreParams&, int32_t, CUstream_st*) {
+  return {KernelCode::kUnsupportedDevice, "a version for Hopper alone"};
 }
 // The plan of a page copy, carried out.
 KernelStatus SubmitPageCopies(const PageCopyBatch& batch, CUstream_st*) {

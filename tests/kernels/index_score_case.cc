@@ -4,6 +4,7 @@
 
 #include "kernels/fp8.h"
 #include "kernels/index_score.h"
+#include "kernels/index_score_hopper.h"
 #include "kernels/paged.h"
 #include "kernels/score_code.h"
 #include "tests/kernels/kernel_case.h"
@@ -130,7 +131,7 @@ struct MemoryScores {
 
 // Codes against the reference's logits; density and histogram against the codes, exactly.
 std::string CompareScores(const ScoreBatch& batch, const std::vector<double>& logits, int cutoff,
-                          const MemoryScores& got) {
+                          double tolerance, const MemoryScores& got) {
   double logit_max = 0;
   for (const double x : logits) logit_max = std::max(logit_max, std::fabs(x));
   int64_t kept_both = 0;
@@ -146,7 +147,7 @@ std::string CompareScores(const ScoreBatch& batch, const std::vector<double>& lo
       for (int i = 0; i < entries; ++i) {
         const size_t at = row * kPageEntries + static_cast<size_t>(i);
         const int code = got.codes[at];
-        if (!CodeFits(code, logits[at], 1e-3 * logit_max)) {
+        if (!CodeFits(code, logits[at], tolerance * logit_max)) {
           return where + "entry " + std::to_string(i) + " has code " + std::to_string(code) +
                  ", logit " + std::to_string(logits[at]);
         }
@@ -168,9 +169,8 @@ std::string CompareScores(const ScoreBatch& batch, const std::vector<double>& lo
   return kept_any == 0 ? "a case that keeps nothing proves nothing" : "";
 }
 
-}  // namespace
-
-std::string RunMemoryScoreCase(uint64_t seed, CaseSize size) {
+template <typename Launch>
+std::string RunMemoryScore(uint64_t seed, CaseSize size, double tolerance, Launch launch) {
   Rng rng(seed, 1);
   const ScoreBatch batch(seed, kMemoryLayers, kMemoryHeads, RaggedEntries(size, rng));
   const DeviceScoreBatch device(batch);
@@ -179,7 +179,9 @@ std::string RunMemoryScoreCase(uint64_t seed, CaseSize size) {
       histogram(pages * kScoreCodes);
   const MemoryScoreParams params{device.input, 128, density.data(), codes.data(), histogram.data()};
   for (const DeviceArray<uint8_t>* output : {&density, &codes, &histogram}) output->Poison();
-  if (const KernelStatus s = LaunchMemoryScore(params, nullptr); !s.ok()) return TextOf(s);
+  if (const KernelStatus s = launch(params, static_cast<int32_t>(batch.pool_pages)); !s.ok()) {
+    return TextOf(s);
+  }
   if (const KernelStatus s = FinishDevice(); !s.ok()) return TextOf(s);
 
   MemoryScores want{std::vector<uint8_t>(pages), std::vector<uint8_t>(pages * kPageEntries),
@@ -188,19 +190,22 @@ std::string RunMemoryScoreCase(uint64_t seed, CaseSize size) {
   MemoryScoreReference(
       {batch.HostInput(), 128, want.density.data(), want.codes.data(), want.histogram.data()},
       logits.data());
-  return CompareScores(batch, logits, 128,
+  return CompareScores(batch, logits, 128, tolerance,
                        {density.Download(), codes.Download(), histogram.Download()});
 }
 
-std::string RunNativeScoreCase(uint64_t seed, CaseSize size) {
+template <typename Launch>
+std::string RunNativeScore(uint64_t seed, CaseSize size, double tolerance, Launch launch) {
   Rng rng(seed, 1);
   const ScoreBatch batch(seed, 1, kNativeHeads, RaggedEntries(size, rng));
   const DeviceScoreBatch device(batch);
   const size_t entries = batch.pages.size() * kPageEntries;
   const DeviceArray<float> logits(entries);
   logits.Poison();
-  if (const KernelStatus s = LaunchNativeScore({device.input, logits.data()}, nullptr); !s.ok())
+  const NativeScoreParams params{device.input, logits.data()};
+  if (const KernelStatus s = launch(params, static_cast<int32_t>(batch.pool_pages)); !s.ok()) {
     return TextOf(s);
+  }
   if (const KernelStatus s = FinishDevice(); !s.ok()) return TextOf(s);
 
   std::vector<double> reference(entries);
@@ -215,7 +220,36 @@ std::string RunNativeScoreCase(uint64_t seed, CaseSize size) {
     }
   }
   const double error = RelativeError(have, want);
-  return error < 1e-3 ? "" : "relative error " + std::to_string(error);
+  return error < tolerance ? "" : "relative error " + std::to_string(error);
+}
+
+// Products of f16 are added in fp32; those of wgmma's fp8 with fewer bits.
+constexpr double kTolerance = 1e-3;
+constexpr double kFp8Tolerance = 1e-2;
+
+}  // namespace
+
+std::string RunMemoryScoreCase(uint64_t seed, CaseSize size) {
+  return RunMemoryScore(seed, size, kTolerance, [](const MemoryScoreParams& params, int32_t) {
+    return LaunchMemoryScore(params, nullptr);
+  });
+}
+std::string RunNativeScoreCase(uint64_t seed, CaseSize size) {
+  return RunNativeScore(seed, size, kTolerance, [](const NativeScoreParams& params, int32_t) {
+    return LaunchNativeScore(params, nullptr);
+  });
+}
+std::string RunMemoryScoreHopperCase(uint64_t seed, CaseSize size) {
+  return RunMemoryScore(seed, size, kFp8Tolerance,
+                        [](const MemoryScoreParams& params, int32_t key_pages) {
+                          return LaunchMemoryScoreHopper(params, key_pages, nullptr);
+                        });
+}
+std::string RunNativeScoreHopperCase(uint64_t seed, CaseSize size) {
+  return RunNativeScore(seed, size, kFp8Tolerance,
+                        [](const NativeScoreParams& params, int32_t key_pages) {
+                          return LaunchNativeScoreHopper(params, key_pages, nullptr);
+                        });
 }
 
 }  // namespace tierscope::testing

@@ -9,6 +9,8 @@ const std::vector<KernelCase>& KernelCases() {
   static const auto& cases = *new std::vector<KernelCase>{
       {"MemoryScore", RunMemoryScoreCase},
       {"NativeScore", RunNativeScoreCase},
+      {"MemoryScoreHopper", RunMemoryScoreHopperCase},
+      {"NativeScoreHopper", RunNativeScoreHopperCase},
       {"PageSelect", RunPageSelectCase},
       {"TopEntries", RunTopEntriesCase},
       {"PageCopy", RunPageCopyCase},

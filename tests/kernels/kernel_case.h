@@ -20,7 +20,8 @@ enum class CaseSize { kSmall, kLarge };
 
 struct KernelCase {
   const char* name;
-  // What is wrong, or "". Inputs are drawn from `seed`.
+  // What is wrong, or "". Inputs are drawn from `seed`. Starts with kSkipped where the device
+  // cannot run it.
   std::string (*run)(uint64_t seed, CaseSize size);
 };
 
@@ -56,9 +57,14 @@ class DeviceArray {
   T* data_;
 };
 
+inline constexpr char kSkipped[] = "skipped: ";
+inline bool WasSkipped(const std::string& text) { return text.rfind(kSkipped, 0) == 0; }
+
 // "" or the status as text, for a case to return.
 inline std::string TextOf(const KernelStatus& status) {
-  return status.ok() ? "" : std::string("status: ") + status.message;
+  if (status.ok()) return "";
+  const bool skipped = status.code == KernelCode::kUnsupportedDevice;
+  return (skipped ? kSkipped : "status: ") + std::string(status.message);
 }
 
 // max |got - want| / max |want|; NaN and infinity never pass (1e9).
@@ -66,6 +72,8 @@ double RelativeError(const std::vector<double>& got, const std::vector<double>& 
 
 std::string RunMemoryScoreCase(uint64_t seed, CaseSize size);
 std::string RunNativeScoreCase(uint64_t seed, CaseSize size);
+std::string RunMemoryScoreHopperCase(uint64_t seed, CaseSize size);
+std::string RunNativeScoreHopperCase(uint64_t seed, CaseSize size);
 std::string RunPageSelectCase(uint64_t seed, CaseSize size);
 std::string RunTopEntriesCase(uint64_t seed, CaseSize size);
 std::string RunPageCopyCase(uint64_t seed, CaseSize size);

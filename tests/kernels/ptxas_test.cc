@@ -84,8 +84,9 @@ TEST(PtxasTest, NoKernelSpills) {
   const std::vector<std::string> architectures = absl::StrSplit(TIERSCOPE_CUDA_ARCHITECTURES, ',');
   for (const std::string& arch : architectures) {
     for (const char* name :
-         {"ScoreKernelILi1ELi64E", "ScoreKernelILi3ELi128E", "SelectKernel", "TopKernel",
-          "PageGatherKernel", "EntryGatherKernel", "AttentionKernel", "CombineKernel"}) {
+         {"ScoreKernelILi1ELi64E", "ScoreKernelILi3ELi128E", "HopperScoreKernelILi1E",
+          "HopperScoreKernelILi3E", "SelectKernel", "TopKernel", "PageGatherKernel",
+          "EntryGatherKernel", "AttentionKernel", "CombineKernel"}) {
       const auto is_it = [&](const auto& entry) {
         return absl::StrContains(entry.first.first, name) && entry.first.second == "sm_" + arch;
       };

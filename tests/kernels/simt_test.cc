@@ -102,6 +102,38 @@ void ForgetToWait(const Job job) {
   job.out[threadIdx.x] = shared[threadIdx.x];
 }
 
+void CopyAsynchronously(const Job job) {
+  auto* shared = &SharedAs<int32_t>();
+  simt::AsyncCopy(shared + threadIdx.x, job.in + threadIdx.x, 4, 0);
+  simt::AsyncCommit();
+  simt::AsyncWait(0);
+  __syncthreads();
+  job.out[threadIdx.x] = shared[job.n - 1 - static_cast<int>(threadIdx.x)];
+}
+// Thread 0 brings the numbers in; the others wait for the bytes.
+void CopyBehindMemoryBarrier(const Job job) {
+  auto* shared = &SharedAs<uint64_t>();
+  if (threadIdx.x == 0) simt::MemoryBarrierInit(shared, 1);
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    simt::MemoryBarrierArrive(shared, 256);
+    simt::BulkCopy(shared + 2, job.in, 256, shared);
+  }
+  if (job.n == 64) simt::MemoryBarrierWait(shared, 0);
+  job.out[threadIdx.x] = reinterpret_cast<int32_t*>(shared + 2)[63 - threadIdx.x];
+}
+void WaitForNothing(const Job job) {
+  auto* shared = &SharedAs<uint64_t>();
+  if (threadIdx.x == 0) simt::MemoryBarrierInit(shared, job.n);
+  __syncthreads();
+  simt::MemoryBarrierWait(shared, 0);
+}
+void MemoryBarrierTooEarly(const Job job) {
+  auto* shared = &SharedAs<uint64_t>();
+  if (threadIdx.x == 0) simt::MemoryBarrierInit(shared, job.n);
+  simt::MemoryBarrierArrive(shared, 0);
+}
+
 class SimtTest : public ::testing::Test {
  protected:
   static constexpr int kThreads = 64;
@@ -124,6 +156,10 @@ TEST_F(SimtTest, RunsRightKernels) {
   EXPECT_EQ(Run(Reverse), "");
   std::vector<int32_t> reversed = Numbers();
   std::reverse(reversed.begin(), reversed.end());
+  EXPECT_EQ(out_.Download(), reversed);
+  EXPECT_EQ(Run(CopyAsynchronously), "");
+  EXPECT_EQ(out_.Download(), reversed);
+  EXPECT_EQ(Run(CopyBehindMemoryBarrier), "");
   EXPECT_EQ(out_.Download(), reversed);
   EXPECT_EQ(Run(WarpBarrierIsEnough), "");
   EXPECT_EQ(Run(CountAtomically, 5), "");
@@ -161,6 +197,13 @@ TEST_F(SimtTest, FindsThreadsThatNeverMeet) {
   EXPECT_SAYS(Run(HalfOfBlockAtBarrier), "wait for ever");
   EXPECT_SAYS(Run(TwoBarriers), "two different barriers");
   EXPECT_SAYS(Run(HalfOfWarpShuffles), "wait for ever");
+}
+
+TEST_F(SimtTest, FindsMisusedMemoryBarriers) {
+  EXPECT_SAYS(Run(WaitForNothing), "waits for ever");
+  EXPECT_SAYS(Run(MemoryBarrierTooEarly), "initialis");
+  job_.n = 0;
+  EXPECT_NE(Run(CopyBehindMemoryBarrier), "");
 }
 
 TEST_F(SimtTest, KnowsItsDevice) {

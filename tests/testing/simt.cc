@@ -3,103 +3,23 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "sim/base/check.h"
-#include "sim/base/rng.h"
-#include "tests/testing/simt_shadow.h"
-#include <boost/context/detail/fcontext.hpp>
-
-extern "C" char __executable_start;
-extern "C" char _end;
+#include "tests/testing/simt_machine.h"
 
 namespace tierscope::simt {
-namespace {
-
-namespace ctx = boost::context::detail;
-
-constexpr size_t kStackBytes = 64 * 1024;
-constexpr size_t kViolationsMax = 20;
-constexpr size_t kExchangeBytesMax = 64;
-constexpr int kNamedBarriers = 16;
-constexpr int64_t kAccessesMax = 1'000'000'000;  // of a launch
-
-enum class Wait { kNone, kBarrier, kWarp, kDone };
-
-struct PendingCopy {
-  void* to;
-  const void* from;
-  size_t byte_count;
-  size_t zero_bytes;
-  int group;
-};
-
-struct Thread {
-  ctx::fcontext_t context = nullptr;
-  char* stack = nullptr;
-  Index3 index;
-  Wait wait = Wait::kNone;
-  Site site;  // the barrier it waits at, or passed last
-  std::vector<PendingCopy> copies;
-  int group = 0;
-};
-
-struct Barrier {
-  std::vector<int> arrived;
-  Site site;
-};
-
-struct Warp {
-  std::vector<int> runnable;
-  std::string what;
-  std::vector<int> arrived;
-  unsigned generation = 0;
-  alignas(16) std::array<std::array<uint8_t, kExchangeBytesMax * kWarpLanes>, 2> values;
-};
-
-struct Machine {
-  Options options;
-  std::vector<std::string> violations;
-  std::set<Site> sites;
-  Rng rng{1};
-
-  const Launch* launch = nullptr;
-  uint32_t block_serial = 0;  // of all launches, so that a stamp names its block
-  uint32_t launch_first_block = 1;
-  Index3 block;
-  std::vector<Thread> threads;
-  std::vector<Warp> warps;
-  int runnable = 0;
-  size_t warp = 0;  // the one that runs
-  std::array<Barrier, kNamedBarriers> barriers;
-  std::vector<char*> stacks;
-  uint8_t* shared = nullptr;
-  int current = -1;
-  int done = 0;
-  int64_t access_count = 0;
-  bool inside = true;  // the machine itself runs: its accesses are not a kernel's
-  bool abandoned = false;
-  ctx::fcontext_t scheduler = nullptr;
-  Clocks clocks;
-};
 
 Machine& M() {
   static auto& machine = *new Machine;
   return machine;
 }
 
-// Stands for the time that a fiber spends in the machine. Code that both share (the standard
-// library's templates) may carry the hooks.
-class Inside {
- public:
-  Inside() { M().inside = true; }
-  ~Inside() { M().inside = false; }
-};
+namespace {
 
-Thread& Current() { return M().threads[static_cast<size_t>(M().current)]; }
+constexpr size_t kViolationsMax = 20;
 
 std::string Where() {
   const Machine& m = M();
@@ -112,12 +32,12 @@ std::string Where() {
   return text;
 }
 
+}  // namespace
+
 void Switch() {
   const ctx::transfer_t back = ctx::jump_fcontext(M().scheduler, nullptr);
   M().scheduler = back.fctx;
 }
-
-// The launch ends here: the fiber is never resumed.
 [[noreturn]] void Abandon() {
   M().abandoned = true;
   Switch();
@@ -135,6 +55,8 @@ void MakeRunnable(int thread) {
   m.warps[static_cast<size_t>(thread) / kWarpLanes].runnable.push_back(thread);
   ++m.runnable;
 }
+
+namespace {
 
 void Release(const std::vector<int>& threads) {
   for (const int t : threads) {
@@ -245,8 +167,9 @@ void StartThreads() {
   m.threads.assign(count, Thread{});
   m.warps.assign((count + kWarpLanes - 1) / kWarpLanes, Warp{});
   for (Barrier& barrier : m.barriers) barrier = Barrier{};
+  m.memory_barriers.clear();
   m.runnable = 0;
-  m.warp = 0;
+  m.warp = m.rng.NextBelow(m.warps.size());
   m.done = 0;
   m.clocks.Reset(count);
   for (size_t i = 0; i < count; ++i) {
@@ -292,45 +215,6 @@ void RunBlock() {
     m.abandoned = true;
   }
   m.current = -1;
-}
-
-bool OnOwnStack(const void* memory) {
-  const char* stack = Current().stack;
-  return memory >= stack && memory < stack + kStackBytes;
-}
-
-// Constants of the program and the launch's arguments may be read.
-bool IsReadable(const void* memory, size_t byte_count) {
-  const auto* p = static_cast<const char*>(memory);
-  const Launch& launch = *M().launch;
-  const auto* arguments = static_cast<const char*>(launch.arguments);
-  if (p >= arguments && p + byte_count <= arguments + launch.argument_bytes) return true;
-  return p >= &__executable_start && p < &_end;
-}
-
-void Check(const void* memory, size_t byte_count, bool write, bool atomic) {
-  Machine& m = M();
-  if (m.current < 0 || OnOwnStack(memory)) return;
-  char text[160];
-  if (++m.access_count > kAccessesMax) {
-    Report("the launch runs for ever");
-    Abandon();
-  }
-  if (!InArena(memory)) {
-    if (!write && IsReadable(memory, byte_count)) return;
-    std::snprintf(text, sizeof text, "%s of %zu bytes at %p, which is no device memory",
-                  write ? "write" : "read", byte_count, memory);
-    Report(text);
-    Abandon();
-  }
-  const Stamp now{m.block_serial, static_cast<uint16_t>(m.current), m.clocks.Now(m.current)};
-  const Problem problem =
-      NoteAccess(memory, byte_count, now, m.clocks, m.launch_first_block, write, atomic);
-  if (problem == Problem::kNone) return;
-  std::snprintf(text, sizeof text, "%s of %zu bytes at %s+%zu: %s", write ? "write" : "read",
-                byte_count, memory >= m.shared ? "shared or later memory" : "device memory",
-                OffsetInAllocation(memory), ProblemText(problem));
-  Report(text);
 }
 
 }  // namespace
@@ -398,80 +282,5 @@ const void* WarpExchange(uint32_t mask, const char* what, const void* mine, size
   const Inside inside;
   return WarpMeet(mask, what, false, mine, byte_count);
 }
-void AsyncCopy(void* to, const void* from, size_t byte_count, size_t zero_bytes) {
-  const Inside inside;
-  Check(from, byte_count, false, false);
-  if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) %
-          (byte_count + zero_bytes) !=
-      0) {
-    Report("misaligned asynchronous copy");
-  }
-  Current().copies.push_back({to, from, byte_count, zero_bytes, Current().group});
-}
-
-void AsyncCommit() { ++Current().group; }
-
-void AsyncWait(int groups_left) {
-  const Inside inside;
-  Thread& thread = Current();
-  std::vector<PendingCopy> left;
-  for (const PendingCopy& copy : thread.copies) {
-    if (copy.group >= thread.group - groups_left) {
-      left.push_back(copy);
-      continue;
-    }
-    Check(copy.to, copy.byte_count + copy.zero_bytes, true, false);
-    std::memcpy(copy.to, copy.from, copy.byte_count);
-    std::memset(static_cast<char*>(copy.to) + copy.byte_count, 0, copy.zero_bytes);
-  }
-  thread.copies.swap(left);
-}
-
-void CheckAccess(const void* memory, size_t byte_count, bool write, bool atomic) {
-  if (M().inside) return;
-  const Inside inside;
-  Check(memory, byte_count, write, atomic);
-}
 
 }  // namespace tierscope::simt
-
-// What GCC's -fsanitize=alignment calls; again without the sanitizer's runtime.
-struct MisalignedAccess {
-  const char* file;
-  uint32_t line;
-  uint32_t column;
-};
-extern "C" void __ubsan_handle_type_mismatch_v1(const MisalignedAccess* access,
-                                                const void* memory) {
-  char text[256];
-  std::snprintf(text, sizeof text, "misaligned access at %s:%u to %p", access->file, access->line,
-                memory);
-  tierscope::simt::Fail(text);
-}
-
-// What GCC's -fsanitize=thread calls before each load and store. No runtime of the sanitizer is
-// linked.
-extern "C" {
-void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
-#define TIERSCOPE_SIMT_HOOK(bytes)                                                           \
-  void __tsan_read##bytes(void* p) { tierscope::simt::CheckAccess(p, bytes, false, false); } \
-  void __tsan_write##bytes(void* p) { tierscope::simt::CheckAccess(p, bytes, true, false); } \
-  void __tsan_unaligned_read##bytes(void* p) {                                               \
-    tierscope::simt::CheckAccess(p, bytes, false, false);                                    \
-  }                                                                                          \
-  void __tsan_unaligned_write##bytes(void* p) {                                              \
-    tierscope::simt::CheckAccess(p, bytes, true, false);                                     \
-  }
-TIERSCOPE_SIMT_HOOK(1)
-TIERSCOPE_SIMT_HOOK(2)
-TIERSCOPE_SIMT_HOOK(4)
-TIERSCOPE_SIMT_HOOK(8)
-TIERSCOPE_SIMT_HOOK(16)
-#undef TIERSCOPE_SIMT_HOOK
-void __tsan_vptr_update(void**, void*) {}
-void __tsan_vptr_read(void**) {}
-void __tsan_read_range(void* p, size_t n) { tierscope::simt::CheckAccess(p, n, false, false); }
-void __tsan_write_range(void* p, size_t n) { tierscope::simt::CheckAccess(p, n, true, false); }
-}

@@ -88,6 +88,19 @@ const void* WarpExchange(uint32_t mask, const char* what, const void* mine, size
 void AsyncCopy(void* to, const void* from, size_t byte_count, size_t zero_bytes);
 void AsyncCommit();
 void AsyncWait(int groups_left);
+// --- Hopper. Barriers in shared memory (mbarrier): a phase ends when `arrivals` threads have
+// arrived and the bytes expected have been copied. Bulk copies happen at once, ordered only through
+// their barrier. Not modelled: the asynchronous proxy and its fence, and matrix products that run
+// on after they are issued.
+void MemoryBarrierInit(uint64_t* barrier, int arrivals);
+void MemoryBarrierArrive(uint64_t* barrier, size_t expected_bytes);
+// Returns when the phase of this parity has ended.
+void MemoryBarrierWait(uint64_t* barrier, unsigned parity);
+void BulkCopy(void* to, const void* from, size_t byte_count, uint64_t* barrier);
+// The copy of `row_count` rows of 128 B to a 128 B-swizzled tile, which starts at a multiple of
+// 1,024 B.
+void BulkCopySwizzled(void* to, const void* from, int row_count, uint64_t* barrier);
+
 // Checks an access the compiler's instrumentation cannot see, or that is atomic.
 void CheckAccess(const void* memory, size_t byte_count, bool write, bool atomic);
 // Reports a violation of the running thread and abandons the launch.

@@ -108,6 +108,19 @@ void Clocks::Join(const std::vector<int>& threads) {
   }
 }
 
+void Clocks::Release(int thread, std::vector<uint16_t>& seen) {
+  uint16_t* row = clocks_.data() + static_cast<size_t>(thread) * count_;
+  seen.resize(count_, 0);
+  for (size_t i = 0; i < count_; ++i) seen[i] = std::max(seen[i], row[i]);
+  TIERSCOPE_CHECK(row[thread] < UINT16_MAX);
+  ++row[thread];
+}
+
+void Clocks::Acquire(int thread, const std::vector<uint16_t>& seen) {
+  uint16_t* row = clocks_.data() + static_cast<size_t>(thread) * count_;
+  for (size_t i = 0; i < seen.size(); ++i) row[i] = std::max(row[i], seen[i]);
+}
+
 const char* ProblemText(Problem problem) {
   switch (problem) {
     case Problem::kNone:

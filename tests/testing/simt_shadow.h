@@ -22,6 +22,10 @@ class Clocks {
   void Reset(size_t thread_count);
   // The threads met at a barrier: each has now seen all that the others did before.
   void Join(const std::vector<int>& threads);
+  // The two halves of a barrier in memory: what a thread did so far is put into `seen`; another
+  // takes it out.
+  void Release(int thread, std::vector<uint16_t>& seen);
+  void Acquire(int thread, const std::vector<uint16_t>& seen);
   uint16_t Now(int thread) const { return At(thread, thread); }
   // Did `thread` see everything up to this stamp of its own block?
   bool Saw(int thread, const Stamp& stamp) const { return At(thread, stamp.thread) >= stamp.clock; }

@@ -310,6 +310,9 @@ struct Fragments {
 inline float HalfValue(uint32_t bits) {
   return std::bit_cast<float>((bits & 0x8000u) << 16 | (bits & 0x7FFFu) << 13) * 0x1p112f;
 }
+inline float E4m3Value(uint32_t bits) {
+  return std::bit_cast<float>((bits & 0x80u) << 24 | (bits & 0x7Fu) << 20) * 0x1p120f;
+}
 inline float Bf16Value(uint32_t bits) { return std::bit_cast<float>((bits & 0xFFFFu) << 16); }
 
 // d[16 x 8] += a[16 x 16] b[16 x 8] of 2-byte elements. Lane = 4 * group + t. Accumulator: c0, c1
@@ -365,6 +368,46 @@ TIERSCOPE_SIMT_NO_HOOKS inline void LoadMatrix4(uint32_t (&r)[4], const void* ro
     const uint32_t high =
         transposed ? all[8 * m + 2 * t + 1][group] : all[8 * m + group][2 * t + 1];
     r[m] = low | high << 16;
+  }
+}
+
+// Matrix descriptors of wgmma, K-major with the 128 B swizzle (PTX ISA, "Matrix Descriptor
+// Format"): start address in bits 0-13 and the stride from eight rows to the next eight in bits
+// 32-45, both in units of 16 B. The address of a 16 B chunk has its bits 4-6 xored with bits 7-9.
+inline uint32_t OffsetInShared(const void* p) {
+  return static_cast<uint32_t>(static_cast<const char*>(p) -
+                               static_cast<const char*>(SharedMemory()));
+}
+TIERSCOPE_SIMT_NO_HOOKS inline void ReadWgmmaRow(uint8_t (&bytes)[32], uint64_t descriptor,
+                                                 unsigned row) {
+  const auto start = static_cast<uint32_t>(descriptor & 0x3FFF) << 4;
+  const auto stride = static_cast<uint32_t>(descriptor >> 32 & 0x3FFF) << 4;
+  if (descriptor >> 62 != 1) Fail("a matrix descriptor that is not swizzled by 128 B");
+  for (unsigned chunk = 0; chunk < 2; ++chunk) {
+    const uint32_t plain = start + row / 8 * stride + row % 8 * 128 + chunk * 16;
+    const void* at = static_cast<const char*>(SharedMemory()) + (plain ^ (plain >> 7 & 7) << 4);
+    CheckAccess(at, 16, false, false);
+    std::memcpy(bytes + chunk * 16, at, 16);
+  }
+}
+// d[64 x n] = a[64 x 32] b[32 x n] (+ d), e4m3. Warp w of the four holds rows 16 w .. + 16, each as
+// mma does.
+template <int kColumns>
+TIERSCOPE_SIMT_NO_HOOKS void WgmmaE4m3(float* d, uint64_t a, uint64_t b, bool add) {
+  const unsigned row = threadIdx.x / 32 % 4 * 16 + Lane() / 4;
+  uint8_t left[2][32];
+  ReadWgmmaRow(left[0], a, row);
+  ReadWgmmaRow(left[1], a, row + 8);
+  for (unsigned column = 2 * (Lane() % 4), i = 0; column < kColumns; column += 8, i += 4) {
+    for (unsigned c = 0; c < 2; ++c) {
+      uint8_t right[32];
+      ReadWgmmaRow(right, b, column + c);
+      for (unsigned half = 0; half < 2; ++half) {
+        double sum = add ? d[i + 2 * half + c] : 0.0;
+        for (int k = 0; k < 32; ++k) sum += double{E4m3Value(left[half][k])} * E4m3Value(right[k]);
+        d[i + 2 * half + c] = static_cast<float>(sum);
+      }
+    }
   }
 }
 
