@@ -5,6 +5,7 @@
 // bf16 in shared memory, where they serve as keys and as values. bf16 holds a scaled e4m3 value
 // exactly.
 #include "kernels/attention.h"
+#include "kernels/attention_common.cuh"
 #include "kernels/device.cuh"
 #include "kernels/fp8.h"
 #include "kernels/kv_entry.h"
@@ -20,8 +21,6 @@ constexpr int kHeads = kAttentionHeads;
 constexpr int kRowPitch = kKvDim + 8;
 constexpr int kScorePitch = kTile + 4;
 constexpr int kWeightPitch = kTile + 8;
-constexpr float kLog2E = 1.4426950408889634f;
-constexpr float kLn2 = 0.6931471805599453f;
 
 struct AttentionShared {
   uint16_t q[kHeads * kRowPitch];
@@ -32,59 +31,18 @@ struct AttentionShared {
   uint32_t exists[kTile];
 };
 
-// --- Loading. Eight threads share a row: thread s of them takes its 16 B units s, s + 8, s + 16, s
-// + 24 of fp8 (there are 28) and unit s of rope.
-struct RowPart {
-  uint4 fp8[4];
-  uint4 rope;
-  uint2 scales;
-  bool exists;
-};
-
-__device__ __forceinline__ void LoadRowPart(RowPart& part, const AttentionParams& p, int request,
-                                            int tile) {
-  const int s = threadIdx.x % 8;
-  const KvRow row = KvEntryAt(p, request, tile * kTile + static_cast<int>(threadIdx.x) / 8);
-  part.exists = row.values != nullptr;
-  const uint4 zero = make_uint4(0, 0, 0, 0);
-  part.rope = zero;
-  part.scales = make_uint2(0, 0);
-#pragma unroll
-  for (int j = 0; j < 4; ++j) part.fp8[j] = zero;
-  if (!part.exists) return;
-#pragma unroll
-  for (int j = 0; j < 3; ++j) part.fp8[j] = LoadOnce16(row.values + (s + 8 * j) * 16);
-  if (s < 4) part.fp8[3] = LoadOnce16(row.values + (s + 24) * 16);
-  part.rope = LoadOnce16(row.values + kKvFp8Dim + s * 16);
-  part.scales = *reinterpret_cast<const uint2*>(row.scales);
-}
-
-// Four e4m3 values times a power of two, as bf16.
-__device__ __forceinline__ uint2 ScaledWord(uint32_t word, float scale) {
-  uint32_t f[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) f[i] = __float_as_uint(E4m3ToFloat(word >> (8 * i) & 0xFFu) * scale);
-  return make_uint2(__byte_perm(f[0], f[1], 0x7632), __byte_perm(f[2], f[3], 0x7632));
-}
-
+// --- Loading.
 __device__ __forceinline__ void StoreRowPart(AttentionShared& shared, const RowPart& part) {
   const int s = threadIdx.x % 8;
   const int row = threadIdx.x / 8;
   uint16_t* out = shared.kv + row * kRowPitch;
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    const int unit = s + 8 * j;
     if (j == 3 && s >= 4) break;
-    const int group = unit / 4;
-    const uint32_t code = ((group < 4 ? part.scales.x : part.scales.y) >> (group % 4 * 8)) & 0xFFu;
-    const float scale = Ue8m0ToFloat(code);
-    const uint2 a = ScaledWord(part.fp8[j].x, scale);
-    const uint2 b = ScaledWord(part.fp8[j].y, scale);
-    const uint2 c = ScaledWord(part.fp8[j].z, scale);
-    const uint2 d = ScaledWord(part.fp8[j].w, scale);
-    auto* to = reinterpret_cast<uint4*>(out + unit * 16);
-    to[0] = make_uint4(a.x, a.y, b.x, b.y);
-    to[1] = make_uint4(c.x, c.y, d.x, d.y);
+    const UnitValues unit = ValuesOfUnit(part, s, j);
+    auto* to = reinterpret_cast<uint4*>(out + (s + 8 * j) * 16);
+    to[0] = unit.low;
+    to[1] = unit.high;
   }
   *reinterpret_cast<uint4*>(out + kKvFp8Dim + s * 8) = part.rope;
   if (s == 0) shared.exists[row] = part.exists;
@@ -225,23 +183,13 @@ __device__ __forceinline__ void AddWeighted(const AttentionShared& shared, Outpu
   }
 }
 
-// log2 of the sum of exponentials; -inf where there was no entry.
-__device__ __forceinline__ float Log2Sum(const HeadState& state) {
-  return state.sum > 0.0f ? state.top + log2f(state.sum) : -INFINITY;
-}
-// The share of the softmax that the sink leaves; 0 without entries.
-__device__ __forceinline__ float ShareBesideSink(const float* sink, int head, float lse2) {
-  if (lse2 == -INFINITY) return 0.0f;
-  return sink == nullptr ? 1.0f : 1.0f / (1.0f + exp2f(sink[head] * kLog2E - lse2));
-}
-
 // Leaves each head's factor in shared.rescale and writes lse.
 __device__ __forceinline__ void FinishHeads(const AttentionParams& p, AttentionShared& shared,
                                             HeadState& state, int request, int split) {
   state.sum = SumOfEight(state.sum);
   if (threadIdx.x % 8 != 0) return;
   const int head = threadIdx.x / 8;
-  const float lse2 = Log2Sum(state);
+  const float lse2 = Log2Sum(state.top, state.sum);
   float factor = state.sum > 0.0f ? 1.0f / state.sum : 0.0f;
   if (p.splits == 1) {
     factor *= ShareBesideSink(p.sink, head, lse2);
@@ -288,12 +236,12 @@ __global__ void __launch_bounds__(kThreads, 1)
   HeadState state;
   Output o = {};
   RowPart part;
-  if (tiles.begin < tiles.end) LoadRowPart(part, p, request, tiles.begin);
+  if (tiles.begin < tiles.end) LoadRowPart(part, p, request, tiles.begin * kTile + threadIdx.x / 8);
   LoadQuery(shared, p.q + static_cast<int64_t>(request) * kHeads * kKvDim);
   for (int tile = tiles.begin; tile < tiles.end; ++tile) {
     StoreRowPart(shared, part);
     __syncthreads();
-    if (tile + 1 < tiles.end) LoadRowPart(part, p, request, tile + 1);
+    if (tile + 1 < tiles.end) LoadRowPart(part, p, request, (tile + 1) * kTile + threadIdx.x / 8);
     ComputeScores(shared);
     __syncthreads();
     UpdateSoftmax(shared, state, p.scale * kLog2E);
@@ -339,18 +287,21 @@ __global__ void __launch_bounds__(kCombineThreads)
 
 }  // namespace
 
+KernelStatus LaunchAttentionCombine(const AttentionParams& params, CUstream_st* stream) {
+  return LaunchKernel(
+      CombineKernel,
+      {dim3(kHeads, static_cast<unsigned>(params.request_count)), dim3(kCombineThreads), 0}, params,
+      stream);
+}
+
 KernelStatus LaunchAttention(const AttentionParams& params, CUstream_st* stream) {
   TIERSCOPE_KERNEL_RETURN_IF_ERROR(CheckAttention(params));
   if (params.request_count == 0) return {};
-  const auto requests = static_cast<unsigned>(params.request_count);
-  TIERSCOPE_KERNEL_RETURN_IF_ERROR(
-      LaunchKernel(AttentionKernel,
-                   {dim3(static_cast<unsigned>(params.splits), requests), dim3(kThreads),
-                    sizeof(AttentionShared)},
-                   params, stream));
-  if (params.splits == 1) return {};
-  return LaunchKernel(CombineKernel, {dim3(kHeads, requests), dim3(kCombineThreads), 0}, params,
-                      stream);
+  const dim3 grid(static_cast<unsigned>(params.splits),
+                  static_cast<unsigned>(params.request_count));
+  TIERSCOPE_KERNEL_RETURN_IF_ERROR(LaunchKernel(
+      AttentionKernel, {grid, dim3(kThreads), sizeof(AttentionShared)}, params, stream));
+  return params.splits == 1 ? KernelStatus{} : LaunchAttentionCombine(params, stream);
 }
 
 }  // namespace tierscope

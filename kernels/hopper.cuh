@@ -80,6 +80,12 @@ template <int kColumns>
 __device__ inline void WgmmaE4m3(float (&d)[kColumns / 2], uint64_t a, uint64_t b, bool add) {
   simt::WgmmaE4m3<kColumns>(d, a, b, add);
 }
+template <int kColumns>
+__device__ inline void WgmmaBf16(float (&d)[kColumns / 2], uint64_t a, uint64_t b, bool add) {
+  simt::WgmmaBf16<kColumns, kColumns == 256>(d, a, b, add);
+}
+template <int kRegisters, bool kGrow>
+__device__ inline void SetRegisters() {}
 #define TIERSCOPE_NAMED_BARRIER(id, thread_count) \
   ::tierscope::simt::NamedBarrier(id, thread_count, __FILE__, __LINE__)
 
@@ -176,7 +182,53 @@ __device__ __forceinline__ void WgmmaE4m3(float (&d)[kColumns / 2], uint64_t a, 
         : "l"(a), "l"(b), "r"(scale_d));
   }
 }
+
+// The same of bf16, k of 16. With 256 columns b is laid out along its columns (TileAlongColumns),
+// with 32 along k.
+template <int kColumns>
+__device__ __forceinline__ void WgmmaBf16(float (&d)[kColumns / 2], uint64_t a, uint64_t b,
+                                          bool add) {
+  static_assert(kColumns == 256 || kColumns == 32);
+  const int scale_d = add;
+  if constexpr (kColumns == 256) {
+    asm volatile(
+        "{\n.reg .pred add;\nsetp.ne.b32 add, %130, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, "
+        "%111, "
+        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
+        "%127}, "
+        "%128, %129, add, 1, 1, 0, 1;\n}\n"
+        : D8(d, 0), D8(d, 8), D8(d, 16), D8(d, 24), D8(d, 32), D8(d, 40), D8(d, 48), D8(d, 56),
+          D8(d, 64), D8(d, 72), D8(d, 80), D8(d, 88), D8(d, 96), D8(d, 104), D8(d, 112), D8(d, 120)
+        : "l"(a), "l"(b), "r"(scale_d));
+  } else {
+    asm volatile(
+        "{\n.reg .pred add;\nsetp.ne.b32 add, %18, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, "
+        "%16, %17, add, 1, 1, 0, 0;\n}\n"
+        : D8(d, 0), D8(d, 8)
+        : "l"(a), "l"(b), "r"(scale_d));
+  }
+}
 #undef D8
+
+// A warpgroup gives registers back, or asks for more; above the kernel's own number it grows.
+template <int kRegisters, bool kGrow>
+__device__ __forceinline__ void SetRegisters() {
+  if constexpr (kGrow) {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
+  } else {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
+  }
+}
 
 #endif  // TIERSCOPE_SIMT
 
@@ -186,6 +238,12 @@ __device__ __forceinline__ uint64_t SwizzledTile(const void* tile) {
   constexpr uint64_t kEightRows = 1024 >> 4;
   constexpr uint64_t kSwizzle128 = 1;
   return (SharedOffset(tile) & 0x3FFFFu) >> 4 | kEightRows << 32 | kSwizzle128 << 62;
+}
+
+// The same for a tile whose rows go along k and whose 128 B hold 64 columns of bf16; 64 columns
+// further on lies the next tile, `tile_bytes` behind.
+__device__ __forceinline__ uint64_t TileAlongColumns(const void* tile, uint32_t tile_bytes) {
+  return SwizzledTile(tile) | static_cast<uint64_t>(tile_bytes >> 4) << 16;
 }
 
 #endif  // TIERSCOPE_HAS_WGMMA

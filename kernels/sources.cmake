@@ -8,7 +8,7 @@ set(TIERSCOPE_KERNEL_HOST_SOURCES
   kernels/page_select_check.cc kernels/page_select_ref.cc
   kernels/top_entries_check.cc kernels/top_entries_ref.cc)
 set(TIERSCOPE_KERNEL_CUDA_SOURCES
-  kernels/attention.cu kernels/device_memory.cu kernels/gather.cu kernels/index_score.cu
+  kernels/attention.cu kernels/attention_hopper.cu kernels/device_memory.cu kernels/gather.cu kernels/index_score.cu
   kernels/index_score_hopper.cu
   kernels/page_copy.cu kernels/page_select.cu kernels/top_entries.cu)
 # Cases of every kernel against its reference; they need no test library.

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "kernels/attention.h"
+#include "kernels/attention_hopper.h"
 #include "kernels/fp8.h"
 #include "kernels/paged.h"
 #include "tests/kernels/kernel_case.h"
@@ -111,7 +112,9 @@ struct AttentionBatch {
   AttentionParams params;
 };
 
-std::string CompareOnce(Rng& rng, const Shape& shape, bool dense) {
+using Launcher = KernelStatus (*)(const AttentionParams&, CUstream_st*);
+
+std::string CompareOnce(Rng& rng, const Shape& shape, bool dense, Launcher launch) {
   const AttentionBatch batch(rng, shape, dense);
   const auto requests = static_cast<size_t>(shape.requests);
   const size_t outputs = requests * kAttentionHeads * kKvDim;
@@ -150,7 +153,7 @@ std::string CompareOnce(Rng& rng, const Shape& shape, bool dense) {
   params.partial_lse = partial_lse.data();
   out.Poison();
   for (const DeviceArray<float>* output : {&lse, &partial_out, &partial_lse}) output->Poison();
-  if (const KernelStatus s = LaunchAttention(params, nullptr); !s.ok()) return TextOf(s);
+  if (const KernelStatus s = launch(params, nullptr); !s.ok()) return TextOf(s);
   if (const KernelStatus s = FinishDevice(); !s.ok()) return TextOf(s);
 
   std::vector<double> got, got_lse, finite_lse;
@@ -172,30 +175,45 @@ std::string CompareOnce(Rng& rng, const Shape& shape, bool dense) {
   return lse_error < 1e-3 ? "" : "relative error of lse " + std::to_string(lse_error);
 }
 
-std::string RunShapes(uint64_t seed, const std::vector<Shape>& shapes, bool dense) {
+std::string RunShapes(uint64_t seed, const std::vector<Shape>& shapes, bool dense,
+                      Launcher launch) {
   Rng rng(seed, dense ? 8 : 7);
   for (const Shape& shape : shapes) {
-    const std::string problem = CompareOnce(rng, shape, dense);
+    const std::string problem = CompareOnce(rng, shape, dense, launch);
+    if (WasSkipped(problem)) return problem;
     if (!problem.empty()) return "splits " + std::to_string(shape.splits) + ": " + problem;
   }
   return "";
 }
 
+std::string RunSparse(uint64_t seed, CaseSize size, Launcher launch) {
+  if (size == CaseSize::kSmall) {
+    return RunShapes(seed, {{2, 90, 40, 1, true}, {2, 90, 50, 2, false}}, false, launch);
+  }
+  return RunShapes(seed, {{5, 512, 128, 1, true}, {3, 512, 128, 5, true}, {4, 300, 0, 3, false}},
+                   false, launch);
+}
+
+std::string RunDense(uint64_t seed, CaseSize size, Launcher launch) {
+  if (size == CaseSize::kSmall) {
+    return RunShapes(seed, {{2, 260, 0, 1, false}, {2, 150, 20, 4, true}}, true, launch);
+  }
+  return RunShapes(seed, {{3, 8192, 128, 16, true}, {4, 700, 128, 1, false}}, true, launch);
+}
+
 }  // namespace
 
 std::string RunSparseAttentionCase(uint64_t seed, CaseSize size) {
-  if (size == CaseSize::kSmall) {
-    return RunShapes(seed, {{3, 90, 40, 1, true}, {2, 90, 50, 2, false}}, false);
-  }
-  return RunShapes(seed, {{5, 512, 128, 1, true}, {3, 512, 128, 5, true}, {4, 300, 0, 3, false}},
-                   false);
+  return RunSparse(seed, size, LaunchAttention);
 }
-
 std::string RunDenseAttentionCase(uint64_t seed, CaseSize size) {
-  if (size == CaseSize::kSmall) {
-    return RunShapes(seed, {{2, 150, 0, 1, false}, {3, 150, 20, 4, true}}, true);
-  }
-  return RunShapes(seed, {{3, 8192, 128, 16, true}, {4, 700, 128, 1, false}}, true);
+  return RunDense(seed, size, LaunchAttention);
+}
+std::string RunSparseAttentionHopperCase(uint64_t seed, CaseSize size) {
+  return RunSparse(seed, size, LaunchAttentionHopper);
+}
+std::string RunDenseAttentionHopperCase(uint64_t seed, CaseSize size) {
+  return RunDense(seed, size, LaunchAttentionHopper);
 }
 
 }  // namespace tierscope::testing

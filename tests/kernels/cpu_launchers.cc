@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/attention_hopper.h"
 #include "kernels/cpu_kernels.h"
 #include "kernels/device_memory.h"
 #include "kernels/index_score_hopper.h"
@@ -58,6 +59,9 @@ KernelStatus LaunchMemoryScoreHopper(const MemoryScoreParams&, int32_t, CUstream
   return {KernelCode::kUnsupportedDevice, "a version for Hopper alone"};
 }
 KernelStatus LaunchNativeScoreHopper(const NativeScoreParams&, int32_t, CUstream_st*) {
+  return {KernelCode::kUnsupportedDevice, "a version for Hopper alone"};
+}
+KernelStatus LaunchAttentionHopper(const AttentionParams&, CUstream_st*) {
   return {KernelCode::kUnsupportedDevice, "a version for Hopper alone"};
 }
 // The plan of a page copy, carried out.

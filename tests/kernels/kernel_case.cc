@@ -18,6 +18,8 @@ const std::vector<KernelCase>& KernelCases() {
       {"EntryGather", RunEntryGatherCase},
       {"SparseAttention", RunSparseAttentionCase},
       {"DenseAttention", RunDenseAttentionCase},
+      {"SparseAttentionHopper", RunSparseAttentionHopperCase},
+      {"DenseAttentionHopper", RunDenseAttentionHopperCase},
   };
   return cases;
 }

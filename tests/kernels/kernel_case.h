@@ -81,6 +81,8 @@ std::string RunPageGatherCase(uint64_t seed, CaseSize size);
 std::string RunEntryGatherCase(uint64_t seed, CaseSize size);
 std::string RunSparseAttentionCase(uint64_t seed, CaseSize size);
 std::string RunDenseAttentionCase(uint64_t seed, CaseSize size);
+std::string RunSparseAttentionHopperCase(uint64_t seed, CaseSize size);
+std::string RunDenseAttentionHopperCase(uint64_t seed, CaseSize size);
 
 }  // namespace tierscope::testing
 

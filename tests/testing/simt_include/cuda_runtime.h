@@ -411,6 +411,50 @@ TIERSCOPE_SIMT_NO_HOOKS void WgmmaE4m3(float* d, uint64_t a, uint64_t b, bool ad
   }
 }
 
+// Row k of b, 8 columns from `column` on, where b lies along its columns: 64 of them in 128 B, the
+// next 64 behind the leading offset in bits 16-29, eight rows of k behind the stride.
+TIERSCOPE_SIMT_NO_HOOKS inline void ReadWgmmaColumns(uint16_t (&values)[8], uint64_t descriptor,
+                                                     unsigned k, unsigned column) {
+  const auto start = static_cast<uint32_t>(descriptor & 0x3FFF) << 4;
+  const auto leading = static_cast<uint32_t>(descriptor >> 16 & 0x3FFF) << 4;
+  const auto stride = static_cast<uint32_t>(descriptor >> 32 & 0x3FFF) << 4;
+  if (descriptor >> 62 != 1) Fail("a matrix descriptor that is not swizzled by 128 B");
+  const uint32_t plain =
+      start + column / 64 * leading + k / 8 * stride + k % 8 * 128 + column % 64 * 2;
+  const void* at = static_cast<const char*>(SharedMemory()) + (plain ^ (plain >> 7 & 7) << 4);
+  CheckAccess(at, 16, false, false);
+  std::memcpy(values, at, sizeof values);
+}
+// d[64 x n] = a[64 x 16] b[16 x n] (+ d), bf16; b along k, or along its columns.
+template <int kColumns, bool kAlongColumns>
+TIERSCOPE_SIMT_NO_HOOKS void WgmmaBf16(float* d, uint64_t a, uint64_t b, bool add) {
+  const unsigned row = threadIdx.x / 32 % 4 * 16 + Lane() / 4;
+  uint8_t left[2][32];
+  ReadWgmmaRow(left[0], a, row);
+  ReadWgmmaRow(left[1], a, row + 8);
+  for (unsigned n = 0; n < kColumns / 8; ++n) {
+    uint16_t right[8][16];  // [column][k]
+    for (unsigned k = 0; kAlongColumns && k < 16; ++k) {
+      uint16_t values[8];
+      ReadWgmmaColumns(values, b, k, n * 8);
+      for (unsigned c = 0; c < 8; ++c) right[c][k] = values[c];
+    }
+    for (unsigned c = 0; !kAlongColumns && c < 8; ++c) {
+      uint8_t bytes[32];
+      ReadWgmmaRow(bytes, b, n * 8 + c);
+      std::memcpy(right[c], bytes, sizeof bytes);
+    }
+    for (unsigned i = 0; i < 4; ++i) {
+      uint16_t values[16];
+      std::memcpy(values, left[i / 2], sizeof values);
+      const uint16_t(&column)[16] = right[2 * (Lane() % 4) + i % 2];
+      double sum = add ? d[n * 4 + i] : 0.0;
+      for (int k = 0; k < 16; ++k) sum += double{Bf16Value(values[k])} * Bf16Value(column[k]);
+      d[n * 4 + i] = static_cast<float>(sum);
+    }
+  }
+}
+
 }  // namespace tierscope::simt
 
 #endif  // TIERSCOPE_TESTS_TESTING_SIMT_INCLUDE_CUDA_RUNTIME_H_
