@@ -6,9 +6,11 @@
 #include <numeric>
 
 #include "kernels/attention.h"
+#include "kernels/attention_hopper.h"
 #include "kernels/device_memory.h"
 #include "kernels/gather.h"
 #include "kernels/index_score.h"
+#include "kernels/index_score_hopper.h"
 #include "kernels/page_copy.h"
 #include "kernels/page_select.h"
 #include "kernels/paged.h"
@@ -31,7 +33,6 @@ template <typename T>
 using DeviceMemory = std::unique_ptr<T, DeviceFree>;
 
 struct Session {
-  bool quick;
   int sm_count;
   const std::function<void(const BenchRow&)>& take;
   uint64_t seed = 1;
@@ -74,8 +75,9 @@ std::vector<int32_t> Scattered(int64_t count) {
 
 void Time(Session& session, BenchRow row, const Work& work) {
   if (!session.status.ok()) return;
-  session.status = TimeWork(work, kRepeats, &row.timing);
-  if (session.status.ok()) session.take(row);
+  const KernelStatus status = TimeWork(work, kRepeats, &row.timing);
+  if (status.ok()) session.take(row);
+  if (status.code != KernelCode::kUnsupportedDevice) session.status = status;
 }
 
 void BenchScore(Session& session, int64_t context, int batch, int64_t pages_max,
@@ -104,10 +106,16 @@ void BenchScore(Session& session, int64_t context, int batch, int64_t pages_max,
                .kmax = kmax};
   row.bytes = static_cast<double>(pages) * kIndexPageBytes * layers;
   row.flop = static_cast<double>(pages) * kPageEntries * layers * heads * (2.0 * kIndexDim + 2);
+  const MemoryScoreParams memory{input, 128, density.get(), nullptr, nullptr};
+  const NativeScoreParams native{input, logits.get()};
+  const auto key_pages = static_cast<int32_t>(pages);
   Time(session, row, [&](CUstream_st* stream) {
-    if (memory_indexer)
-      return LaunchMemoryScore({input, 128, density.get(), nullptr, nullptr}, stream);
-    return LaunchNativeScore({input, logits.get()}, stream);
+    return memory_indexer ? LaunchMemoryScore(memory, stream) : LaunchNativeScore(native, stream);
+  });
+  row.op += "_hopper";
+  Time(session, row, [&](CUstream_st* stream) {
+    return memory_indexer ? LaunchMemoryScoreHopper(memory, key_pages, stream)
+                          : LaunchNativeScoreHopper(native, key_pages, stream);
   });
 }
 
@@ -267,6 +275,8 @@ void BenchAttention(Session& session, int64_t context, int batch, bool dense) {
               (entries * (kKvRowBytes + kKvScaleBytes) + 4.0 * kAttentionHeads * kKvDim);
   row.flop = static_cast<double>(batch) * entries * kAttentionHeads * kKvDim * 4.0;
   Time(session, row, [&](CUstream_st* stream) { return LaunchAttention(params, stream); });
+  row.op += "_hopper";
+  Time(session, row, [&](CUstream_st* stream) { return LaunchAttentionHopper(params, stream); });
 }
 
 constexpr int64_t kK = 1024;
@@ -274,8 +284,9 @@ constexpr int64_t kK = 1024;
 }  // namespace
 
 KernelStatus RunBench(bool quick, int sm_count, const std::function<void(const BenchRow&)>& take) {
-  Session session{quick, sm_count, take, 1, {}};
-  const std::vector<int> batches = quick ? std::vector<int>{1, 40} : std::vector<int>{1, 8, 40, 76};
+  Session session{sm_count, take, 1, {}};
+  const std::vector<int> batches =
+      quick ? std::vector<int>{1, 40, 76} : std::vector<int>{1, 8, 40, 76};
   for (const int64_t context : {64 * kK, 256 * kK, 512 * kK, 1024 * kK}) {
     for (const int batch : {1, 4, 16})
       BenchScore(session, context, batch, context / kTokensPerPage, true, 0);

@@ -23,7 +23,7 @@ struct BenchRow {
   Timing timing;
 };
 
-// Runs everything, a row at a time, and hands each on. `quick` takes a third of the sizes.
+// Runs everything, a row at a time, and hands each on. `quick` leaves out batches of 8.
 KernelStatus RunBench(bool quick, int sm_count, const std::function<void(const BenchRow&)>& take);
 
 }  // namespace tierscope::bench

@@ -1,9 +1,12 @@
 // What ptxas said when it compiled the kernels: every kernel for every device, and no register
 // spilled to local memory.
+#include <stdio.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -96,6 +99,52 @@ TEST(PtxasTest, NoKernelSpills) {
       };
       EXPECT_TRUE(std::any_of(kernels.begin(), kernels.end(), is_it)) << name << " for sm_" << arch;
     }
+  }
+}
+
+// What a shell command prints.
+std::string OutputOf(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string output;
+  char buffer[4096];
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) output.append(buffer, n);
+  return pclose(pipe) == 0 ? output : "";
+}
+
+// The functions of a disassembly ("Function : NAME") that hold an instruction.
+std::set<std::string> FunctionsWith(const std::string& sass, const std::string& instruction) {
+  std::set<std::string> functions;
+  std::string current;
+  for (const absl::string_view line : absl::StrSplit(sass, '\n')) {
+    const size_t at = line.find("Function : ");
+    if (at != absl::string_view::npos) current = std::string(line.substr(at + 11));
+    if (absl::StrContains(line, instruction)) functions.insert(current);
+  }
+  return functions;
+}
+
+TEST(SassTest, ReadsADisassembly) {
+  const std::string sass =
+      "\tFunction : _Za\n /*0*/ HMMA.16816 R1\n\tFunction : _Zb\n /*0*/ QGMMA.64x128x32 R1\n";
+  EXPECT_EQ(FunctionsWith(sass, "GMMA"), std::set<std::string>{"_Zb"});
+}
+
+TEST(SassTest, HopperKernelsMultiplyByWarpgroup) {
+  if (std::string(TIERSCOPE_PTXAS_LOG_DIR).empty()) GTEST_SKIP() << "built without nvcc";
+  const std::string path = "PATH=$PATH:/usr/local/cuda/bin ";
+  if (OutputOf(path + "sh -c 'command -v cuobjdump'").empty()) GTEST_SKIP() << "no cuobjdump";
+  std::string sass;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(TIERSCOPE_PTXAS_LOG_DIR)) {
+    const bool hopper = absl::StrContains(entry.path().string(), "_hopper.cu");
+    if (hopper && entry.path().extension() == ".o") {
+      sass += OutputOf(path + "cuobjdump --dump-sass -arch sm_90a " + entry.path().string());
+    }
+  }
+  const std::set<std::string> functions = FunctionsWith(sass, "GMMA");
+  for (const char* name :
+       {"HopperAttentionKernel", "HopperScoreKernelILi1E", "HopperScoreKernelILi3E"}) {
+    const auto is_it = [&](const std::string& f) { return absl::StrContains(f, name); };
+    EXPECT_TRUE(std::any_of(functions.begin(), functions.end(), is_it)) << name;
   }
 }
 
