@@ -11,8 +11,10 @@ class CpuKernelTest : public ::testing::TestWithParam<KernelCase> {};
 TEST_P(CpuKernelTest, EqualsItsReference) {
   for (const uint64_t seed : {1, 2, 3, 4, 5}) {
     const std::string problem = GetParam().run(seed, CaseSize::kSmall);
-    if (WasSkipped(problem)) GTEST_SKIP() << problem;
-    EXPECT_EQ(problem, "");
+    // Hopper's own versions have no other on the CPU.
+    const bool hopper = std::string(GetParam().name).find("Hopper") != std::string::npos;
+    EXPECT_EQ(WasSkipped(problem), hopper);
+    EXPECT_TRUE(hopper || problem.empty()) << problem;
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct KernelCase {
 };
 
 const std::vector<KernelCase>& KernelCases();
+// How a test library names a case.
+inline void PrintTo(const KernelCase& kernel_case, std::ostream* out) { *out << kernel_case.name; }
 
 // An array of device memory, owned. Unwritten elements hold 0xFF bytes: NaN, or an index far
 // outside.
