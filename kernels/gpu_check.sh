@@ -79,7 +79,7 @@ step "configure" 60 configure.txt required bash -c configure &&
   step "build" 240 build.txt required bash -c compile || exit 1
 step "resources" 10 ptxas.txt optional bash -c resources
 has cuobjdump && step "disassembly" 40 sass.txt optional bash -c disassemble
-step "tests" 120 tests.txt required "$build/kernels_gpu_test" 1 2 "$RANDOM"
+step "tests" 150 tests.txt required "$build/kernels_gpu_test" 1 "$RANDOM"
 if has compute-sanitizer; then
   step "memcheck" 60 memcheck.txt required bash -c 'sanitize memcheck'
   step "racecheck" 90 racecheck.txt required bash -c 'sanitize racecheck'

@@ -198,7 +198,7 @@ std::string RunDense(uint64_t seed, CaseSize size, Launcher launch) {
   if (size == CaseSize::kSmall) {
     return RunShapes(seed, {{2, 260, 0, 1, false}, {2, 150, 20, 4, true}}, true, launch);
   }
-  return RunShapes(seed, {{3, 8192, 128, 16, true}, {4, 700, 128, 1, false}}, true, launch);
+  return RunShapes(seed, {{2, 8192, 128, 16, true}, {4, 700, 128, 1, false}}, true, launch);
 }
 
 }  // namespace

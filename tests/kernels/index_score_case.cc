@@ -113,9 +113,9 @@ struct DeviceScoreBatch {
 std::vector<int32_t> RaggedEntries(CaseSize size, Rng& rng) {
   if (size == CaseSize::kSmall) return {70, 0, 1, 64 * 8 + 5};
   std::vector<int32_t> entries;
-  for (int r = 0; r < 12; ++r) entries.push_back(static_cast<int32_t>(rng.NextBelow(9000)));
+  for (int r = 0; r < 12; ++r) entries.push_back(static_cast<int32_t>(rng.NextBelow(3000)));
   entries.push_back(0);
-  entries.push_back(64 * 500);
+  entries.push_back(64 * 100);
   return entries;
 }
 
