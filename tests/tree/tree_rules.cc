@@ -181,7 +181,8 @@ const std::vector<LayerRow>& LayerTable() {
       {"real",
        {"kernels", "sim/policy", "sim/demand", "sim/model", "traces", "scenarios",
         "reports/schema"}},
-      {"kernels", {}},
+      // The decisions that also run on a GPU.
+      {"kernels", {"sim/policy/page_selection.h"}},
       {"traces", {}},
       {"scenarios", {}},
       {"calibration", {"scenarios", "sim/model"}},
