@@ -8,6 +8,7 @@
 
 #include "sim/base/status_macros.h"
 #include "traces/attention_trace.h"
+#include "traces/capture_row.h"
 #include "traces/source_file.h"
 
 namespace tierscope {
@@ -21,35 +22,11 @@ absl::Status Bad(const ByteSource& source, int64_t offset, absl::string_view men
   return BadInput(PlaceOfOffset(source.name(), offset), absl::StrCat(what...), mend);
 }
 
-// Which rule a row breaks; `row` is known to break one.
-std::string RowProblem(std::span<const int32_t> row, int64_t history_entries) {
-  size_t used = row.size();
-  while (used > 0 && row[used - 1] == -1) --used;
-  for (size_t i = 0; i < used; ++i) {
-    if (row[i] == -1) return absl::StrCat("slot ", i, " is -1 in front of used slot ", used - 1);
-    if (row[i] < 0) return absl::StrCat("slot ", i, " is ", row[i]);
-    if (row[i] >= history_entries) {
-      return absl::StrCat("slot ", i, " is entry ", row[i], ", the history holds ",
-                          history_entries);
-    }
-  }
-  return "a row that is wrong";
-}
-
 constexpr absl::string_view kRowMend =
     "capture positions within the request (not cache slots), pad at the end of a row, and check "
     "--prompt-tokens, --prompt-start and --tokens-per-entry";
 
 }  // namespace
-
-int32_t UsedSlots(std::span<const int32_t> row, int64_t history_entries) {
-  size_t used = row.size();
-  while (used > 0 && row[used - 1] == -1) --used;
-  uint32_t largest = 0;  // -1 and other negative values are the largest
-  for (size_t i = 0; i < used; ++i) largest = std::max(largest, static_cast<uint32_t>(row[i]));
-  return used == 0 || static_cast<int64_t>(largest) < history_entries ? static_cast<int32_t>(used)
-                                                                      : -1;
-}
 
 absl::Status CheckTokensPerEntry(const ImportOptions& options) {
   if (options.tokens_per_entry > 0) return absl::OkStatus();

@@ -23,10 +23,6 @@
 
 namespace tierscope {
 
-// The used slots of a row, all below `history_entries`, or -1 when a slot in front of the last used
-// one is empty or an entry lies outside. Cost: about 0.1 ns a slot.
-int32_t UsedSlots(std::span<const int32_t> row, int64_t history_entries);
-
 // What one capture is: how its source is called in messages and how long its prompt was.
 struct CaptureInfo {
   int64_t prompt_tokens = 0;

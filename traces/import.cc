@@ -10,8 +10,14 @@
 #include "sim/base/status_macros.h"
 #include "traces/byte_source.h"
 #include "traces/capture_import.h"
+#include "traces/label_import.h"
 #include "traces/npy_file.h"
+#include "traces/recording_import.h"
+#include "traces/resident_import.h"
+#include "traces/response_import.h"
+#include "traces/safetensors.h"
 #include "traces/source_file.h"
+#include "traces/step_import.h"
 
 namespace tierscope {
 namespace {
@@ -60,10 +66,20 @@ absl::Status ImportFormatted(ImportFormat format, const std::vector<std::string>
   switch (format) {
     case ImportFormat::kTopkCapture:
       return ImportTopkCaptures(files, options, writer, result);
-    default:
+    case ImportFormat::kTopkResponses:
+      return ImportTopkResponses(files, options, writer, result);
+    case ImportFormat::kResidentDump:
+      return ImportResidentDump(files, options, writer, result);
+    case ImportFormat::kStepLog:
+      return ImportStepLogs(files, options, writer, result);
+    case ImportFormat::kLabelDump:
+      return ImportLabelDumps(files, options, writer, result);
+    case ImportFormat::kRecording:
+      return ImportRecordings(files, options, writer, result);
+    case ImportFormat::kRequestTrace:
       break;
   }
-  return absl::InvalidArgumentError("not yet");
+  return absl::InvalidArgumentError("a request trace is no attention trace");
 }
 
 }  // namespace
@@ -74,6 +90,14 @@ absl::StatusOr<ImportFormat> DetectImportFormat(const std::string& path) {
   TIERSCOPE_RETURN_IF_ERROR(source->ReadAt(0, head.data(), static_cast<int64_t>(head.size())));
   if (absl::StartsWith(head, kNpyMagic)) return ImportFormat::kTopkCapture;
   if (LooksLikePickle(head)) return RefusePickle(path);
+  if (LooksLikeRecording(path)) return ImportFormat::kRecording;
+  if (LooksLikeSafetensors(head)) return ImportFormat::kLabelDump;
+  const auto has = [&head](absl::string_view key) { return absl::StrContains(head, key); };
+  if (has("\"resident_ids\"")) return ImportFormat::kResidentDump;
+  if (has("\"selected_token_pos\"")) return ImportFormat::kStepLog;
+  if (has("\"indexer_topk\"") || has("\"meta_info\"") || has("\"choices\"")) {
+    return ImportFormat::kTopkResponses;
+  }
   return ImportFormat::kRequestTrace;
 }
 

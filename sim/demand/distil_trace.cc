@@ -29,6 +29,9 @@ class DistillingVisitor : public AttentionVisitor {
     distiller_.Select(step, entries, votes);
     return absl::OkStatus();
   }
+  absl::Status OnDecision(int32_t step, bool is_pages, std::span<const uint32_t> ids) override {
+    return distiller_.Decide(step, is_pages, ids);
+  }
   absl::Status OnProfileEnd() override {
     demand_.profiles.push_back(distiller_.Finish());
     return absl::OkStatus();

@@ -10,7 +10,7 @@
 #include "sim/base/check.h"
 #include "sim/base/rng.h"
 #include "tests/testing/temp_folder.h"
-#include "traces/capture_import.h"
+#include "traces/capture_row.h"
 #include "traces/import.h"
 #include "traces/npy_file.h"
 
