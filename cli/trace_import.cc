@@ -36,6 +36,10 @@ absl::Status ImportRequests(const Arguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const RequestTrace trace,
                              LoadRequestTrace(arguments.files[0], {.load_block_ids = true}));
   TIERSCOPE_RETURN_IF_ERROR(WriteRequestContainer(trace, arguments.out));
+  if (trace.failed_request_count > 0) {
+    std::fprintf(stderr, "note: %lld failed requests (no response) left out\n",
+                 static_cast<long long>(trace.failed_request_count));
+  }
   std::fprintf(stderr, "%s: %zu requests, %lld block ids, digest %s\n", arguments.out.c_str(),
                trace.requests.size(), static_cast<long long>(trace.block_reference_count),
                trace.digest.c_str());

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/indexer_report.h"
 #include "cli/request_trace_info.h"
 #include "cli/trace.h"
 #include "cli/verb.h"
@@ -133,19 +134,29 @@ std::string ProfileJson(const ProfileStatistics& profile) {
   return out;
 }
 
-void PrintJson(const AttentionStatistics& statistics) {
+void PrintJson(const AttentionStatistics& statistics, const std::string& indexer) {
   std::vector<std::string> profiles;
   for (const ProfileStatistics& profile : statistics.profiles) {
     profiles.push_back(ProfileJson(profile));
   }
-  std::printf("{\"kind\":\"attention\",\"digest\":\"%s\",\"profiles\":[%s]}\n",
-              statistics.digest.c_str(), absl::StrJoin(profiles, ",\n").c_str());
+  std::printf("{\"kind\":\"attention\",\"digest\":\"%s\",\"indexer\":%s,\"profiles\":[%s]}\n",
+              statistics.digest.c_str(), indexer.c_str(), absl::StrJoin(profiles, ",\n").c_str());
 }
 
 absl::Status PrintAttentionInfo(const Arguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const AttentionStatistics statistics,
                              ComputeAttentionStatistics(arguments.file, arguments.options));
-  arguments.format == "json" ? PrintJson(statistics) : PrintTable(arguments, statistics);
+  IndexerQualityOptions quality;
+  quality.window_steps = arguments.options.window_steps;
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::vector<IndexerQualityCounts> indexer,
+                             CountIndexerQuality(arguments.file, quality));
+  const std::vector<double>& thresholds = arguments.options.thresholds;
+  if (arguments.format == "json") {
+    PrintJson(statistics, IndexerJson(indexer, thresholds));
+    return absl::OkStatus();
+  }
+  PrintTable(arguments, statistics);
+  std::fputs(IndexerTable(indexer, thresholds).c_str(), stdout);
   return absl::OkStatus();
 }
 

@@ -57,7 +57,14 @@ struct tierscope_recorder {
         form_(form),
         slots_(static_cast<size_t>(form.csa_layer_count()) * static_cast<size_t>(form.top_k())),
         memory_bytes_max_(static_cast<int64_t>(memory_bytes_max)),
-        thread_([this] { WriteLoop(); }) {}
+        thread_([this] { WriteLoop(); }) {
+    // Memory that has been written to: no call pays for its pages.
+    const size_t bytes = slots_ * sizeof(int32_t);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (size_t i = 0; i < kFreeBuffersMax && i * bytes < memory_bytes_max / 4; ++i) {
+      free_.emplace_back(bytes);
+    }
+  }
 
   int Begin(uint64_t request, int64_t prompt_tokens) {
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,10 +1,12 @@
 // Importing recordings: bytes of the foreign file as they go in, end to end to a finished trace,
 // and the decoding alone.
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "benchmark/benchmark.h"
 
 #include "sim/base/check.h"
@@ -86,6 +88,59 @@ void BM_ImportCapture(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * kSteps * int64_t{kLayers} * kTopK * 4);
 }
 BENCHMARK(BM_ImportCapture)->Unit(benchmark::kMillisecond);
+
+// The same selections as a step log: two passes over the text.
+void BM_ImportStepLog(benchmark::State& state) {
+  constexpr int32_t kLogSteps = 513;
+  const testing::TempFolder folder;
+  const std::string path = folder.File("steps.jsonl");
+  {
+    std::ofstream out(path, std::ios::binary);
+    Rows rows;
+    for (int32_t step = 0; step < kLogSteps; ++step, rows.Advance()) {
+      for (int32_t layer = 0; layer < kLayers; ++layer) {
+        out << "{\"request_id\": \"a\", \"layer_id\": " << layer << ", \"step_idx\": " << step
+            << ", \"selected_token_pos\": [" << absl::StrJoin(rows.layer(layer), ", ") << "]}\n";
+      }
+    }
+  }
+  ImportOptions options = Options();
+  options.tokens_per_entry = 1;
+  options.prompt_tokens = {kHistory};
+  for (auto _ : state) {
+    TIERSCOPE_CHECK(ImportAttentionTrace({path}, options, folder.File("out.trace")).ok());
+  }
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<int64_t>(std::filesystem::file_size(path)));
+}
+BENCHMARK(BM_ImportStepLog)->Unit(benchmark::kMillisecond);
+
+// A resident dump of one rank: 96 pages of 64 entries a line.
+void BM_ImportResidentDump(benchmark::State& state) {
+  const testing::TempFolder folder;
+  const std::string path = folder.File("dump.tp0");
+  {
+    std::ofstream out(path, std::ios::binary);
+    for (int64_t tick = 0; tick < 1'024; ++tick) {
+      const int64_t history = kHistory + tick * 16;
+      std::vector<int64_t> entries;
+      for (int64_t page = tick % 7; entries.size() < 96 * 64; page += 21) {
+        for (int64_t e = 0; e < 64; ++e) entries.push_back(page * 64 + e);
+      }
+      out << "{\"cycle\": " << tick << ", \"req\": 1, \"step\": " << tick * 64
+          << ", \"n_blk\": " << history << ", \"n_keep\": " << entries.size()
+          << ", \"resident_ids\": [" << absl::StrJoin(entries, ", ") << "]}\n";
+    }
+  }
+  ImportOptions options;
+  options.threshold = 0.5;
+  for (auto _ : state) {
+    TIERSCOPE_CHECK(ImportAttentionTrace({path}, options, folder.File("out.trace")).ok());
+  }
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<int64_t>(std::filesystem::file_size(path)));
+}
+BENCHMARK(BM_ImportResidentDump)->Unit(benchmark::kMillisecond);
 
 // Reading blocks of the file and checking every row of them; neither sorting nor writing.
 void BM_DecodeCapture(benchmark::State& state) {

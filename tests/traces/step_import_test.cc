@@ -188,7 +188,8 @@ TEST(ResponseImportTest, Refusals) {
     return ImportError(folder.Write("r.json", text), options, folder);
   };
   EXPECT_TRUE(absl::StrContains(error(SglangResponse(profile, "")), "give --layers"));
-  EXPECT_TRUE(absl::StrContains(error(SglangResponse(profile, ",\"indexer_topk_num_layers\X));
+  EXPECT_TRUE(absl::StrContains(error(SglangResponse(profile, ",\"indexer_topk_num_layers\":5")),
+                                "give --topk"));
   EXPECT_TRUE(absl::StrContains(error("{\"meta_info\":{}}"), "a response without a capture"));
   EXPECT_TRUE(absl::StrContains(error("{\"choices\":[]}"), "--enable-return-indexer-topk"));
   EXPECT_TRUE(absl::StrContains(error("{\"meta_info\":{\"indexer_topk\":\"?\"}}"), "no base64"));
