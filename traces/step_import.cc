@@ -1,6 +1,7 @@
 #include "traces/step_import.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -14,6 +15,7 @@
 #include "traces/attention_trace.h"
 #include "traces/capture_import.h"
 #include "traces/entry_set.h"
+#include "traces/id_array.h"
 #include "traces/json_value.h"
 #include "traces/line_reader.h"
 #include "traces/source_file.h"
@@ -26,6 +28,7 @@ constexpr int64_t kRequestsMax = int64_t{1} << 20;
 constexpr int64_t kLayerIdMax = 10'000;
 constexpr int64_t kPromptUnknown = -1;
 
+// Where the positions of a line stand, "[" and "]" included.
 struct LineInfo {
   int64_t offset = 0;
   int64_t line_number = 0;
@@ -48,7 +51,7 @@ struct LineFields {
   int64_t layer = 0;
   int64_t step = 0;
   int64_t prompt_tokens = kPromptUnknown;
-  size_t position_count = 0;
+  absl::string_view positions;  // the array's text
 };
 
 class LogImporter {
@@ -139,10 +142,12 @@ class LogImporter {
       TIERSCOPE_ASSIGN_OR_RETURN(fields->prompt_tokens, JsonCount(value, name, int64_t{1} << 34));
     } else if (name == "selected_token_pos") {
       fields->seen |= kPositions;
+      std::string_view begin;
       simdjson::ondemand::array array;
       auto error = value.get_array().get(array);
-      if (error == simdjson::SUCCESS) error = array.count_elements().get(fields->position_count);
+      if (error == simdjson::SUCCESS) error = array.raw_json().get(begin);
       if (error != simdjson::SUCCESS) return BadJson(error);
+      fields->positions = ToAbsl(begin);
     }
     return absl::OkStatus();
   }
@@ -170,10 +175,13 @@ class LogImporter {
       request.prompt_tokens = fields.prompt_tokens;
     }
     layers_.insert(static_cast<int32_t>(fields.layer));
-    topk_ = std::max(topk_, fields.position_count);
-    lines_.push_back({reader.line_offset(), reader.line_number(),
-                      static_cast<uint32_t>(text.size()), at->second,
-                      static_cast<int32_t>(fields.step), static_cast<int32_t>(fields.layer)});
+    const auto commas =
+        static_cast<size_t>(std::count(fields.positions.begin(), fields.positions.end(), ','));
+    topk_ = std::max(topk_, commas + 1);
+    lines_.push_back({reader.line_offset() + (fields.positions.data() - text.data()),
+                      reader.line_number(), static_cast<uint32_t>(fields.positions.size()),
+                      at->second, static_cast<int32_t>(fields.step),
+                      static_cast<int32_t>(fields.layer)});
     return absl::OkStatus();
   }
 
@@ -267,36 +275,29 @@ class LogImporter {
   absl::Status ReadEntries(const ProfileHeader& header, const LineInfo& line, int32_t step) {
     buffer_.resize(line.bytes + kSourcePaddingBytes);
     TIERSCOPE_RETURN_IF_ERROR(source_->ReadAt(line.offset, buffer_.data(), line.bytes));
-    simdjson::ondemand::object object;
-    simdjson::ondemand::array array;
-    TIERSCOPE_RETURN_IF_ERROR(Open({buffer_.data(), line.bytes}, buffer_.size(), &object));
-    if (const auto error = object["selected_token_pos"].get_array().get(array);
-        error != simdjson::SUCCESS) {
-      return At(PlaceOfLine(source_->name(), line.line_number), BadJson(error));
-    }
-    const auto tokens = static_cast<uint64_t>(HistoryEntries(header, step)) *
-                        static_cast<uint64_t>(options_.tokens_per_entry);
-    size_t count = 0;
-    bool is_good = true;
-    for (auto element : array) {
-      uint64_t position = 0;
-      is_good = element.get_uint64().get(position) == simdjson::SUCCESS && position < tokens;
-      if (!is_good) break;
-      members_.Add(static_cast<uint32_t>(position) /
-                   static_cast<uint32_t>(options_.tokens_per_entry));
-      ++count;
-    }
-    entries_.clear();
-    members_.Drain([this](uint32_t entry) { entries_.push_back(entry); });
-    if (!is_good) {
+    const auto tokens_per_entry = static_cast<uint32_t>(options_.tokens_per_entry);
+    const bool shifts = std::has_single_bit(tokens_per_entry);
+    const int shift = std::countr_zero(tokens_per_entry);
+    const auto tokens = static_cast<uint64_t>(HistoryEntries(header, step)) * tokens_per_entry;
+    int32_t room = header.top_k();  // the file may have changed since the first pass
+    const int64_t count = ForEachId({buffer_.data(), line.bytes}, [&](uint32_t position) {
+      if (position >= tokens || room-- == 0) return false;
+      members_.Add(shifts ? position >> shift : position / tokens_per_entry);
+      return true;
+    });
+    entries_.resize(static_cast<size_t>(header.top_k()));
+    uint32_t* out = entries_.data();
+    members_.Drain([&out](uint32_t entry) { *out++ = entry; });
+    entries_.resize(static_cast<size_t>(out - entries_.data()));
+    if (count < 0) {
       return Bad(line,
-                 absl::StrCat("selected_token_pos[", count, "] is no position below the ", tokens,
-                              " tokens whose entries exist at step ", step),
+                 absl::StrCat("selected_token_pos[", -1 - count, "] is no position below the ",
+                              tokens, " tokens whose entries exist at step ", step),
                  "check prompt_tokens and --tokens-per-entry, or record again");
     }
     const auto full = std::min<int64_t>(HistoryEntries(header, step), header.top_k());
     const auto distinct = static_cast<int64_t>(entries_.size());
-    if (options_.tokens_per_entry == 1 && static_cast<size_t>(distinct) != count) {
+    if (options_.tokens_per_entry == 1 && distinct != count) {
       return Bad(line, "a position stands twice", "record again");
     }
     if (options_.tokens_per_entry == 1 && options_.selections == SELECTIONS_FULL_HISTORY &&
