@@ -64,9 +64,9 @@ struct RequestTraceOptions {
   bool load_block_ids = false;  // without, ids are counted and validated but not kept
 };
 
-// Loads a Mooncake or Bailian JSONL file, a WEKA .json file or a directory of them, an Azure 2023 or
-// BurstGPT CSV file, or a tierscope container holding a request trace; tells them apart by content, then by file
-// extension. Errors name file, line or offset, and what to do.
+// Loads a Mooncake or Bailian JSONL file, a WEKA .json file or a directory of them, an Azure 2023
+// or BurstGPT CSV file, or a tierscope container holding a request trace; tells them apart by
+// content, then by file extension. Errors name file, line or offset, and what to do.
 absl::StatusOr<RequestTrace> LoadRequestTrace(const std::string& path,
                                               const RequestTraceOptions& options);
 

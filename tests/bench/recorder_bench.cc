@@ -66,5 +66,39 @@ void BM_RecorderStep(benchmark::State& state) {
 }
 BENCHMARK(BM_RecorderStep)->UseManualTime()->Iterations(1'000)->Unit(benchmark::kMicrosecond);
 
+// What the writing thread keeps up with: 2,000 steps from the first call to the closed file.
+void BM_RecorderWriter(benchmark::State& state) {
+  constexpr int32_t kSteps = 2'000;
+  const testing::TempFolder folder;
+  tierscope_recorder_options options = {};
+  options.version = TIERSCOPE_RECORDER_VERSION;
+  options.tokens_per_entry = 4;
+  options.layer_count = kLayers;
+  options.top_k = kTopK;
+  options.tick_stride_steps = 16;
+  options.saw_full_history = 1;
+  options.score_floor_code = -1;
+  options.memory_bytes_max = uint64_t{1} << 30;
+  Rng rng(1);
+  std::vector<std::vector<int32_t>> steps(64);
+  for (std::vector<int32_t>& entries : steps) {
+    for (int32_t i = 0; i < kLayers * kTopK; ++i) {
+      entries.push_back((i % kTopK) * 256 + static_cast<int32_t>(rng.NextBelow(256)));
+    }
+  }
+  for (auto _ : state) {
+    tierscope_recorder* recorder =
+        tierscope_recorder_open(folder.File("r.trace").c_str(), &options, nullptr, 0);
+    tierscope_recorder_begin(recorder, 1, 4 * 131'072);
+    for (int32_t step = 0; step < kSteps; ++step) {
+      tierscope_recorder_step(recorder, 1, step, steps[static_cast<size_t>(step % 64)].data(),
+                              nullptr);
+    }
+    TIERSCOPE_CHECK(tierscope_recorder_close(recorder, nullptr, 0) == TIERSCOPE_OK);
+  }
+  state.SetItemsProcessed(state.iterations() * kSteps);
+}
+BENCHMARK(BM_RecorderWriter)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+
 }  // namespace
 }  // namespace tierscope
