@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -37,6 +38,43 @@ TEST(GoldenLabelsTest, TheSmallestSetThatHoldsTopP) {
   EXPECT_EQ(NucleusCode(weights, 0.4), 200);
   EXPECT_EQ(NucleusCode(weights, 1.0), 50);
   EXPECT_EQ(NucleusCode({}, 0.6), 256);
+}
+
+// Bytes instead of weights: the set differs from that of the exact softmax in entries of one code.
+TEST(GoldenLabelsTest, BytesGiveNearlyTheExactSet) {
+  Rng rng(7);
+  double common = 0.0, either = 0.0;
+  for (int row = 0; row < 200; ++row) {
+    std::vector<float> logits;
+    for (int i = 0; i < 512; ++i) {
+      // Roughly normal with a deviation of 2.
+      double sum = -6.0;
+      for (int k = 0; k < 12; ++k) sum += rng.NextDouble();
+      logits.push_back(static_cast<float>(2.0 * sum));
+    }
+    std::vector<uint8_t> weights(logits.size());
+    SoftmaxWeights(logits, weights);
+    const int least = NucleusCode(weights, 0.6);
+    std::vector<std::pair<float, size_t>> order;
+    double all = 0.0, held = 0.0;
+    for (size_t i = 0; i < logits.size(); ++i) {
+      order.push_back({-logits[i], i});
+      all += std::exp(double{logits[i]});
+    }
+    std::sort(order.begin(), order.end());
+    std::set<size_t> exact;
+    for (size_t i = 0; held < 0.6 * all; ++i) {
+      exact.insert(order[i].second);
+      held += std::exp(double{-order[i].first});
+    }
+    for (size_t i = 0; i < logits.size(); ++i) {
+      const bool a = exact.count(i) > 0, b = weights[i] >= least;
+      common += a && b ? 1.0 : 0.0;
+      either += a || b ? 1.0 : 0.0;
+    }
+  }
+  EXPECT_GT(common / either, 0.95);
+  EXPECT_LT(common / either, 1.0);  // so the rows do test the rounding
 }
 
 TEST(GoldenLabelsTest, ThreeLayersInAWindow) {

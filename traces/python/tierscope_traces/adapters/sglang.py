@@ -1,8 +1,10 @@
 """Example: SGLang, from its indexer top-k capturer.
 
-Read from sgl-project/sglang, main of 2026, files
-  python/sglang/srt/state_capturer/indexer_topk.py  IndexerTopkCapturer, set_global_indexer_capturer
-  python/sglang/srt/state_capturer/base.py          BaseTopkCapturer.on_forward_end, device_cache
+Read from sgl-project/sglang
+  python/sglang/srt/state_capturer/indexer_topk.py  IndexerTopkCapturer, get_global_indexer_capturer,
+                                                    at commit 02d3f4b2
+  python/sglang/srt/state_capturer/base.py          BaseTopkCapturer.on_forward_end, device_cache,
+                                                    at commit 0564b521
 (pull requests 24392 and 26684: the entries are positions within the request, not cache slots). Not run
 against an engine here: tests/python/adapters_test.py runs it against a stand-in with the same fields.
 
