@@ -44,6 +44,9 @@ Rows Describe(const RequestTrace& trace, const RequestSummary& summary) {
   info.Add("source", Cell::String(trace.source_name));
   info.Add("digest", Cell::String(trace.digest));
   info.Add("requests", summary.request_count);
+  if (trace.failed_request_count > 0) {
+    info.Add("failed_requests_left_out", trace.failed_request_count);
+  }
   info.Add("conversations", trace.conversation_count);
   info.Add("input_tokens_total", summary.input_tokens_total);
   info.Add("output_tokens_total", summary.output_tokens_total);

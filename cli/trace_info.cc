@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/indexer_report.h"
 #include "absl/strings/strip.h"
 #include "cli/request_trace_info.h"
 #include "cli/trace.h"
@@ -236,16 +237,26 @@ std::string ProfileJson(const ProfileInfo& profile) {
                       absl::StrJoin(layers, ","), "]}");
 }
 
-void PrintJson(const TraceInfo& info) {
+void PrintJson(const TraceInfo& info, const std::string& indexer) {
   std::vector<std::string> profiles;
   for (const ProfileInfo& profile : info.profiles) profiles.push_back(ProfileJson(profile));
-  std::printf("{\"kind\":\"attention\",\"digest\":\"%s\",\"profiles\":[%s]}\n", info.digest.c_str(),
-              absl::StrJoin(profiles, ",\n").c_str());
+  std::printf("{\"kind\":\"attention\",\"digest\":\"%s\",\"indexer\":%s,\"profiles\":[%s]}\n",
+              info.digest.c_str(), indexer.c_str(), absl::StrJoin(profiles, ",\n").c_str());
 }
 
 absl::Status PrintAttentionInfo(const Arguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const TraceInfo info, ComputeTraceInfo(arguments));
-  arguments.format == "json" ? PrintJson(info) : PrintTable(arguments, info);
+  IndexerQualityOptions quality;
+  quality.window_steps = arguments.options.window_steps;
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::vector<IndexerQualityCounts> indexer,
+                             CountIndexerQuality(arguments.file, quality));
+  const std::vector<double>& thresholds = arguments.options.thresholds;
+  if (arguments.format == "json") {
+    PrintJson(info, IndexerJson(indexer, thresholds));
+    return absl::OkStatus();
+  }
+  PrintTable(arguments, info);
+  std::fputs(IndexerTable(indexer, thresholds).c_str(), stdout);
   return absl::OkStatus();
 }
 

@@ -109,7 +109,9 @@ class RecordVisitor {
         record.record_case() == TraceRecord::kRequest) {
       return Wrong("this is a request trace, expected an attention trace");
     }
+    if (record.has_recording_end()) return EndProfile();
     if (!checker_.has_value()) return Wrong("no profile header before the first record");
+    if (record.has_golden()) return VisitGolden(record.golden());
     return Wrong("a record of no known kind; a newer tierscope may have written it");
   }
 
@@ -173,6 +175,23 @@ class RecordVisitor {
     return visitor_->OnDecision(decision.step, is_pages, entries_);
   }
 
+  absl::Status VisitGolden(const GoldenLabels& golden) {
+    TIERSCOPE_RETURN_IF_ERROR(checker_->CheckGolden(golden.step()));
+    buffer_.clear();
+    uint64_t entry = 0;
+    const auto history = static_cast<uint64_t>(HistoryEntries(profile_, golden.step()));
+    for (const uint32_t delta : golden.entry_delta()) {
+      if (delta == 0 && !buffer_.empty()) return Wrong("golden entries do not rise");
+      entry += delta;
+      if (entry >= history) return Wrong("golden entry ", entry, " of a history of ", history);
+      buffer_.push_back(static_cast<uint32_t>(entry));
+    }
+    entries_ = buffer_;
+    const std::span<const uint8_t> votes = AsSpan(golden.votes());
+    TIERSCOPE_RETURN_IF_ERROR(CheckLength("votes", votes.size(), entries_.size()));
+    return visitor_->OnGolden(golden.step(), entries_, votes);
+  }
+
   AttentionVisitor* visitor_;
   ProfileHeader profile_;
   std::optional<ProfileChecker> checker_;  // of the open profile
@@ -216,6 +235,10 @@ absl::Status ValidateProfileHeader(const ProfileHeader& profile) {
   if (profile.provenance().source_case() == Provenance::SOURCE_NOT_SET) {
     return Wrong(
         "header field provenance is missing, expected the recording tool or the generator");
+  }
+  if (profile.has_decisions() && profile.decisions().threshold_code() > 256) {
+    return Wrong("header field decisions.threshold_code = ", profile.decisions().threshold_code(),
+                 ", expected 0 to 256");
   }
   return ValidateTargets(profile);
 }
@@ -261,6 +284,22 @@ void FillSelection(int32_t step, int32_t layer, std::span<const uint32_t> entrie
   selection->mutable_votes()->assign(reinterpret_cast<const char*>(votes.data()), votes.size());
   selection->mutable_weights()->assign(reinterpret_cast<const char*>(weights.data()),
                                        weights.size());
+}
+
+void FillDecision(int32_t step, bool is_pages, std::span<const uint32_t> ids, TraceRecord* record) {
+  Decision* decision = record->mutable_decision();
+  decision->set_step(step);
+  decision->set_is_pages(is_pages);
+  EncodeDeltas(ids, decision->mutable_id_delta());
+}
+
+void FillGolden(int32_t step, std::span<const uint32_t> entries, std::span<const uint8_t> votes,
+                TraceRecord* record) {
+  TIERSCOPE_CHECK(votes.size() == entries.size());
+  GoldenLabels* golden = record->mutable_golden();
+  golden->set_step(step);
+  EncodeDeltas(entries, golden->mutable_entry_delta());
+  golden->mutable_votes()->assign(reinterpret_cast<const char*>(votes.data()), votes.size());
 }
 
 }  // namespace tierscope

@@ -57,6 +57,10 @@ class AttentionVisitor {
   virtual absl::Status OnDecision(int32_t, bool, std::span<const uint32_t>) {
     return absl::OkStatus();
   }
+  // Recorded golden entries of the window behind the tick of a step, with their layers' votes.
+  virtual absl::Status OnGolden(int32_t, std::span<const uint32_t>, std::span<const uint8_t>) {
+    return absl::OkStatus();
+  }
   virtual absl::Status OnProfileEnd() = 0;
   // Last, with the digest of the trace (16 hex digits).
   virtual void OnTraceEnd(const std::string&) {}
@@ -75,6 +79,9 @@ void FillTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
 void FillSelection(int32_t step, int32_t layer, std::span<const uint32_t> entries,
                    std::span<const uint8_t> votes, std::span<const uint8_t> weights,
                    TraceRecord* record);
+void FillDecision(int32_t step, bool is_pages, std::span<const uint32_t> ids, TraceRecord* record);
+void FillGolden(int32_t step, std::span<const uint32_t> entries, std::span<const uint8_t> votes,
+                TraceRecord* record);
 
 }  // namespace tierscope
 

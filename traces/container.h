@@ -31,12 +31,19 @@ class ContainerWriter {
  public:
   // Creates a temporary file beside `path`; Finish renames it to `path`, replacing what is there.
   static absl::StatusOr<std::unique_ptr<ContainerWriter>> Open(const std::string& path);
+  // Creates `temporary_path`, which stays when the process dies; Finish renames it to `path`.
+  static absl::StatusOr<std::unique_ptr<ContainerWriter>> OpenAt(const std::string& path,
+                                                                 const std::string& temporary_path);
   ~ContainerWriter();  // removes the temporary file unless Finish succeeded
   ContainerWriter(const ContainerWriter&) = delete;
   ContainerWriter& operator=(const ContainerWriter&) = delete;
 
   // Error: a record above 64 MiB, or the disk. After an error every call returns it again.
   absl::Status Append(const TraceRecord& record);
+  // The same for a record that is serialized already.
+  absl::Status AppendBytes(absl::string_view record);
+  // Ends the frame, so that what was appended is in the file and not in this process.
+  absl::Status Flush();
   // Writes the index and renames. Nothing may be appended afterwards.
   absl::Status Finish();
 
@@ -47,6 +54,8 @@ class ContainerWriter {
 
  private:
   ContainerWriter(std::string path, std::string temporary_path, std::FILE* file);
+  absl::Status CheckRecordBytes(size_t record_bytes);
+  absl::Status EndRecord(size_t record_begin);
   absl::Status FlushFrame();
   absl::Status Write(absl::string_view bytes);
 

@@ -36,11 +36,14 @@ void AppendVarint(std::string* out, uint64_t value) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ContainerWriter>> ContainerWriter::Open(const std::string& path) {
-  std::string temporary_path = TemporaryPath(path);
+  return OpenAt(path, TemporaryPath(path));
+}
+
+absl::StatusOr<std::unique_ptr<ContainerWriter>> ContainerWriter::OpenAt(
+    const std::string& path, const std::string& temporary_path) {
   std::FILE* file = std::fopen(temporary_path.c_str(), "wbx");
   if (file == nullptr) return DiskError("create", path);
-  auto writer =
-      std::unique_ptr<ContainerWriter>(new ContainerWriter(path, std::move(temporary_path), file));
+  auto writer = std::unique_ptr<ContainerWriter>(new ContainerWriter(path, temporary_path, file));
   TIERSCOPE_RETURN_IF_ERROR(writer->Write(container::Head()));
   return writer;
 }
@@ -65,20 +68,45 @@ absl::Status ContainerWriter::Append(const TraceRecord& record) {
   TIERSCOPE_CHECK(file_ != nullptr);
   TIERSCOPE_RETURN_IF_ERROR(first_error_);
   const size_t record_bytes = record.ByteSizeLong();
-  if (record_bytes > static_cast<size_t>(container::kRecordBytesMax)) {
-    return first_error_ = absl::InvalidArgumentError(
-               absl::StrCat(path_, ": record ", index_.record_count, " has ", record_bytes,
-                            " bytes, more than the 64 MiB a trace record may have; split it"));
-  }
+  TIERSCOPE_RETURN_IF_ERROR(CheckRecordBytes(record_bytes));
   AppendVarint(&raw_, record_bytes);
-  const size_t old_bytes = raw_.size();
-  raw_.resize(old_bytes + record_bytes);
-  record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(raw_.data() + old_bytes));
-  content_digest_.Add(absl::string_view(raw_).substr(old_bytes));
+  const size_t begin = raw_.size();
+  raw_.resize(begin + record_bytes);
+  record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(raw_.data() + begin));
+  return EndRecord(begin);
+}
+
+absl::Status ContainerWriter::AppendBytes(absl::string_view record) {
+  TIERSCOPE_CHECK(file_ != nullptr);
+  TIERSCOPE_RETURN_IF_ERROR(first_error_);
+  TIERSCOPE_RETURN_IF_ERROR(CheckRecordBytes(record.size()));
+  AppendVarint(&raw_, record.size());
+  const size_t begin = raw_.size();
+  raw_.append(record.data(), record.size());
+  return EndRecord(begin);
+}
+
+absl::Status ContainerWriter::CheckRecordBytes(size_t record_bytes) {
+  if (record_bytes <= static_cast<size_t>(container::kRecordBytesMax)) return absl::OkStatus();
+  return first_error_ = absl::InvalidArgumentError(
+             absl::StrCat(path_, ": record ", index_.record_count, " has ", record_bytes,
+                          " bytes, more than the 64 MiB a trace record may have; split it"));
+}
+
+absl::Status ContainerWriter::EndRecord(size_t record_begin) {
+  content_digest_.Add(absl::string_view(raw_).substr(record_begin));
   ++raw_records_;
   ++index_.record_count;
   if (raw_.size() < static_cast<size_t>(container::kFrameRawBytesTarget)) return absl::OkStatus();
   return first_error_ = FlushFrame();
+}
+
+absl::Status ContainerWriter::Flush() {
+  TIERSCOPE_CHECK(file_ != nullptr);
+  TIERSCOPE_RETURN_IF_ERROR(first_error_);
+  if (raw_records_ > 0) TIERSCOPE_RETURN_IF_ERROR(first_error_ = FlushFrame());
+  if (std::fflush(file_) != 0) first_error_ = DiskError("write", temporary_path_);
+  return first_error_;
 }
 
 absl::Status ContainerWriter::Finish() {

@@ -39,6 +39,21 @@ class EntrySet {
     }
   }
 
+  // ForEach and Clear in one.
+  template <typename Visit>
+  void Drain(Visit visit) {
+    for (size_t s = 0; s < summary_.size(); ++s) {
+      for (uint64_t summary = summary_[s]; summary != 0; summary &= summary - 1) {
+        const size_t w = s * 64 + static_cast<size_t>(std::countr_zero(summary));
+        for (uint64_t word = words_[w]; word != 0; word &= word - 1) {
+          visit(static_cast<uint32_t>(w * 64 + static_cast<size_t>(std::countr_zero(word))));
+        }
+        words_[w] = 0;
+      }
+      summary_[s] = 0;
+    }
+  }
+
   void Clear() {
     for (size_t s = 0; s < summary_.size(); ++s) {
       for (uint64_t summary = summary_[s]; summary != 0; summary &= summary - 1) {

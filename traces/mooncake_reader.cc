@@ -62,8 +62,9 @@ absl::Status ReadField(absl::string_view name, JsonResult value, Record* record)
     return JsonIds(value, name, &record->hash_ids);
   } else if (name == "chat_id") {
     return absl::InvalidArgumentError(
-        "field 'chat_id' marks a Bailian trace (seconds, 16-token ids); convert it to Mooncake's "
-        "milliseconds and 512-token ids first");
+        "field 'chat_id' marks a Bailian record (seconds, 16-token ids) among Mooncake's; keep the "
+        "two "
+        "in files of their own");
   }
   return absl::OkStatus();
 }

@@ -28,6 +28,7 @@ absl::Status ProfileChecker::CheckSelection(int32_t step, int32_t layer) {
 }
 
 absl::Status ProfileChecker::CheckTick(int32_t step, int32_t layer) {
+  if (profile_.no_scores()) return Wrong("a tick in a profile whose header says it has no scores");
   TIERSCOPE_RETURN_IF_ERROR(EnterStep("tick", step));
   TIERSCOPE_RETURN_IF_ERROR(CheckLayer("tick", layer, /*must_be_target=*/true));
   if (profile_.selections() != SELECTIONS_NONE && selections_.step != step) {
@@ -39,7 +40,23 @@ absl::Status ProfileChecker::CheckTick(int32_t step, int32_t layer) {
 
 absl::Status ProfileChecker::CheckDecision(int32_t step) {
   decided_ = true;
-  return EnterStep("decision", step);
+  TIERSCOPE_RETURN_IF_ERROR(EnterStep("decision", step));
+  const int32_t expected = decision_step_ < 0 ? 0 : decision_step_ + profile_.tick_stride_steps();
+  if (profile_.has_decisions() && step != expected) {
+    return Wrong("a decision of step ", step, ", expected one at step ", expected);
+  }
+  decision_step_ = step;
+  return absl::OkStatus();
+}
+
+absl::Status ProfileChecker::CheckGolden(int32_t step) {
+  TIERSCOPE_RETURN_IF_ERROR(EnterStep("golden record", step));
+  if (step <= golden_step_ || step % profile_.tick_stride_steps() != 0) {
+    return Wrong("golden labels of step ", step, ", expected one record at each multiple of ",
+                 profile_.tick_stride_steps(), " at most");
+  }
+  golden_step_ = step;
+  return absl::OkStatus();
 }
 
 absl::Status ProfileChecker::CheckEnd() const {
@@ -54,7 +71,12 @@ absl::Status ProfileChecker::CheckEnd() const {
     return Wrong("the profile ends with the tick of step ", ticks_.step,
                  ", the last one needed is at step ", last_tick);
   }
-  const bool empty = profile_.selections() == SELECTIONS_NONE && ticks_.step < 0 && !decided_;
+  if (profile_.has_decisions() && decision_step_ < last_tick) {
+    return Wrong("the profile ends with the decision of step ", decision_step_,
+                 ", the last one needed is at step ", last_tick);
+  }
+  const bool empty =
+      profile_.selections() == SELECTIONS_NONE && ticks_.step < 0 && !decided_ && golden_step_ < 0;
   return empty ? Wrong("the profile holds nothing") : absl::OkStatus();
 }
 

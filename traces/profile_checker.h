@@ -21,6 +21,7 @@ class ProfileChecker {
   absl::Status CheckSelection(int32_t step, int32_t layer);
   absl::Status CheckTick(int32_t step, int32_t layer);
   absl::Status CheckDecision(int32_t step);
+  absl::Status CheckGolden(int32_t step);
   absl::Status CheckEnd() const;
 
  private:
@@ -43,6 +44,8 @@ class ProfileChecker {
   int32_t step_ = 0;     // of the last record of any kind
   bool ticked_ = false;  // whether step_ already had a tick: no selection may follow
   bool decided_ = false;
+  int32_t decision_step_ = -1;  // of the last decision
+  int32_t golden_step_ = -1;    // of the last golden labels
 };
 
 }  // namespace tierscope

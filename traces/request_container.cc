@@ -29,7 +29,8 @@ bool InRange(int64_t value, int64_t max) { return value >= 0 && value <= max; }
 bool IsValid(const RequestTraceHeader& header) {
   return header.format().size() <= kNameBytesMax && header.source_name().size() <= kNameBytesMax &&
          InRange(header.block_tokens(), kRequestTokensMax) &&
-         InRange(header.conversation_count(), kConversationCountMax);
+         InRange(header.conversation_count(), kConversationCountMax) &&
+         InRange(header.failed_request_count(), kRequestCountMax);
 }
 
 bool IsValid(const Request& request, int64_t conversation_count) {
@@ -115,6 +116,7 @@ absl::StatusOr<RequestTrace> ReadRequestContainer(const std::string& path,
   }
   absl::StatusOr<RequestTrace> trace = builder.Finish(header.conversation_count());
   if (!trace.ok()) return At(path, trace.status());
+  trace->failed_request_count = header.failed_request_count();
   return trace;
 }
 
@@ -129,6 +131,7 @@ absl::Status WriteRequestContainer(const RequestTrace& trace, const std::string&
   header->set_source_digest(trace.digest);
   header->set_block_tokens(trace.block_tokens);
   header->set_conversation_count(trace.conversation_count);
+  header->set_failed_request_count(trace.failed_request_count);
   TIERSCOPE_RETURN_IF_ERROR(writer->Append(record));
   for (size_t i = 0; i < trace.requests.size(); ++i) {
     FillRecord(trace, i, &record);

@@ -8,6 +8,8 @@
 
 #include "sim/base/status_macros.h"
 #include "traces/azure_reader.h"
+#include "traces/bailian_reader.h"
+#include "traces/burstgpt_reader.h"
 #include "traces/container.h"
 #include "traces/mooncake_reader.h"
 #include "traces/request_container.h"
@@ -17,7 +19,7 @@
 namespace tierscope {
 namespace {
 
-enum class SourceFormat { kMooncake, kWeka, kAzure2023, kContainer, kUnknown };
+enum class SourceFormat { kMooncake, kWeka, kAzure2023, kBailian, kBurstGpt, kContainer, kUnknown };
 
 constexpr size_t kHeadBytes = 64 * 1024;  // enough to tell the formats apart
 
@@ -44,6 +46,12 @@ SourceFormat FormatOfSource(const std::string& path) {
   if (LooksLikeContainer(path)) return SourceFormat::kContainer;
   const std::string head = ReadHead(path);
   if (absl::StrContains(head.substr(0, 16), "TIMESTAMP,")) return SourceFormat::kAzure2023;
+  const std::string first_line = head.substr(0, head.find('\n'));
+  if (absl::StrContains(first_line, "Timestamp") &&
+      absl::StrContains(first_line, "Response tokens")) {
+    return SourceFormat::kBurstGpt;
+  }
+  if (absl::StrContains(first_line, "\"chat_id\"")) return SourceFormat::kBailian;
   if (absl::StrContains(head, "\"requests\"")) return SourceFormat::kWeka;
   if (absl::StrContains(head, "\"timestamp\"")) return SourceFormat::kMooncake;
   return FormatOfExtension(path);
@@ -53,9 +61,10 @@ SourceFormat FormatOfSource(const std::string& path) {
 absl::Status UnknownFormat(const std::string& path) {
   SourceFile file;
   TIERSCOPE_RETURN_IF_ERROR(file.Read(path));
-  return BadInput(
-      PlaceOfOffset(path, 0), "this is no request trace of a known format",
-      "give Mooncake JSONL, WEKA JSON (file or directory), Azure 2023 CSV or an import");
+  return BadInput(PlaceOfOffset(path, 0), "this is no request trace of a known format",
+                  "give Mooncake or Bailian JSONL, WEKA JSON (file or directory), Azure 2023 or "
+                  "BurstGPT CSV, or an "
+                  "import");
 }
 
 }  // namespace
@@ -69,6 +78,10 @@ absl::StatusOr<RequestTrace> LoadRequestTrace(const std::string& path,
       return ReadWekaTrace(path, options);
     case SourceFormat::kAzure2023:
       return ReadAzureTrace(path, options);
+    case SourceFormat::kBailian:
+      return ReadBailianTrace(path, options);
+    case SourceFormat::kBurstGpt:
+      return ReadBurstGptTrace(path, options);
     case SourceFormat::kContainer:
       return ReadRequestContainer(path, options);
     case SourceFormat::kUnknown:

@@ -37,7 +37,7 @@ struct TraceRequest {
 };
 
 struct RequestTrace {
-  std::string format;       // "mooncake", "weka", "azure2023"
+  std::string format;       // "mooncake", "weka", "azure2023", "bailian", "burstgpt"
   std::string source_name;  // file or directory name without its folders
   // 16 hex digits over block_tokens, requests and block ids: equal for an import and its source,
   // and whether or not the ids are loaded.
@@ -46,6 +46,7 @@ struct RequestTrace {
   int64_t conversation_count = 0;     // 0 = the source has no conversations
   int64_t block_reference_count = 0;  // block ids of all requests together
   int64_t block_count = 0;            // distinct blocks; ids are [0, block_count)
+  int64_t failed_request_count = 0;   // requests of the source that failed and are left out
   std::vector<TraceRequest> requests;
   // Filled when asked for: request i refers to block_ids[block_begin[i], block_begin[i + 1]), its
   // prefix in order. Equal id = equal block, whatever the scope of ids in the source.
@@ -63,9 +64,9 @@ struct RequestTraceOptions {
   bool load_block_ids = false;  // without, ids are counted and validated but not kept
 };
 
-// Loads a Mooncake JSONL file, a WEKA .json file or a directory of them, an Azure 2023 CSV file, or
-// a tierscope container holding a request trace; tells them apart by content, then by file
-// extension. Errors name file, line or offset, and what to do.
+// Loads a Mooncake or Bailian JSONL file, a WEKA .json file or a directory of them, an Azure 2023
+// or BurstGPT CSV file, or a tierscope container holding a request trace; tells them apart by
+// content, then by file extension. Errors name file, line or offset, and what to do.
 absl::StatusOr<RequestTrace> LoadRequestTrace(const std::string& path,
                                               const RequestTraceOptions& options);
 

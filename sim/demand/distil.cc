@@ -5,13 +5,53 @@
 #include "absl/strings/str_cat.h"
 
 #include "sim/base/check.h"
+#include "sim/base/units.h"
 #include "sim/policy/oracle.h"
 #include "sim/policy/random.h"
 #include "sim/policy/recency.h"
 
 namespace tierscope {
+namespace {
+
+// What a profile without scores can answer: the decisions it holds, or nothing.
+absl::Status CheckDecisionsAnswer(const ProfileHeader& header, const DemandSpec& spec) {
+  if (!header.has_decisions()) {
+    return absl::InvalidArgumentError(
+        "the trace holds no scores of a memory indexer, which policy.kind LSA needs: set "
+        "policy.kind "
+        "to ORACLE, RECENCY or RANDOM, or record scores");
+  }
+  const auto recorded_code = static_cast<int32_t>(header.decisions().threshold_code());
+  if (spec.threshold_code != recorded_code) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy.threshold ", spec.threshold_code,
+                     "/256 cannot be replayed: the trace holds decisions "
+                     "taken at ",
+                     recorded_code, "/256 and no scores; set policy.threshold to ",
+                     recorded_code / 256.0, " or record scores"));
+  }
+  // Recorded decisions hold the forced pages too; one more than these may be forced at an odd end.
+  const int64_t forced = CeilDiv(spec.recency_entries, int64_t{kPageEntries}) + 1 +
+                         CeilDiv(spec.sink_entries, int64_t{kPageEntries});
+  const int64_t lacking = header.decisions().pages_max() - (spec.page_kmax + forced);
+  if (lacking > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy.page_kmax ", spec.page_kmax, " and ", forced,
+                     " forced pages are fewer than the ", header.decisions().pages_max(),
+                     " pages of a recorded decision, and which of them a smaller "
+                     "set keeps was not recorded: set policy.page_kmax to ",
+                     spec.page_kmax + lacking, " or more"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec) {
   const bool scored = spec.policy == WantPolicy::kLsa || spec.policy == WantPolicy::kFlashMemory;
+  if (scored && header.no_scores()) {
+    if (absl::Status status = CheckDecisionsAnswer(header, spec); !status.ok()) return status;
+  }
   if (scored && spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
     return absl::InvalidArgumentError(
         absl::StrCat("policy.threshold ", spec.threshold_code,
@@ -105,6 +145,27 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
     if ((word & bit) == 0) ++density_[entries[i] / kPageEntries];
     word |= bit;
   }
+}
+
+absl::Status ProfileDistiller::Decide(int32_t step, bool is_pages, std::span<const uint32_t> ids) {
+  const int32_t position = step / demand_.stride_steps;
+  const bool scored =
+      spec_.policy == WantPolicy::kLsa || spec_.policy == WantPolicy::kFlashMemory;
+  if (!scored || !header_.no_scores()) return absl::OkStatus();
+  if (position >= demand_.position_count) return absl::OkStatus();
+  const uint32_t unit_entries = is_pages ? 1 : kPageEntries;
+  int32_t count = 0;
+  for (const uint32_t id : ids) {
+    const uint32_t page = id / unit_entries;
+    if (page >= density_.size()) {
+      return absl::DataLossError(absl::StrCat("a decision for page ", page, " of a history of ",
+                                              density_.size(), " pages"));
+    }
+    if (count > 0 && list_[static_cast<size_t>(count - 1)] == page) continue;
+    list_[static_cast<size_t>(count++)] = static_cast<PageIndex>(page);
+  }
+  AppendWantList(list_.data(), count);
+  return absl::OkStatus();
 }
 
 void ProfileDistiller::CloseTick() {

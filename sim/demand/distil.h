@@ -32,7 +32,8 @@ struct DemandSpec {
 };
 
 // Whether a profile can answer the spec. Error: a threshold under its score floor, a tau that is no
-// multiple of its tick stride, an oracle without selections of the full history.
+// multiple of its tick stride, an oracle without selections of the full history, scores that were
+// not recorded, other values than those that recorded decisions were taken with.
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec);
 
 // Sub-windows behind a tick for which misses are summed: a set stays active for two windows at most
@@ -54,6 +55,9 @@ class ProfileDistiller {
   // their maximum.
   void Tick(int32_t step, int32_t target_layer, std::span<const uint32_t> entries,
             std::span<const uint8_t> codes);
+  // A recorded decision, pages or entries in rising order, is the want list of its tick where the
+  // profile holds no scores. Error: a page outside the history.
+  absl::Status Decide(int32_t step, bool is_pages, std::span<const uint32_t> ids);
   // Entries in rising order; `votes` empty means one vote each.
   void Select(int32_t step, std::span<const uint32_t> entries, std::span<const uint8_t> votes);
   ProfileDemand Finish();

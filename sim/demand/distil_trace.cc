@@ -32,6 +32,10 @@ class DistillingVisitor : public AttentionVisitor {
     distiller_.Select(step, entries, votes);
     return absl::OkStatus();
   }
+  absl::Status OnDecision(int32_t step, bool is_pages, std::span<const uint32_t> ids) override {
+    is_empty_ = false;
+    return distiller_.Decide(step, is_pages, ids);
+  }
   // What a demand costs follows from the header's steps. They are believed where a record per tick
   // or step stands for them.
   absl::Status OnProfileEnd() override {

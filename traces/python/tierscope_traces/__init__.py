@@ -1,0 +1,4 @@
+"""Recording from Python into tierscope traces, and making foreign dumps safe to import.
+
+Nothing beyond the standard library is needed.
+"""

@@ -1,0 +1,1 @@
+"""Examples of hooking the recorder into serving engines. Each file says which version it was read from."""
