@@ -195,7 +195,10 @@ absl::StatusOr<WindowDemand> DistilledTrace::Demand(const DemandSpec& spec) cons
             LagCount(spec, digest.frame.stride_steps) / digest.frame.position_count + 2;
         return digest.totals.back().all < (int64_t{1} << 32) / rounds;
       });
-  if (!shared || !countable) return DistilTrace(path_, spec);
+  const bool scored = std::none_of(profiles_.begin(), profiles_.end(), [](const ProfileDigest& p) {
+    return p.header.no_scores();  // decisions answer one spec and share nothing
+  });
+  if (!shared || !countable || !scored) return DistilTrace(path_, spec);
   WindowDemand demand = frame_;
   for (const ProfileDigest& digest : profiles_) {
     const auto index = static_cast<int32_t>(demand.profiles.size());
