@@ -144,7 +144,7 @@ void Replica::Preempt(int32_t slot, SimTime now) {
   request.cold = true;
   request.generation += 1;
   SetStage(slot, Stage::kPreempted, now);
-  Record(kDigestPreempt, now, request.id, request.steps_completed);
+  Record(RequestEvent::kPreempt, now, request, request.steps_completed);
   RaisePeaks();
   if (request.swapped) StartWriteback(now);
   QueuePreempted(slot, prefill, now);

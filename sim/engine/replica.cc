@@ -109,11 +109,12 @@ void Replica::Dispatch(const Event& event) {
   }
 }
 
-void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
+void Replica::Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value) {
   digest_.Add(static_cast<uint64_t>(kind));
   digest_.Add(static_cast<uint64_t>(now.ns));
-  digest_.Add(static_cast<uint64_t>(a));
-  digest_.Add(static_cast<uint64_t>(b));
+  digest_.Add(static_cast<uint64_t>(r.id));
+  digest_.Add(static_cast<uint64_t>(value));
+  Tell(kind, now, r, value);
 }
 
 void Replica::OnStepEnd(SimTime now) {
@@ -238,6 +239,7 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
   if (residency_.Holds(slot, page)) return;
   residency_.Grow(slot, page);
   HandleEvicted(now);
+  Tell(RequestEvent::kGrow, now, request, page);
   request.active_pages += 1;
   if (!request.in_batch) return;
   batch_active_pages_ += 1;

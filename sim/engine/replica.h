@@ -87,16 +87,6 @@ class Replica {
   // Work of a step boundary, in this order.
   enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kGrow, kTickDue };
   enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut };
-  // Semantic events, in the digest.
-  enum DigestKind : uint64_t {
-    kDigestAdmit = 1,
-    kDigestTick,
-    kDigestRecall,
-    kDigestPublish,
-    kDigestEvict,
-    kDigestFinish,
-    kDigestPreempt,
-  };
 
   // A request that is not admitted.
   struct Waiting {
@@ -270,7 +260,11 @@ class Replica {
   int64_t Completed(const RequestState& r) const {
     return r.in_batch ? steps_ - r.base_step : r.steps_completed;
   }
-  void Record(DigestKind kind, SimTime now, int64_t a, int64_t b);
+  // Shows the event to the observer; Record puts it into the digest besides.
+  void Tell(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0) {
+    if (observer_ != nullptr) observer_->OnRequest({kind, now, r.id, Completed(r), value});
+  }
+  void Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0);
   bool tiered() const { return demand_ != nullptr; }
   bool sync() const { return policy_.level1() == Policy::SYNC; }
   // Whether a request decodes before its first publish, with nothing active.

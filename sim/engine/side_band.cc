@@ -29,7 +29,7 @@ void Replica::LaunchJob(SimTime now) {
       Activate(slot, request.pending_window, request.pending_tick);
       request.pending_window = -1;
     }
-    Record(kDigestTick, now, request.id, step);
+    Record(RequestEvent::kTick, now, request, step);
     if (!first) {
       ScheduleTick(slot, step + policy_.tau_steps());
     } else if (decodes_cold()) {
@@ -69,7 +69,7 @@ void Replica::OnScored(SimTime now) {
     job_.pages += missing;
     if (tick.first) job_.pages_first += missing;
     HandleEvicted(now);
-    Record(kDigestRecall, now, request.id, missing);
+    Record(RequestEvent::kRecall, now, request, missing);
   }
   counters_.pages_recalled += job_.pages;
   if (observer_ != nullptr) {
@@ -156,7 +156,7 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   if (tick.first && !decodes_cold()) --cold_recalls_;
   RequestState& request = At(tick.slot);
   if (!request.alive || request.generation != tick.generation) return;
-  Record(kDigestPublish, now, request.id, tick.window);
+  Record(RequestEvent::kPublish, now, request, tick.window);
   if (policy_.publish() == Policy::NEXT_TICK && !tick.first) {
     request.pending_window = tick.window;
     request.pending_tick = tick.tick;
@@ -214,7 +214,7 @@ void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
 void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
-    Record(kDigestEvict, now, request.id, evicted.page);
+    Record(RequestEvent::kEvict, now, request, evicted.page);
     // Wanted by no tick and never grown since the active one: not in the active set.
     if (evicted.wanted_at < request.active_tick && evicted.wanted_at > 0) continue;
     if (!request.IsActive(evicted.page)) continue;
