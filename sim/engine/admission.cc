@@ -311,7 +311,7 @@ void Replica::Join(int32_t slot, SimTime now) {
   Tell(RequestEvent::kJoin, now, request);
   if (request.steps_completed == 0) {
     step_queue_.Push(steps_ + 1, kFirstStepDone, slot, request.generation);
-  } else {
+  } else if (!tiered() || !request.cold) {  // else its first tick is due now
     ScheduleSteps(slot, now);
   }
 }

@@ -142,6 +142,7 @@ void Replica::Preempt(int32_t slot, SimTime now) {
   ++counters_.preemptions;
   request.alive = false;
   request.cold = true;
+  request.first_window_steps = 0;
   request.generation += 1;
   SetStage(slot, Stage::kPreempted, now);
   Record(RequestEvent::kPreempt, now, request, request.steps_completed);

@@ -92,6 +92,9 @@ struct RequestState {
   int64_t EntriesOverflowed(int64_t steps, int64_t region_entries) const;
   // Whether the active set holds `page`: wanted by its tick, or formed since.
   bool IsActive(PageIndex page) const;
+  // Forgets the lost pages but those that formed after the active set's tick: active without being
+  // in its list, they can have lost their block before it was published.
+  void KeepLostSinceTick();
   // Position of the profile's page that is open after own step `step`.
   PageIndex OpenPageAfter(int64_t step) const;
   // Steps until a new page opens, counted from own step `step`.

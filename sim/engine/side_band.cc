@@ -188,7 +188,7 @@ void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
   request.Account(steps, counters_);
   request.active_window = window;
   request.active_tick = tick;
-  request.lost.clear();
+  request.KeepLostSinceTick();
   const auto pages = request.WantList(window);
   const auto blocks = request.BlockPages(pages);
   if (!plan_.protects_live) {

@@ -216,7 +216,11 @@ Verdict Judge(const World& world) {
 }
 
 std::string Describe(const World& world) {
-  std::string text = world.scenario.ShortDebugString();
+  const Scenario& s = world.scenario;
+  std::string text = absl::StrCat(
+      "blocks ", world.blocks, ", seed ", s.seed(), ", hbm ", s.hardware().hbm_bytes(), ", link ",
+      s.hardware().host_link().peak_bytes_per_s(), "\n", s.workload().ShortDebugString(), "\n",
+      s.policy().ShortDebugString(), "\n", s.engine().ShortDebugString());
   for (const RawProfile& p : world.profiles) {
     absl::StrAppend(&text, "\nprofile: prompt ", p.prompt_tokens, ", steps ", p.steps(),
                     ", stride ", p.stride);
