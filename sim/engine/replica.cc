@@ -291,6 +291,7 @@ void Replica::StartStep(SimTime now) {
     if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
     if (!MayLeap(end)) {
       stepping_ = true;
+      step_end_ = end;
       activity_longest_ = std::max(activity_longest_, end - now);
       return Push(end.ns, kStepEnd, 0);
     }

@@ -319,6 +319,7 @@ class Replica {
   int64_t batch_active_pages_ = 0;
   int64_t steps_ = 0;
   bool stepping_ = false;
+  SimTime step_end_;  // of the step in progress
   bool idle_ = true;
   SimTime boundary_;  // when the last step ended or the batch stopped being empty
   Wait wait_ = Wait::kNone;

@@ -175,9 +175,11 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   }
 }
 
-// Steps since step 0 that keep the old set when it changes now: the step in progress does.
+// Steps since step 0 that keep the old set when it changes now: the step in progress does, if it
+// counts at all.
 int64_t Replica::StepsBeforeChange(const RequestState& request) const {
-  const int64_t next_step = Completed(request) + (stepping_ && request.in_batch ? 1 : 0);
+  const bool one_more = stepping_ && request.in_batch && step_end_ <= horizon_;
+  const int64_t next_step = Completed(request) + (one_more ? 1 : 0);
   return std::max<int64_t>(0, next_step - 1);
 }
 

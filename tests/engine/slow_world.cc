@@ -32,7 +32,8 @@ SlowWorld::SlowWorld(const Scenario& scenario, const std::vector<RawProfile>& pr
       assign_rng_(scenario.seed(), 0x61737369) {}
 
 void SlowWorld::Fail(const std::string& what) {
-  if (error_.empty()) error_ = absl::StrCat("event ", events_, ": ", what);
+  if (!error_.empty()) return;
+  error_ = absl::StrCat("event ", events_, ": ", what, "\n", absl::StrJoin(last_events_, "\n"));
 }
 
 void SlowWorld::Expect(int64_t mine, int64_t engine, const char* what) {
@@ -45,6 +46,12 @@ int64_t SlowWorld::PositionOf(const State& r, int64_t window) const {
 
 int64_t SlowWorld::TokensInProfile(const State& r) const {
   return r.profile->prompt_tokens + (r.position * r.profile->stride + r.done) % r.profile->steps();
+}
+
+// The page of the next token; the recording's last one, where its end leaves the next one empty.
+int64_t SlowWorld::PageToFill(const State& r) const {
+  const RawProfile& p = *r.profile;
+  return std::min(TokensInProfile(r) / p.page_tokens(), (p.EntriesAfter(p.steps()) + 63) / 64 - 1);
 }
 
 const std::set<int64_t>& SlowWorld::ListOfProfile(const State& r, int64_t window) {
@@ -162,9 +169,21 @@ void SlowWorld::Resident(SimTime, int64_t held) {
   if (error_.empty()) Expect(reserve_.held(), held, "blocks held");
 }
 
+// Keeps the last few events, in words, for the message of a failure.
+void SlowWorld::NoteEvent(const RequestEvent& e) {
+  static constexpr const char* kNames[] = {"",        "admit", "tick",   "recall",
+                                           "publish", "evict", "finish", "preempt",
+                                           "join",    "leave", "grow"};
+  last_events_.push_back(absl::StrCat("  ", ToMilliseconds(e.time), " ms: ", kNames[e.kind],
+                                      " request ", e.request, " after ", e.steps, " steps, ",
+                                      e.value));
+  if (last_events_.size() > 40) last_events_.erase(last_events_.begin());
+}
+
 void SlowWorld::OnRequest(const RequestEvent& e) {
   if (!error_.empty()) return;
   ++events_;
+  NoteEvent(e);
   if (e.kind == RequestEvent::kAdmit) return OnAdmit(e);
   State& r = requests_[e.request];
   // A recall or publish at the very end of a step comes before that end.
@@ -216,10 +235,6 @@ void SlowWorld::OnRequest(const RequestEvent& e) {
     case RequestEvent::kGrow:
       OnGrow(r, e);
       break;
-  }
-  if (error_.find(": ") != std::string::npos && error_.find(" [") == std::string::npos) {
-    absl::StrAppend(&error_, " [kind ", e.kind, ", request ", e.request, ", step ", e.steps,
-                    ", value ", e.value, ", at ", ToMilliseconds(e.time), " ms]");
   }
 }
 
@@ -295,7 +310,7 @@ void SlowWorld::Schedule(State& r) {
   r.first_window = FirstWindow(r);
   r.next_tick = tick + r.first_window - tick % r.profile->stride;
   if (*r.next_tick + 1 >= r.output_tokens) r.next_tick.reset();
-  if (!flashmemory()) r.must_open = TokensInProfile(r) / r.profile->page_tokens();
+  if (!flashmemory()) r.must_open = PageToFill(r);
 }
 
 void SlowWorld::OnTick(State& r, const RequestEvent& e) {
@@ -328,26 +343,20 @@ void SlowWorld::Tell(State& r, int64_t window, bool first) {
   r.told_offset = r.in_batch ? r.joined + 1 : StepsDone() - step;
 }
 
-NextUseOfPage SlowWorld::NextUse(uint64_t key, const State& reader, int64_t page,
-                                 const std::set<int64_t>& being_read) {
-  const State& owner = requests_.at(static_cast<int64_t>(key >> 16));
-  const int64_t its_page = static_cast<int64_t>(key & 0xffff);
-  if (owner.id == reader.id && its_page > page && being_read.count(its_page) > 0) return {-1, key};
-  constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-  if (!owner.told_tick) return {kNever, key};
-  for (int64_t tick = *owner.told_tick; tick + 1 < owner.output_tokens;
-       tick += policy_.tau_steps()) {
-    if (OwnList(owner, tick / owner.profile->stride).count(its_page) > 0) {
-      return {owner.told_offset + tick, key};
-    }
+// The first of the request's coming ticks that wants the page, by going through them.
+NextUseOfPage SlowWorld::NextUse(State& r, int64_t page) {
+  const NextUseOfPage never = {std::numeric_limits<int64_t>::max(), KeyOf(r.id, page)};
+  if (!r.told_tick) return never;
+  for (int64_t tick = *r.told_tick; tick + 1 < r.output_tokens; tick += policy_.tau_steps()) {
+    const bool wanted = OwnList(r, tick / r.profile->stride).count(page) > 0;
+    if (wanted) return {r.told_offset + tick, KeyOf(r.id, page)};
   }
-  return {kNever, key};
+  return never;
 }
 
-void SlowWorld::Take(State& r, int64_t page, bool pinned, const std::set<int64_t>& being_read,
-                     Victims& victims) {
-  const auto victim = reserve_.Take(
-      KeyOf(r.id, page), pinned, [&](uint64_t key) { return NextUse(key, r, page, being_read); });
+void SlowWorld::Take(State& r, int64_t page, bool pinned, Victims& victims) {
+  const auto victim =
+      reserve_.Take(KeyOf(r.id, page), pinned, [&](uint64_t key) { return next_use_.at(key); });
   if (victim) victims.push_back({static_cast<int64_t>(*victim >> 16), *victim & 0xffff});
 }
 
@@ -360,6 +369,7 @@ void SlowWorld::OnRecall(State& r, const RequestEvent& e) {
     const uint64_t key = KeyOf(r.id, page);
     if (!reserve_.Has(key) || reserve_.Pinned(key)) continue;
     protects ? reserve_.Pin(key) : reserve_.Hit(key);
+    next_use_[key] = {-1, key};  // the rest of this list comes next, in its order
   }
   if (protects) {  // what the last two lists and the open page do not need any more may go
     const auto stays = [&](int64_t page) {
@@ -379,9 +389,11 @@ void SlowWorld::OnRecall(State& r, const RequestEvent& e) {
   Victims victims;
   int64_t missing = 0;
   for (int64_t page : list) {
-    if (reserve_.Has(KeyOf(r.id, page))) continue;
-    ++missing;
-    Take(r, page, protects, list, victims);
+    if (!reserve_.Has(KeyOf(r.id, page))) {
+      ++missing;
+      Take(r, page, protects, victims);
+    }
+    next_use_[KeyOf(r.id, page)] = NextUse(r, page);
   }
   LoseAll(victims);
   Expect(missing, e.value, "missing pages");
@@ -433,7 +445,7 @@ void SlowWorld::OnPublish(State& r, const RequestEvent& e) {
 void SlowWorld::OnGrow(State& r, const RequestEvent& e) {
   const bool protects = policy_.eviction() == Policy::LRU_PROTECTED;
   const int64_t page_tokens = r.profile->page_tokens();
-  const int64_t page = TokensInProfile(r) / page_tokens;
+  const int64_t page = PageToFill(r);
   const bool full = r.open && r.done == r.full_at;
   if (!r.must_open && !full) return Fail("a page opens before the last one is full");
   Expect(page, e.value, "page that opens");
@@ -445,11 +457,12 @@ void SlowWorld::OnGrow(State& r, const RequestEvent& e) {
     if (protects) r.grown.push_back(*r.open);
     const uint64_t sealed = KeyOf(r.id, *r.open);
     if (!protects && reserve_.Pinned(sealed)) reserve_.Unpin(sealed);
+    next_use_[sealed] = NextUse(r, *r.open);
   }
   r.open = page;
   const uint64_t key = KeyOf(r.id, page);
   if (!reserve_.Has(key)) {
-    Take(r, page, /*pinned=*/true, {}, victims);
+    Take(r, page, /*pinned=*/true, victims);
   } else if (!reserve_.Pinned(key)) {
     reserve_.Pin(key);
   }

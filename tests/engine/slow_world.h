@@ -108,6 +108,7 @@ class SlowWorld : public Observer {
   };
   using Victims = std::vector<std::pair<int64_t, int64_t>>;  // request, page
 
+  void NoteEvent(const RequestEvent& e);
   void Fail(const std::string& what);
   void Expect(int64_t mine, int64_t engine, const char* what);
   void EndStep();
@@ -122,6 +123,7 @@ class SlowWorld : public Observer {
   int64_t FirstPage(const State& r) const;
   int64_t RegionEntry(const State& r) const;
   int64_t TokensInProfile(const State& r) const;
+  int64_t PageToFill(const State& r) const;
 
   void OnAdmit(const RequestEvent& e);
   void OnJoin(State& r);
@@ -134,10 +136,8 @@ class SlowWorld : public Observer {
   void Schedule(State& r);
   int64_t FirstWindow(const State& r) const;
   void Activate(State& r, int64_t window);
-  void Take(State& r, int64_t page, bool pinned, const std::set<int64_t>& being_read,
-            Victims& victims);
-  NextUseOfPage NextUse(uint64_t key, const State& reader, int64_t page,
-                        const std::set<int64_t>& being_read);
+  void Take(State& r, int64_t page, bool pinned, Victims& victims);
+  NextUseOfPage NextUse(State& r, int64_t page);
   void LoseAll(const Victims& victims);
   void Tell(State& r, int64_t window, bool first);
 
@@ -149,7 +149,8 @@ class SlowWorld : public Observer {
   Rng assign_rng_;
   std::map<int64_t, State> requests_;
   std::map<std::pair<int32_t, int64_t>, std::set<int64_t>> lists_;  // profile, position
-  Victims told_victims_;  // since the last recall or growth
+  std::map<uint64_t, NextUseOfPage> next_use_;  // as of the page's last use, or when it was full
+  Victims told_victims_;                        // since the last recall or growth
   SlowCounts counts_, of_step_;
   int64_t steps_begun_ = 0;
   bool step_runs_ = false;
@@ -158,6 +159,7 @@ class SlowWorld : public Observer {
   std::set<int64_t> job_;  // requests whose tick was launched and not published
   int64_t job_last_ = -1;
   int64_t events_ = 0;
+  std::vector<std::string> last_events_;
   std::string error_;
 };
 
