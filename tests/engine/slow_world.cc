@@ -102,13 +102,16 @@ void SlowWorld::CountStep(State& r, SlowCounts& into) {
   if (r.done == 0) return;  // runs before any decision
   const int64_t step = (r.position * p.stride + r.done - 1) % p.steps();
   const int64_t tick_entries = r.active ? p.EntriesAfter(PositionOf(r, *r.active) * p.stride) : 0;
+  const std::set<int64_t> none;
+  const std::set<int64_t>& list = r.active ? ListOfProfile(r, *r.active) : none;
+  const int64_t first_page = FirstPage(r);
   for (const auto& [entry, votes] : p.selected[static_cast<size_t>(step)]) {
     const int64_t page = entry / 64;
-    if (page < FirstPage(r)) continue;
+    if (page < first_page) continue;
     const bool prompt = page * 64 < p.prompt_tokens / p.tokens_per_entry;
     const SelectionCount add{votes, prompt ? votes : 0};
     into.selections += add;
-    const bool listed = r.active && ListOfProfile(r, *r.active).count(page) > 0;
+    const bool listed = list.count(page) > 0;
     bool active = listed || (r.active && page * 64 >= tick_entries);
     if (flashmemory()) {
       active = listed && entry < tick_entries && page * 64 < RegionEntry(r) + 512;

@@ -55,12 +55,13 @@ std::map<uint32_t, int> Draw(Dice& dice, int64_t entries, int64_t most, int64_t 
   return drawn;
 }
 
-RawProfile RandomProfile(Dice& dice, int32_t stride, int32_t tokens_per_entry, bool constant) {
+RawProfile RandomProfile(Dice& dice, int32_t stride, int32_t tokens_per_entry, int64_t pages_max,
+                         bool constant) {
   RawProfile p;
   p.tokens_per_entry = tokens_per_entry;
   p.stride = stride;
   p.positions = static_cast<int32_t>(1 + dice.In(10, 140) / stride);
-  p.prompt_tokens = dice.In(1, 9) * p.page_tokens();
+  p.prompt_tokens = dice.In(1, pages_max) * p.page_tokens();
   if (!dice.One(3)) p.prompt_tokens -= dice.Below(p.page_tokens() - tokens_per_entry);
   p.ticks.resize(static_cast<size_t>(p.positions));
   const bool layered = dice.One(3);
@@ -166,8 +167,10 @@ World ConstantWorld(uint64_t seed) {
   World world;
   const int32_t stride = int32_t{1} << dice.Below(5);
   const int32_t tokens_per_entry = dice.One(5) ? 4 : 1;
+  const int64_t pages_max = dice.One(2) ? 2 : 9;
   for (int64_t n = dice.In(1, 3); n > 0; --n) {
-    world.profiles.push_back(RandomProfile(dice, stride, tokens_per_entry, /*constant=*/true));
+    world.profiles.push_back(
+        RandomProfile(dice, stride, tokens_per_entry, pages_max, /*constant=*/true));
   }
   const bool flashmemory = dice.One(3);
   AddRequests(dice, world, flashmemory);
@@ -189,8 +192,10 @@ World VaryingWorld(uint64_t seed) {
   World world;
   const int32_t stride = int32_t{1} << dice.In(1, 4);
   const int32_t tokens_per_entry = dice.One(3) ? 4 : 1;
+  const int64_t pages_max = dice.One(2) ? 2 : 9;
   for (int64_t n = dice.In(1, 3); n > 0; --n) {
-    world.profiles.push_back(RandomProfile(dice, stride, tokens_per_entry, /*constant=*/false));
+    world.profiles.push_back(
+        RandomProfile(dice, stride, tokens_per_entry, pages_max, /*constant=*/false));
   }
   const bool flashmemory = dice.One(2);
   AddRequests(dice, world, flashmemory);
