@@ -120,7 +120,6 @@ class Replica {
     int32_t generation;
     int64_t window;
     bool first;
-    uint32_t tick = 0;  // Residency's number, once applied
   };
   // The level-1 job in flight: score, select, recall, publish.
   struct Job {
@@ -241,7 +240,7 @@ class Replica {
   void PublishAfter(SimTime now, SimDuration d);
   void Publish(SimTime now);
   void PublishTick(const TickRef& tick, SimTime now);
-  void Activate(int32_t slot, int64_t window, uint32_t tick);
+  void Activate(int32_t slot, int64_t window);
   void EndSyncWait(SimTime now);
   int64_t StepsBeforeChange(const RequestState& request) const;
   void HandleEvicted(SimTime now);

@@ -102,7 +102,7 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     const Block& victim = blocks_[static_cast<size_t>(block)];
     Slot& owner = slots_[static_cast<size_t>(victim.slot)];
     owner.block_of[victim.page] = -1;
-    evicted_.push_back({victim.slot, victim.page, owner.wanted_at[victim.page]});
+    evicted_.push_back({victim.slot, victim.page});
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
   if (!pinned) Insert(eviction, block);

@@ -31,7 +31,6 @@ namespace tierscope {
 struct EvictedPage {
   int32_t slot;
   PageIndex page;
-  uint32_t wanted_at;  // number of the last tick that wanted it, 0 = none
 };
 
 class Residency {
@@ -58,9 +57,6 @@ class Residency {
   std::vector<int64_t>& NextUsesOf(int32_t slot) {
     return slots_[static_cast<size_t>(slot)].next_uses;
   }
-
-  // The number of the last tick applied, over all slots.
-  uint32_t tick() const { return tick_; }
 
   // A page starts to fill with generated entries: it is pinned, and gets a block without a recall
   // where it has none. The page that was open before is sealed.

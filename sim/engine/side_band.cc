@@ -26,7 +26,7 @@ void Replica::LaunchJob(SimTime now) {
     job_.entries += entries;
     if (first) job_.entries_first += entries;
     if (request.pending_window >= 0) {
-      Activate(slot, request.pending_window, request.pending_tick);
+      Activate(slot, request.pending_window);
       request.pending_window = -1;
     }
     Record(RequestEvent::kTick, now, request, step);
@@ -57,13 +57,12 @@ void Replica::LaunchJob(SimTime now) {
 
 // Scores are there: pages are selected, blocks change hands, and the recall starts.
 void Replica::OnScored(SimTime now) {
-  for (TickRef& tick : job_.ticks) {
+  for (const TickRef& tick : job_.ticks) {
     const RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.WantList(tick.window);
     if (residency_.wants_next_uses()) TellNextUses(tick);
     const int32_t missing = residency_.Want(tick.slot, request.BlockPages(pages));
-    tick.tick = residency_.tick();
     PromiseBlocks(tick.slot, tick.first ? 1 : 0);
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
@@ -159,10 +158,9 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   Record(RequestEvent::kPublish, now, request, tick.window);
   if (policy_.publish() == Policy::NEXT_TICK && !tick.first) {
     request.pending_window = tick.window;
-    request.pending_tick = tick.tick;
     return;
   }
-  Activate(tick.slot, tick.window, tick.tick);
+  Activate(tick.slot, tick.window);
   if (!tick.first) return;
   request.cold = false;
   if (decodes_cold()) return;
@@ -184,12 +182,11 @@ int64_t Replica::StepsBeforeChange(const RequestState& request) const {
 }
 
 // The set of tick `window` becomes the active one.
-void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
+void Replica::Activate(int32_t slot, int64_t window) {
   RequestState& request = At(slot);
   const int64_t steps = StepsBeforeChange(request);
   request.Account(steps, counters_);
   request.active_window = window;
-  request.active_tick = tick;
   request.KeepLostSinceTick();
   const auto pages = request.WantList(window);
   const auto blocks = request.BlockPages(pages);
@@ -217,8 +214,6 @@ void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
     Record(RequestEvent::kEvict, now, request, evicted.page);
-    // Wanted by no tick and never grown since the active one: not in the active set.
-    if (evicted.wanted_at < request.active_tick && evicted.wanted_at > 0) continue;
     if (!request.IsActive(evicted.page)) continue;
     request.lost.push_back({evicted.page, StepsBeforeChange(request)});
   }
