@@ -86,8 +86,8 @@ TEST(SetChangeTest, FlashMemoryDecodesBehindAChunkedPrefill) {
   EXPECT_EQ(run.outcome.counters.inactive, (SelectionCount{5, 5} * 4));
 }
 
-// Ticks after steps 0 and 4, at 10 and 53 ms; the horizon of 60 ms cuts step 5, in which, if level 1
-// is asynchronous, the second list is published. Steps 1 to 4 count, 2 selections each.
+// Ticks after steps 0 and 4, at 10 and 53 ms; the horizon of 60 ms cuts step 5, in which, if level
+// 1 is asynchronous, the second list is published. Steps 1 to 4 count, 2 selections each.
 TEST(SetChangeTest, AStepThatTheHorizonCutsIsNotCounted) {
   for (const char* level1 : {"SYNC", "ASYNC"}) {
     const Scenario scenario = ToyScenario(std::string(R"(
