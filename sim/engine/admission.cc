@@ -229,7 +229,7 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
     PromiseBlocks(slot, promise.blocks);
   }
   RaisePeaks();
-  Record(kDigestAdmit, now, request.id, request.start.profile.value);
+  Record(RequestEvent::kAdmit, now, request, request.start.profile.value);
   StartAdmitted(slot, now);
 }
 
@@ -308,9 +308,10 @@ void Replica::Join(int32_t slot, SimTime now) {
   batch_.context_tokens += request.context_tokens() + request.steps_completed;
   batch_.scored_entries += request.active_pages * kPageEntries;
   batch_active_pages_ += request.active_pages;
+  Tell(RequestEvent::kJoin, now, request);
   if (request.steps_completed == 0) {
     step_queue_.Push(steps_ + 1, kFirstStepDone, slot, request.generation);
-  } else {
+  } else if (!tiered() || !request.cold) {  // else its first tick is due now
     ScheduleSteps(slot, now);
   }
 }
@@ -324,6 +325,7 @@ void Replica::Leave(int32_t slot, SimTime now) {
   batch_.context_tokens -= request.context_tokens() + request.steps_completed;
   batch_.scored_entries -= request.active_pages * kPageEntries;
   batch_active_pages_ -= request.active_pages;
+  Tell(RequestEvent::kLeave, now, request);
 }
 
 // Own steps from the first tick to the second: tau, or less so that ticks meet or spread
@@ -389,7 +391,7 @@ void Replica::Finish(int32_t slot, SimTime now) {
   swap_bytes_reserved_ -= request.swap_bytes_reserved;
   --admitted_;
   RecordFinished(request, now);
-  Record(kDigestFinish, now, request.id, 0);
+  Record(RequestEvent::kFinish, now, request);
   request.alive = false;
   slots_free_.push_back(slot);
   SendNext(request.arrival.user, now);

@@ -1,4 +1,5 @@
-// What a run shows while it goes on: spans and counters for a timeline. Null costs nothing.
+// What a run shows while it goes on: spans and counters for a timeline, and the semantic events of
+// each request, from which a test can decide everything again. Null costs nothing.
 #ifndef TIERSCOPE_SIM_ENGINE_OBSERVER_H_
 #define TIERSCOPE_SIM_ENGINE_OBSERVER_H_
 
@@ -7,6 +8,29 @@
 #include "sim/base/time.h"
 
 namespace tierscope {
+
+// Something that happens to one request. Times are in order; events of one instant come in the
+// order in which the engine decides them.
+struct RequestEvent {
+  // The first seven are in the digest, under these numbers.
+  enum Kind : uint8_t {
+    kAdmit = 1,  // value: the profile; again after a preemption
+    kTick,       // launched into a level-1 job; value: the own step after which it stands
+    kRecall,  // its want list has its blocks, after the kEvict of its victims; value: missing pages
+    kPublish,  // its pages are there; value: the tick's sub-window since own step 0
+    kEvict,    // it lost the block of a page; value: the page
+    kFinish,
+    kPreempt,
+    kJoin,   // the batch, from the next step on
+    kLeave,  // the batch: it waits for its first pages, is preempted, or finishes
+    kGrow,   // a page opens, after the kEvict of its victim; value: the page
+  };
+  Kind kind;
+  SimTime time;
+  int64_t request;  // order of admission
+  int64_t steps;    // own steps completed
+  int64_t value;    // 0 where nothing is said above
+};
 
 class Observer {
  public:
@@ -24,6 +48,7 @@ class Observer {
   virtual void Recall(int64_t job, SimTime begin, SimTime end, int64_t pages) = 0;
   virtual void Publish(int64_t job, SimTime now) = 0;
   virtual void Resident(SimTime now, int64_t reserve_blocks_held) = 0;
+  virtual void OnRequest(const RequestEvent& /*event*/) {}
 };
 
 }  // namespace tierscope

@@ -142,9 +142,10 @@ void Replica::Preempt(int32_t slot, SimTime now) {
   ++counters_.preemptions;
   request.alive = false;
   request.cold = true;
+  request.first_window_steps = 0;
   request.generation += 1;
   SetStage(slot, Stage::kPreempted, now);
-  Record(kDigestPreempt, now, request.id, request.steps_completed);
+  Record(RequestEvent::kPreempt, now, request, request.steps_completed);
   RaisePeaks();
   if (request.swapped) StartWriteback(now);
   QueuePreempted(slot, prefill, now);

@@ -109,11 +109,12 @@ void Replica::Dispatch(const Event& event) {
   }
 }
 
-void Replica::Record(DigestKind kind, SimTime now, int64_t a, int64_t b) {
+void Replica::Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value) {
   digest_.Add(static_cast<uint64_t>(kind));
   digest_.Add(static_cast<uint64_t>(now.ns));
-  digest_.Add(static_cast<uint64_t>(a));
-  digest_.Add(static_cast<uint64_t>(b));
+  digest_.Add(static_cast<uint64_t>(r.id));
+  digest_.Add(static_cast<uint64_t>(value));
+  Tell(kind, now, r, value);
 }
 
 void Replica::OnStepEnd(SimTime now) {
@@ -235,9 +236,11 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
 void Replica::OpenPage(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   const PageIndex page = request.OpenPageAfter(Completed(request));
-  if (residency_.Holds(slot, page)) return;
+  const bool held = residency_.Holds(slot, page);  // the list of the first tick has the open page
   residency_.Grow(slot, page);
   HandleEvicted(now);
+  Tell(RequestEvent::kGrow, now, request, page);
+  if (held) return;
   request.active_pages += 1;
   if (!request.in_batch) return;
   batch_active_pages_ += 1;
@@ -245,12 +248,14 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
 }
 
 // At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
-// A request that comes back after a preemption has its tick first: it holds no pages.
+// A request that has tokens and no pages, after a preemption or a prefill on the replica, has its
+// tick first, and decodes beside it only if it decodes cold.
 void Replica::Proceed(SimTime now) {
   for (int32_t slot : joining_) {
-    if (tiered() && At(slot).cold && At(slot).steps_completed > 0) {
+    const bool tick_due = tiered() && At(slot).cold && At(slot).steps_completed > 0;
+    if (tick_due) due_.push_back(slot);
+    if (tick_due && !decodes_cold()) {
       SetStage(slot, Stage::kCold, now);
-      due_.push_back(slot);
     } else {
       Join(slot, now);
     }
@@ -286,6 +291,7 @@ void Replica::StartStep(SimTime now) {
     if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
     if (!MayLeap(end)) {
       stepping_ = true;
+      step_end_ = end;
       activity_longest_ = std::max(activity_longest_, end - now);
       return Push(end.ns, kStepEnd, 0);
     }

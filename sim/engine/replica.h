@@ -87,16 +87,6 @@ class Replica {
   // Work of a step boundary, in this order.
   enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kGrow, kTickDue };
   enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut };
-  // Semantic events, in the digest.
-  enum DigestKind : uint64_t {
-    kDigestAdmit = 1,
-    kDigestTick,
-    kDigestRecall,
-    kDigestPublish,
-    kDigestEvict,
-    kDigestFinish,
-    kDigestPreempt,
-  };
 
   // A request that is not admitted.
   struct Waiting {
@@ -130,7 +120,6 @@ class Replica {
     int32_t generation;
     int64_t window;
     bool first;
-    uint32_t tick = 0;  // Residency's number, once applied
   };
   // The level-1 job in flight: score, select, recall, publish.
   struct Job {
@@ -251,7 +240,7 @@ class Replica {
   void PublishAfter(SimTime now, SimDuration d);
   void Publish(SimTime now);
   void PublishTick(const TickRef& tick, SimTime now);
-  void Activate(int32_t slot, int64_t window, uint32_t tick);
+  void Activate(int32_t slot, int64_t window);
   void EndSyncWait(SimTime now);
   int64_t StepsBeforeChange(const RequestState& request) const;
   void HandleEvicted(SimTime now);
@@ -270,7 +259,11 @@ class Replica {
   int64_t Completed(const RequestState& r) const {
     return r.in_batch ? steps_ - r.base_step : r.steps_completed;
   }
-  void Record(DigestKind kind, SimTime now, int64_t a, int64_t b);
+  // Shows the event to the observer; Record puts it into the digest besides.
+  void Tell(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0) {
+    if (observer_ != nullptr) observer_->OnRequest({kind, now, r.id, Completed(r), value});
+  }
+  void Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0);
   bool tiered() const { return demand_ != nullptr; }
   bool sync() const { return policy_.level1() == Policy::SYNC; }
   // Whether a request decodes before its first publish, with nothing active.
@@ -325,6 +318,7 @@ class Replica {
   int64_t batch_active_pages_ = 0;
   int64_t steps_ = 0;
   bool stepping_ = false;
+  SimTime step_end_;  // of the step in progress
   bool idle_ = true;
   SimTime boundary_;  // when the last step ended or the batch stopped being empty
   Wait wait_ = Wait::kNone;

@@ -61,9 +61,7 @@ struct RequestState {
   int64_t entries_lost = 0;  // counted so far
   int64_t active_pages = 0;  // of the published set; what level 2 scores
   // Windows count in sub-windows since own step 0 (demand.h).
-  int64_t active_window = -1;  // tick of the active set, -1 = nothing published yet
-  uint32_t active_tick = 0;    // Residency's number of that tick
-  uint32_t pending_tick = 0;
+  int64_t active_window = -1;   // tick of the active set, -1 = nothing published yet
   int64_t pending_window = -1;  // publish NEXT_TICK: the set that waits for the next tick
   // Steps since step 0 whose selections are counted. A step is the unit of all accounting; within a
   // sub-window selections are taken as spread evenly over its steps.
@@ -92,6 +90,9 @@ struct RequestState {
   int64_t EntriesOverflowed(int64_t steps, int64_t region_entries) const;
   // Whether the active set holds `page`: wanted by its tick, or formed since.
   bool IsActive(PageIndex page) const;
+  // Forgets the lost pages but those that formed after the active set's tick: active without being
+  // in its list, they can have lost their block before it was published.
+  void KeepLostSinceTick();
   // Position of the profile's page that is open after own step `step`.
   PageIndex OpenPageAfter(int64_t step) const;
   // Steps until a new page opens, counted from own step `step`.

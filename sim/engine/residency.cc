@@ -102,7 +102,7 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     const Block& victim = blocks_[static_cast<size_t>(block)];
     Slot& owner = slots_[static_cast<size_t>(victim.slot)];
     owner.block_of[victim.page] = -1;
-    evicted_.push_back({victim.slot, victim.page, owner.wanted_at[victim.page]});
+    evicted_.push_back({victim.slot, victim.page});
   }
   blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
   if (!pinned) Insert(eviction, block);
@@ -111,12 +111,14 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
   return block;
 }
 
-// Unpins those of `pages` that no tick has wanted since number `wanted_since`.
+// Unpins those of `pages` that no tick has wanted since number `wanted_since`; not the page that is
+// being filled.
 template <typename Eviction>
 void Residency::ReleaseLeaving(Eviction& eviction, Slot& state, std::span<const PageIndex> pages,
                                uint32_t wanted_since) {
   for (PageIndex page : pages) {
     const int32_t block = state.block_of[page];
+    if (!state.grown.empty() && page == state.grown.back()) continue;
     if (state.wanted_at[page] < wanted_since && block >= 0) Unpin(eviction, block);
   }
 }
@@ -151,13 +153,8 @@ int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const Pa
     const WantedList& leaving = protect_two_lists_ ? state.live_before : state.live;
     const uint32_t since = protect_two_lists_ ? state.live.tick : tick_;
     ReleaseLeaving(eviction, state, leaving.pages, since);
-    // The newest grown page is still being filled, whether the tick saw it or not.
-    if (!state.grown.empty()) {
-      const PageIndex open = state.grown.back();
-      state.grown.pop_back();
-      ReleaseLeaving(eviction, state, state.grown, since);
-      state.grown.assign(1, open);
-    }
+    ReleaseLeaving(eviction, state, state.grown, since);
+    if (!state.grown.empty()) state.grown.erase(state.grown.begin(), state.grown.end() - 1);
     state.live_before = state.live;
     state.live = {pages, tick_};
   }
@@ -189,6 +186,7 @@ int32_t Residency::Want(int32_t slot, std::span<const PageIndex> pages) {
 
 void Residency::Grow(int32_t slot, PageIndex page) {
   Slot& state = slots_[static_cast<size_t>(slot)];
+  if (!state.grown.empty() && state.grown.back() == page) return;
   std::visit(
       [&](auto& eviction) {
         if (!protect_ && !state.grown.empty()) {
@@ -220,7 +218,8 @@ int32_t Residency::PinnedChange(int32_t slot, std::span<const PageIndex> pages) 
   const WantedList& leaving = protect_two_lists_ ? state.live_before : state.live;
   const uint32_t since = protect_two_lists_ ? state.live.tick : tick_ + 1;
   const auto leaves = [&](PageIndex page) {
-    return pinned(page) && state.wanted_at[page] < since &&
+    const bool open = !state.grown.empty() && page == state.grown.back();
+    return pinned(page) && !open && state.wanted_at[page] < since &&
            !std::binary_search(pages.begin(), pages.end(), page);
   };
   for (PageIndex page : leaving.pages) change -= leaves(page) ? 1 : 0;

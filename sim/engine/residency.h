@@ -31,7 +31,6 @@ namespace tierscope {
 struct EvictedPage {
   int32_t slot;
   PageIndex page;
-  uint32_t wanted_at;  // number of the last tick that wanted it, 0 = none
 };
 
 class Residency {
@@ -59,11 +58,8 @@ class Residency {
     return slots_[static_cast<size_t>(slot)].next_uses;
   }
 
-  // The number of the last tick applied, over all slots.
-  uint32_t tick() const { return tick_; }
-
-  // A page starts to fill with generated entries: it gets a block without a recall. The page that
-  // was open before is sealed.
+  // A page starts to fill with generated entries: it is pinned, and gets a block without a recall
+  // where it has none. The page that was open before is sealed.
   void Grow(int32_t slot, PageIndex page);
 
   bool Holds(int32_t slot, PageIndex page) const { return BlockOf(slot, page) >= 0; }

@@ -26,10 +26,10 @@ void Replica::LaunchJob(SimTime now) {
     job_.entries += entries;
     if (first) job_.entries_first += entries;
     if (request.pending_window >= 0) {
-      Activate(slot, request.pending_window, request.pending_tick);
+      Activate(slot, request.pending_window);
       request.pending_window = -1;
     }
-    Record(kDigestTick, now, request.id, step);
+    Record(RequestEvent::kTick, now, request, step);
     if (!first) {
       ScheduleTick(slot, step + policy_.tau_steps());
     } else if (decodes_cold()) {
@@ -57,19 +57,18 @@ void Replica::LaunchJob(SimTime now) {
 
 // Scores are there: pages are selected, blocks change hands, and the recall starts.
 void Replica::OnScored(SimTime now) {
-  for (TickRef& tick : job_.ticks) {
+  for (const TickRef& tick : job_.ticks) {
     const RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.WantList(tick.window);
     if (residency_.wants_next_uses()) TellNextUses(tick);
     const int32_t missing = residency_.Want(tick.slot, request.BlockPages(pages));
-    tick.tick = residency_.tick();
     PromiseBlocks(tick.slot, tick.first ? 1 : 0);
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
     if (tick.first) job_.pages_first += missing;
     HandleEvicted(now);
-    Record(kDigestRecall, now, request.id, missing);
+    Record(RequestEvent::kRecall, now, request, missing);
   }
   counters_.pages_recalled += job_.pages;
   if (observer_ != nullptr) {
@@ -156,13 +155,12 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   if (tick.first && !decodes_cold()) --cold_recalls_;
   RequestState& request = At(tick.slot);
   if (!request.alive || request.generation != tick.generation) return;
-  Record(kDigestPublish, now, request.id, tick.window);
+  Record(RequestEvent::kPublish, now, request, tick.window);
   if (policy_.publish() == Policy::NEXT_TICK && !tick.first) {
     request.pending_window = tick.window;
-    request.pending_tick = tick.tick;
     return;
   }
-  Activate(tick.slot, tick.window, tick.tick);
+  Activate(tick.slot, tick.window);
   if (!tick.first) return;
   request.cold = false;
   if (decodes_cold()) return;
@@ -175,20 +173,21 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
   }
 }
 
-// Steps since step 0 that keep the old set when it changes now: the step in progress does.
+// Steps since step 0 that keep the old set when it changes now: the step in progress does, if it
+// counts at all.
 int64_t Replica::StepsBeforeChange(const RequestState& request) const {
-  const int64_t next_step = Completed(request) + (stepping_ && request.in_batch ? 1 : 0);
+  const bool one_more = stepping_ && request.in_batch && step_end_ <= horizon_;
+  const int64_t next_step = Completed(request) + (one_more ? 1 : 0);
   return std::max<int64_t>(0, next_step - 1);
 }
 
 // The set of tick `window` becomes the active one.
-void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
+void Replica::Activate(int32_t slot, int64_t window) {
   RequestState& request = At(slot);
   const int64_t steps = StepsBeforeChange(request);
   request.Account(steps, counters_);
   request.active_window = window;
-  request.active_tick = tick;
-  request.lost.clear();
+  request.KeepLostSinceTick();
   const auto pages = request.WantList(window);
   const auto blocks = request.BlockPages(pages);
   if (!plan_.protects_live) {
@@ -214,9 +213,7 @@ void Replica::Activate(int32_t slot, int64_t window, uint32_t tick) {
 void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
-    Record(kDigestEvict, now, request.id, evicted.page);
-    // Wanted by no tick and never grown since the active one: not in the active set.
-    if (evicted.wanted_at < request.active_tick && evicted.wanted_at > 0) continue;
+    Record(RequestEvent::kEvict, now, request, evicted.page);
     if (!request.IsActive(evicted.page)) continue;
     request.lost.push_back({evicted.page, StepsBeforeChange(request)});
   }
