@@ -209,22 +209,20 @@ class Searcher {
     }
     const bool limits_left = search_.limits.size() > (binding.limit >= 0 ? 1u : 0u) &&
                              lifted != Bottleneck::kRequestSlots;
+    const Bound ceiling = CeilingAt(top, binding.ceiling);
+    if (!limits_left && ceiling.none()) return absl::OkStatus();
     NextBound& next = capacity_.next;
-    next.load_holds = capacity_.load;
-    next.load_fails = top + 1;
-    if (limits_left) {
-      TIERSCOPE_RETURN_IF_ERROR(NarrowNext(lifted, top));
-    } else {
-      next.load_holds = top;
-    }
-    if (next.load_fails > top) next.bound = CeilingAt(top, binding.ceiling);
+    next = {{}, limits_left ? capacity_.load : top, top + 1};
+    if (limits_left) TIERSCOPE_RETURN_IF_ERROR(NarrowNext(lifted, top));
+    if (next.load_fails > top && next.load_holds == top) next.bound = ceiling;
     return absl::OkStatus();
   }
 
   absl::Status NarrowNext(Bottleneck lifted, int64_t top) {
     NextBound& next = capacity_.next;
     Points lifted_points;
-    Points& points = lifted == Bottleneck::kNone ? points_ : lifted_points;
+    const bool as_asked = lifted == Bottleneck::kNone && capacity_.binding.ceiling < 0;
+    Points& points = as_asked ? points_ : lifted_points;
     const int64_t far = std::min(top, kNextSearchFactor * std::max<int64_t>(1, capacity_.load));
     int64_t load = std::min(far, std::max<int64_t>(1, 2 * capacity_.load));
     while (next.load_holds < far &&
