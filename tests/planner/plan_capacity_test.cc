@@ -141,6 +141,46 @@ TEST(PlanCapacity, RefusesWhatHasNoAnswer) {
   ExpectRefused(FullWorld(9), "engine.prefill is NONE", options);
 }
 
+// Over random worlds with every kind of bound (SLO, reserve, graphs, a mix of two sizes): host DRAM
+// is a bound or it is none.
+TEST(PlanCapacity, MoreHostDramNeverLowersCapacity) {
+  Rng rng(106);
+  int more = 0;
+  for (int round = 0; round < 60; ++round) {
+    const int64_t prompt_pages = 4 + static_cast<int64_t>(rng.NextBelow(8));
+    const std::string sizes =
+        rng.NextBelow(2) == 0
+            ? absl::StrCat("context_tokens: ", prompt_pages * 256, " output_tokens: 40")
+            : absl::StrCat(
+                  "classes { context_tokens: ", prompt_pages * 256,
+                  " output_tokens: 40 } classes { context_tokens: 512 output_tokens: 20 }");
+    const auto host_pages = static_cast<int64_t>(10 + rng.NextBelow(300));
+    const std::string text = absl::StrCat(
+        "hardware { step_model { per_request_ms: 1 } } workload { ", sizes,
+        " attention { random_offset: false } } policy { kind: LSA reserve_entries: ",
+        64 * (20 + rng.NextBelow(400)),
+        " } engine { simulated_s: 20 slo { tpot_ms: ", 15 + rng.NextBelow(60), " } ",
+        rng.NextBelow(2) == 0 ? "graph_batch_sizes: 24 " : "", "} node { host_bytes: ");
+    SCOPED_TRACE(text);
+    const Scenario less_host = ToyScenario(absl::StrCat(text, host_pages * 1'000'000, " }"));
+    const Scenario more_host =
+        ToyScenario(absl::StrCat(text, (host_pages + 1 + rng.NextBelow(100)) * 1'000'000, " }"));
+    const WindowDemand demand =
+        ToyDemand(less_host, static_cast<int32_t>(prompt_pages), 16, {{{0, 1, 2}, {{0, 1}}}});
+    SimulationInputs inputs;
+    inputs.demand = &demand;
+    CapacityOptions options;
+    options.load_max = 128;
+    const auto with_less = PlanCapacity(less_host, inputs, options);
+    const auto with_more = PlanCapacity(more_host, inputs, options);
+    ASSERT_TRUE(with_less.ok()) << with_less.status();
+    ASSERT_TRUE(with_more.ok()) << with_more.status();
+    ASSERT_GE(with_more->capacity.load, with_less->capacity.load);
+    more += with_more->capacity.load > with_less->capacity.load ? 1 : 0;
+  }
+  EXPECT_GT(more, 5) << "host DRAM must bind for this to say anything";
+}
+
 // The closed forms against the engine: with more users than fit, as many are admitted as the lowest
 // ceiling says, under every policy and eviction.
 TEST(AdmissionCeilings, AreWhatTheEngineAdmits) {
