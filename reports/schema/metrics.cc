@@ -34,6 +34,15 @@ constexpr MetricDef kDefinitions[] = {
      "Requests decoding, weighted by time: sum of (batch size * step duration) / decode_s."},
     // Speed
     {"throughput_tok_per_s", "tok/s", "replica", "output_tokens / decode_s."},
+    {"throughput_tok_per_s_1s_min", "tok/s", "replica",
+     "Fewest output tokens in one second of decode time: counted decode time is cut into whole "
+     "seconds from the end of the warm-up, idle time left out, and a step's tokens belong to "
+     "the second in which it ends; above 2,048 the lower edge of a bin of relative resolution "
+     "1/1024."},
+    {"throughput_tok_per_s_1s_p1", "tok/s", "replica",
+     "Nearest-rank first percentile over the seconds of throughput_tok_per_s_1s_min."},
+    {"throughput_tok_per_s_1s_max", "tok/s", "replica",
+     "Most output tokens in one of the seconds of throughput_tok_per_s_1s_min."},
     {"throughput_tok_per_s_per_gpu", "tok/s", "replica",
      "throughput_tok_per_s / GPUs of the replica."},
     {"goodput_req_per_s", "req/s", "replica",

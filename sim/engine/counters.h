@@ -7,6 +7,7 @@
 
 #include "sim/base/stats.h"
 #include "sim/base/time.h"
+#include "sim/base/units.h"
 #include "sim/demand/demand.h"
 
 namespace tierscope {
@@ -26,6 +27,28 @@ inline constexpr int kStallCauseCount = 7;
 enum class Resource : uint8_t { kNone, kSlots, kHbm, kHost, kReserve };
 inline constexpr int kResourceCount = 5;
 
+// Output tokens of each second of decode time. A step's tokens belong to the second in which it
+// ends, (k, k + 1] s; one longer than a second leaves seconds without tokens.
+struct DecodeSeconds {
+  static constexpr int64_t kSecondNs = 1'000'000'000;
+  LogHistogram tokens;  // of seconds that are over
+  int64_t tokens_open = 0;
+  int64_t end_ns = kSecondNs;  // of the open one
+
+  // A step with `step_tokens` brings decode time to `decode`.
+  void Add(SimDuration decode, int64_t step_tokens) {
+    if (decode.ns > end_ns) Close(decode.ns);
+    tokens_open += step_tokens;
+  }
+  void Close(int64_t decode_ns) {
+    const int64_t seconds = CeilDiv(decode_ns - end_ns, kSecondNs);
+    tokens.Add(tokens_open);
+    if (seconds > 1) tokens.Add(0, seconds - 1);
+    tokens_open = 0;
+    end_ns += seconds * kSecondNs;
+  }
+};
+
 struct Counters {
   // Batch steps.
   int64_t steps = 0;
@@ -34,6 +57,7 @@ struct Counters {
   __int128 request_ns = 0;  // batch size integrated over decode
   LogHistogram step_ns;     // wait before the step and the step itself
   SimDuration step_longest;
+  DecodeSeconds seconds;
   std::array<SimDuration, kStallCauseCount> stall;
   // Time in which the first request in line lacked each resource; [kNone]: none, or none waited.
   std::array<SimDuration, kResourceCount> admission_wait;

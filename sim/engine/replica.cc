@@ -133,6 +133,7 @@ void Replica::CountStep(SimTime end) {
   counters_.steps += 1;
   counters_.output_tokens += batch_.requests;
   counters_.decode += length;
+  counters_.seconds.Add(counters_.decode, batch_.requests);
   counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
   counters_.step_ns.Add(length.ns);
   counters_.step_longest = std::max(counters_.step_longest, length);

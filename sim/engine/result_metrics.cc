@@ -63,6 +63,17 @@ void SetLoad(Frame& f) {
               static_cast<double>(c.request_ns) / 1e9 / decode_s, kNoStep);
 }
 
+// Seconds of decode time that are whole.
+void SetSeconds(Frame& f) {
+  DecodeSeconds& seconds = f.outcome.counters.seconds;
+  if (f.outcome.counters.decode.ns == seconds.end_ns) seconds.tokens.Add(seconds.tokens_open);
+  for (const auto& [suffix, q] : {std::pair{"min", 1e-12}, {"p1", 0.01}, {"max", 1.0}}) {
+    SetOrAbsent(f.metrics, absl::StrCat("throughput_tok_per_s_1s_", suffix),
+                seconds.tokens.count() > 0, static_cast<double>(seconds.tokens.Percentile(q)),
+                "less than a second of decoding was counted");
+  }
+}
+
 void SetSpeed(Frame& f) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
@@ -315,6 +326,7 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), result);
   SetLoad(frame);
   SetSpeed(frame);
+  SetSeconds(frame);
   SetRequests(frame);
   SetAdmission(frame);
   SetFootprint(frame, *result);

@@ -1,45 +1,56 @@
 #include "sim/planner/capacity.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <utility>
 
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
 namespace {
 
+// The next bound is searched up to so many times the answer, to one part in so many of its load.
+constexpr int64_t kNextSearchFactor = 4;
+constexpr int64_t kNextResolution = 16;
+
 class Searcher {
  public:
-  Searcher(const CapacitySearch& search,
-           const std::function<absl::StatusOr<RunResult>(int64_t)>& evaluate)
-      : search_(search), evaluate_(evaluate), load_top_(search.load_max) {
-    for (const Ceiling& ceiling : search.ceilings) load_top_ = std::min(load_top_, ceiling.load);
-  }
+  Searcher(const CapacitySearch& search, const EvaluateLoad& evaluate)
+      : search_(search), evaluate_(evaluate), load_top_(TopWithout(-1)) {}
 
   absl::StatusOr<Capacity> Find() {
-    TIERSCOPE_ASSIGN_OR_RETURN(int64_t answer, Bisect(/*without=*/-1, 0));
-    TIERSCOPE_RETURN_IF_ERROR(RunCurve(answer));
-    capacity_.monotone = IsMonotone();
+    if (load_top_ >= 1) TIERSCOPE_RETURN_IF_ERROR(At(1).status());
+    TIERSCOPE_ASSIGN_OR_RETURN(capacity_.load, Bisect());
+    TIERSCOPE_RETURN_IF_ERROR(RunCurve());
+    JudgeOrder();
     if (!capacity_.monotone) {
       TIERSCOPE_RETURN_IF_ERROR(Scan());
-      answer = LargestThatHolds();
+      capacity_.load = LargestThatHolds(load_top_);
+    } else if (capacity_.noisy_from > 0) {
+      capacity_.load = LargestThatHolds(capacity_.noisy_from - 1);
     }
-    capacity_.load = answer;
-    TIERSCOPE_RETURN_IF_ERROR(NameBinding());
+    capacity_.binding = BindingBound();
+    if (!capacity_.binding.none()) TIERSCOPE_RETURN_IF_ERROR(NameNext());
     for (auto& [load, point] : points_) capacity_.points.push_back(std::move(point));
     return std::move(capacity_);
   }
 
  private:
-  absl::StatusOr<const LoadPoint*> At(int64_t load) {
-    const auto known = points_.find(load);
-    if (known != points_.end()) return &known->second;
+  using Points = std::map<int64_t, LoadPoint>;
+
+  absl::StatusOr<const LoadPoint*> RunOnce(Points& points, int64_t load, Bottleneck lifted) {
+    const auto known = points.find(load);
+    if (known != points.end()) return &known->second;
     LoadPoint point;
     point.load = load;
-    TIERSCOPE_ASSIGN_OR_RETURN(point.result, evaluate_(load));
-    TIERSCOPE_ASSIGN_OR_RETURN(point.readings, ReadLimits(search_.limits, point.result));
+    TIERSCOPE_ASSIGN_OR_RETURN(point.result, evaluate_(load, lifted));
+    TIERSCOPE_ASSIGN_OR_RETURN(point.readings, ReadLimits(search_.limits, point.result, load == 1));
     point.holds = HoldsWithout(point, -1);
-    return &points_.emplace(load, std::move(point)).first->second;
+    return &points.emplace(load, std::move(point)).first->second;
+  }
+  absl::StatusOr<const LoadPoint*> At(int64_t load) {
+    return RunOnce(points_, load, Bottleneck::kNone);
   }
 
   // Whether every limit but `without` holds at the point.
@@ -50,15 +61,25 @@ class Searcher {
     return true;
   }
 
-  // Largest load in [known, load_top_] that holds without limit `without`, taking it for monotone;
-  // `known` holds. Doubles first, so that a small answer costs no run at a huge load.
-  absl::StatusOr<int64_t> Bisect(int without, int64_t known) {
-    int64_t holds = known;
-    int64_t fails = load_top_ + 1;
-    for (int64_t load = std::max<int64_t>(1, 2 * known); holds < load_top_; load *= 2) {
+  // The largest load that may be run when ceiling `without` is gone.
+  int64_t TopWithout(int without) const {
+    int64_t top = search_.load_max;
+    for (size_t i = 0; i < search_.ceilings.size(); ++i) {
+      if (static_cast<int>(i) != without) top = std::min(top, search_.ceilings[i].load);
+    }
+    return top;
+  }
+
+  // The largest load that holds, limits taken for monotone. Below a ceiling the top is tried first:
+  // where only resources bind, that one run is all. Without one loads double, so that a small
+  // answer costs no run at a huge load.
+  absl::StatusOr<int64_t> Bisect() {
+    int64_t holds = 0, fails = load_top_ + 1;
+    const bool below_ceiling = load_top_ < search_.load_max;
+    for (int64_t load = below_ceiling ? load_top_ : 1; holds < load_top_; load *= 2) {
       load = std::min(load, load_top_);
       TIERSCOPE_ASSIGN_OR_RETURN(const LoadPoint* point, At(load));
-      if (!HoldsWithout(*point, without)) {
+      if (!point->holds) {
         fails = load;
         break;
       }
@@ -67,14 +88,15 @@ class Searcher {
     while (fails - holds > 1) {
       const int64_t middle = holds + (fails - holds) / 2;
       TIERSCOPE_ASSIGN_OR_RETURN(const LoadPoint* point, At(middle));
-      (HoldsWithout(*point, without) ? holds : fails) = middle;
+      (point->holds ? holds : fails) = middle;
     }
     return holds;
   }
 
   // Even steps over (0, 1.25 * answer], within what may be run. Where not even 1 holds, doubling
   // steps over everything: a floor that needs load, on throughput say, may hold further up.
-  absl::Status RunCurve(int64_t answer) {
+  absl::Status RunCurve() {
+    const int64_t answer = capacity_.load;
     if (answer == 0) {
       for (int64_t load = 1; load <= load_top_; load *= 2) {
         TIERSCOPE_RETURN_IF_ERROR(At(load).status());
@@ -82,105 +104,146 @@ class Searcher {
       return absl::OkStatus();
     }
     const int64_t top = std::min(load_top_, std::max<int64_t>(answer + answer / 4, 4));
-    return RunEvenly(top, search_.curve_points);
+    return RunEvenly(0, top, search_.curve_points);
   }
 
+  // A limit that fails below a load where it holds: by more than its noise on either side, the
+  // limits are not monotone; else the two loads bound a stretch of chance.
+  void JudgeOrder() {
+    for (size_t limit = 0; limit < search_.limits.size(); ++limit) {
+      const double noise = search_.limits[limit].noise;
+      const LoadPoint* worst = nullptr;
+      int64_t first = 0;
+      for (const auto& [load, point] : points_) {
+        const Reading& reading = point.readings[limit];
+        if (!reading.holds) {
+          if (worst == nullptr) first = load;
+          if (worst == nullptr || reading.slack < worst->readings[limit].slack) worst = &point;
+          continue;
+        }
+        if (worst == nullptr) continue;
+        if (reading.slack > noise || worst->readings[limit].slack < -noise) {
+          capacity_.monotone = false;
+        }
+        NoteNoise(first, load);
+      }
+    }
+    if (!capacity_.monotone) capacity_.noisy_from = capacity_.noisy_to = 0;
+  }
+  void NoteNoise(int64_t from, int64_t to) {
+    const bool none = capacity_.noisy_from == 0;
+    capacity_.noisy_from = none ? from : std::min(capacity_.noisy_from, from);
+    capacity_.noisy_to = std::max(capacity_.noisy_to, to);
+  }
+
+  // From the least load that fails to twice the largest that holds. Nothing to find at the top.
   absl::Status Scan() {
-    const int64_t top = std::min(load_top_, 2 * points_.rbegin()->first);
-    return RunEvenly(top, search_.scan_points);
+    const int64_t held = LargestThatHolds(load_top_);
+    if (held == load_top_) return absl::OkStatus();
+    const auto failed = std::find_if(points_.begin(), points_.end(),
+                                     [](const auto& entry) { return !entry.second.holds; });
+    const int64_t from = failed == points_.end() ? 0 : failed->first;
+    const int64_t to = std::max(held == 0 ? points_.rbegin()->first : 2 * held, from + 1);
+    return RunEvenly(from, std::min(load_top_, to), search_.scan_points);
   }
 
-  absl::Status RunEvenly(int64_t top, int count) {
+  absl::Status RunEvenly(int64_t from, int64_t to, int count) {
     for (int i = 1; i <= count; ++i) {
-      const int64_t load = top * i / count;
+      const int64_t load = from + (to - from) * i / count;
       if (load >= 1) TIERSCOPE_RETURN_IF_ERROR(At(load).status());
     }
     return absl::OkStatus();
   }
 
-  bool IsMonotone() const {
-    for (size_t limit = 0; limit < search_.limits.size(); ++limit) {
-      bool failed = false;
-      for (const auto& [load, point] : points_) {
-        if (failed && point.readings[limit].holds) return false;
-        failed = failed || !point.readings[limit].holds;
-      }
-    }
-    return true;
-  }
-
-  int64_t LargestThatHolds() const {
+  int64_t LargestThatHolds(int64_t up_to) const {
     for (auto point = points_.rbegin(); point != points_.rend(); ++point) {
-      if (point->second.holds) return point->first;
+      if (point->first <= up_to && point->second.holds) return point->first;
     }
     return 0;
   }
 
-  // The limit that fails worst at the load, -1 = none.
-  static int WorstAt(const LoadPoint& point, int without) {
-    int worst = -1;
+  // The limit that fails worst at the point, `without` left out.
+  static Bound WorstAt(const LoadPoint& point, int without) {
+    Bound worst;
     for (size_t i = 0; i < point.readings.size(); ++i) {
       if (point.readings[i].holds || static_cast<int>(i) == without) continue;
-      if (worst < 0 || point.readings[i].slack < point.readings[static_cast<size_t>(worst)].slack) {
-        worst = static_cast<int>(i);
+      if (worst.limit < 0 ||
+          point.readings[i].slack < point.readings[static_cast<size_t>(worst.limit)].slack) {
+        worst.limit = static_cast<int>(i);
       }
     }
     return worst;
   }
 
-  int LowestCeiling(int without) const {
-    int lowest = -1;
+  // The ceiling at `load`, `without` left out; none where load_max is lower.
+  Bound CeilingAt(int64_t load, int without) const {
     for (size_t i = 0; i < search_.ceilings.size(); ++i) {
-      if (static_cast<int>(i) == without) continue;
-      if (lowest < 0 ||
-          search_.ceilings[i].load < search_.ceilings[static_cast<size_t>(lowest)].load)
-        lowest = static_cast<int>(i);
-    }
-    return lowest;
-  }
-
-  absl::Status NameBinding() {
-    const int64_t answer = capacity_.load;
-    if (answer >= load_top_) {
-      const int ceiling = LowestCeiling(-1);
-      if (ceiling < 0 || search_.ceilings[static_cast<size_t>(ceiling)].load > load_top_) {
-        return absl::OkStatus();
+      if (static_cast<int>(i) != without && search_.ceilings[i].load == load) {
+        return {-1, static_cast<int>(i)};
       }
-      capacity_.binding_ceiling = ceiling;
-      return NameNextCeiling(ceiling);
     }
-    const auto failed = std::find_if(points_.upper_bound(answer), points_.end(),
-                                     [](const auto& entry) { return !entry.second.holds; });
-    if (failed == points_.end()) return absl::OkStatus();
-    capacity_.binding_limit = WorstAt(failed->second, -1);
-    return NameNextLimit();
+    return {};
   }
 
-  // Behind a ceiling stands the next ceiling; what the limits do beyond it nobody can run.
-  absl::Status NameNextCeiling(int binding) {
-    capacity_.next_ceiling = LowestCeiling(binding);
-    if (capacity_.next_ceiling >= 0) {
-      capacity_.next_load = search_.ceilings[static_cast<size_t>(capacity_.next_ceiling)].load;
+  Bound BindingBound() const {
+    const auto failed = std::find_if(points_.upper_bound(capacity_.load), points_.end(),
+                                     [](const auto& entry) { return !entry.second.holds; });
+    if (failed != points_.end()) return WorstAt(failed->second, -1);
+    return capacity_.load >= load_top_ ? CeilingAt(load_top_, -1) : Bound{};
+  }
+
+  Bottleneck ResourceOf(const Bound& bound) const {
+    if (bound.ceiling >= 0) return search_.ceilings[static_cast<size_t>(bound.ceiling)].resource;
+    return search_.limits[static_cast<size_t>(bound.limit)].resource;
+  }
+
+  // With the binding bound gone, up to the next ceiling. A limit that shows no lack of a resource
+  // is looked away from; a resource is lifted. A limit that a saturated replica fails for ever (its
+  // resource unknown) has nothing behind it that a run could show.
+  absl::Status NameNext() {
+    const Bound& binding = capacity_.binding;
+    const Bottleneck lifted = ResourceOf(binding);
+    const int64_t top = TopWithout(binding.ceiling);
+    if (binding.limit >= 0 && search_.limits[static_cast<size_t>(binding.limit)].saturates) {
+      return absl::OkStatus();
     }
+    const bool limits_left = search_.limits.size() > (binding.limit >= 0 ? 1u : 0u) &&
+                             lifted != Bottleneck::kRequestSlots;
+    const Bound ceiling = CeilingAt(top, binding.ceiling);
+    if (!limits_left && ceiling.none()) return absl::OkStatus();
+    NextBound& next = capacity_.next;
+    next = {{}, limits_left ? capacity_.load : top, top + 1};
+    if (limits_left) TIERSCOPE_RETURN_IF_ERROR(NarrowNext(lifted, top));
+    if (next.load_fails > top && next.load_holds == top) next.bound = ceiling;
     return absl::OkStatus();
   }
 
-  absl::Status NameNextLimit() {
-    const int without = capacity_.binding_limit;
-    TIERSCOPE_ASSIGN_OR_RETURN(capacity_.next_load, Bisect(without, capacity_.load));
-    if (capacity_.next_load >= load_top_) {
-      capacity_.next_ceiling = LowestCeiling(-1);
-      return absl::OkStatus();
+  absl::Status NarrowNext(Bottleneck lifted, int64_t top) {
+    NextBound& next = capacity_.next;
+    Points lifted_points;
+    const bool as_asked = lifted == Bottleneck::kNone && capacity_.binding.ceiling < 0;
+    Points& points = as_asked ? points_ : lifted_points;
+    const int64_t far = std::min(top, kNextSearchFactor * std::max<int64_t>(1, capacity_.load));
+    int64_t load = std::min(far, std::max<int64_t>(1, 2 * capacity_.load));
+    while (next.load_holds < far &&
+           next.load_fails - next.load_holds > 1 + next.load_holds / kNextResolution) {
+      TIERSCOPE_ASSIGN_OR_RETURN(const LoadPoint* point, RunOnce(points, load, lifted));
+      if (HoldsWithout(*point, capacity_.binding.limit)) {
+        next.load_holds = load;
+      } else {
+        next.load_fails = load;
+        next.bound = WorstAt(*point, capacity_.binding.limit);
+      }
+      load =
+          next.load_fails > top ? std::min(far, 2 * load) : (next.load_holds + next.load_fails) / 2;
     }
-    TIERSCOPE_ASSIGN_OR_RETURN(const LoadPoint* point, At(capacity_.next_load + 1));
-    capacity_.next_limit = WorstAt(*point, without);
     return absl::OkStatus();
   }
 
   const CapacitySearch& search_;
-  const std::function<absl::StatusOr<RunResult>(int64_t)>& evaluate_;
+  const EvaluateLoad& evaluate_;
   int64_t load_top_;
-  std::map<int64_t, LoadPoint> points_;
+  Points points_;
   Capacity capacity_;
 };
 
@@ -192,9 +255,14 @@ const LoadPoint* Capacity::PointAt(int64_t at) const {
   return point != points.end() && point->load == at ? &*point : nullptr;
 }
 
-absl::StatusOr<Capacity> FindCapacity(
-    const CapacitySearch& search,
-    const std::function<absl::StatusOr<RunResult>(int64_t load)>& evaluate) {
+const LoadPoint* Capacity::FirstFailing() const {
+  for (const LoadPoint& point : points) {
+    if (point.load > load && !point.holds) return &point;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<Capacity> FindCapacity(const CapacitySearch& search, const EvaluateLoad& evaluate) {
   TIERSCOPE_RETURN_IF_ERROR(CheckLimits(search.limits));
   return Searcher(search, evaluate).Find();
 }

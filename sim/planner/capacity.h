@@ -26,6 +26,7 @@ namespace tierscope {
 struct Ceiling {
   std::string label;
   int64_t load = 0;
+  Bottleneck resource = Bottleneck::kNone;
 };
 
 struct LoadPoint {
@@ -40,27 +41,46 @@ struct CapacitySearch {
   std::vector<Ceiling> ceilings;
   int64_t load_max = 4096;  // where the search gives up
   int curve_points = 8;     // loads of the curve, from 1 to beyond the answer
-  int scan_points = 48;     // loads of a scan
+  int scan_points = 24;     // loads of a scan
+};
+
+// One of the search's limits or one of its ceilings; neither: none.
+struct Bound {
+  int limit = -1;
+  int ceiling = -1;
+  bool none() const { return limit < 0 && ceiling < 0; }
+};
+
+// What stops first when the binding bound is gone: a load that holds and a larger one that does
+// not.
+struct NextBound {
+  Bound bound;
+  int64_t load_holds = 0;
+  int64_t load_fails = 0;
 };
 
 struct Capacity {
   int64_t load = 0;  // 0: not even a load of 1 holds
-  // What stops the next unit: a limit (index >= 0) or a ceiling (index >= 0); neither: load_max.
-  int binding_limit = -1;
-  int binding_ceiling = -1;
-  // The next one behind it: the limit or ceiling that stops first when the binding one is gone.
-  int next_limit = -1;
-  int next_ceiling = -1;
-  int64_t next_load = 0;          // largest load known to hold under all but the binding one
-  bool monotone = true;           // false: found by scanning; loads below `load` may fail too
+  Bound binding;     // what stops the next unit; none: load_max
+  NextBound next;
+  bool monotone = true;  // false: found by scanning; loads below `load` fail too
+  // Loads whose readings contradict each other within the limit's noise; the answer is the load
+  // below the first of them. 0 = none.
+  int64_t noisy_from = 0;
+  int64_t noisy_to = 0;
   std::vector<LoadPoint> points;  // every load that was run, rising
   const LoadPoint* PointAt(int64_t load) const;
+  // The least load above the answer that was run and fails; null where none was.
+  const LoadPoint* FirstFailing() const;
 };
 
-// Runs `evaluate` once a load at most. Errors: those of `evaluate`, a limit without a value.
-absl::StatusOr<Capacity> FindCapacity(
-    const CapacitySearch& search,
-    const std::function<absl::StatusOr<RunResult>(int64_t load)>& evaluate);
+// A run at `load`. With `lifted` not kNone the scenario has more of that resource than it needs:
+// such runs only tell what comes behind it and may be shorter.
+using EvaluateLoad = std::function<absl::StatusOr<RunResult>(int64_t load, Bottleneck lifted)>;
+
+// Runs `evaluate` once a load and lifted resource at most. Errors: those of `evaluate`, limits
+// that contradict each other, a limit without a value in a run where somebody finished.
+absl::StatusOr<Capacity> FindCapacity(const CapacitySearch& search, const EvaluateLoad& evaluate);
 
 }  // namespace tierscope
 

@@ -3,31 +3,49 @@
 #include <algorithm>
 #include <limits>
 
-#include "sim/base/units.h"
-
 namespace tierscope {
+namespace {
+
+// Requests that the reserve admits (Replica::BlocksFit). Unprotected, each pins the page it fills
+// and one want list must find its victims; in a decode region nothing is pinned.
+int64_t ReserveRequests(const MemoryPlan& plan) {
+  return plan.protects_live ? plan.reserve_blocks / plan.live_pages_max
+                            : plan.reserve_blocks - plan.live_pages_max;
+}
+
+}  // namespace
 
 std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPlan& plan,
-                                       int64_t tokens) {
-  std::vector<Ceiling> ceilings = {{"HBM", plan.tokens_max / tokens}};
+                                       int64_t context_tokens, int64_t output_tokens) {
+  std::vector<Ceiling> ceilings = {
+      {"HBM", plan.tokens_max / (context_tokens + output_tokens), Bottleneck::kHbm}};
   if (plan.tiered) {
-    const int64_t pages = CeilDiv(tokens, plan.page_tokens);
-    ceilings.push_back({"host DRAM", plan.host_pages_max / pages});
-    if (plan.protects_live) {
-      ceilings.push_back({"page reserve", plan.reserve_blocks / plan.live_pages_max});
+    ceilings.push_back({"host DRAM",
+                        plan.host_pages_max / plan.HostPages(context_tokens, output_tokens),
+                        Bottleneck::kHost});
+    if (plan.protects_live || plan.decode_region_entries == 0) {
+      ceilings.push_back({"page reserve", ReserveRequests(plan), Bottleneck::kReserve});
+    }
+    if (plan.request_slots > 0) {
+      ceilings.push_back({"request slots", plan.request_slots, Bottleneck::kRequestSlots});
     }
   }
-  const auto& graphs = scenario.engine().graph_batch_sizes();
-  if (!graphs.empty()) {
-    ceilings.push_back({"CUDA graph batch", *std::max_element(graphs.begin(), graphs.end())});
-  }
+  for (Ceiling& graph : GraphCeilings(scenario)) ceilings.push_back(std::move(graph));
   return ceilings;
 }
 
-int64_t WholeHostCeiling(const Scenario& scenario, const MemoryPlan& plan, int64_t tokens) {
+std::vector<Ceiling> GraphCeilings(const Scenario& scenario) {
+  const auto& graphs = scenario.engine().graph_batch_sizes();
+  if (graphs.empty()) return {};
+  return {{"CUDA graph batch", *std::max_element(graphs.begin(), graphs.end()),
+           Bottleneck::kGraphBatch}};
+}
+
+int64_t WholeHostCeiling(const Scenario& scenario, const MemoryPlan& plan, int64_t context_tokens,
+                         int64_t output_tokens) {
   if (!plan.tiered) return std::numeric_limits<int64_t>::max();
   const int64_t pages = scenario.node().host_bytes() / plan.host_page_bytes_node;
-  return pages / CeilDiv(tokens, plan.page_tokens);
+  return pages / plan.HostPages(context_tokens, output_tokens);
 }
 
 }  // namespace tierscope

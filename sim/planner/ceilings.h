@@ -11,15 +11,21 @@
 
 namespace tierscope {
 
-// For requests of `tokens` (prompt and output): HBM, host DRAM at host_usable_fraction, blocks of a
-// protected reserve, and the largest captured CUDA graph. A resource that the policy does not use
-// is left out.
+// For equal requests under admit FULL, all admitted at once: HBM, host DRAM at
+// host_usable_fraction, blocks of a
+// protected reserve, FlashMemory's request slots, and the largest captured CUDA graph. A resource
+// that the policy does not use is left out.
 std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPlan& plan,
-                                       int64_t tokens);
+                                       int64_t context_tokens, int64_t output_tokens);
+
+// The largest captured CUDA graph alone, for requests whose memory no arithmetic bounds. Empty
+// without graphs.
+std::vector<Ceiling> GraphCeilings(const Scenario& scenario);
 
 // The same of host DRAM if all of it could be used (host_usable_fraction 1): the answer without
 // that assumption. INT64_MAX without a cold pool.
-int64_t WholeHostCeiling(const Scenario& scenario, const MemoryPlan& plan, int64_t tokens);
+int64_t WholeHostCeiling(const Scenario& scenario, const MemoryPlan& plan, int64_t context_tokens,
+                         int64_t output_tokens);
 
 }  // namespace tierscope
 

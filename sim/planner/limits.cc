@@ -74,17 +74,19 @@ absl::Status CheckLimits(std::span<const Limit> limits) {
 }
 
 absl::StatusOr<std::vector<Reading>> ReadLimits(std::span<const Limit> limits,
-                                                const RunResult& result) {
+                                                const RunResult& result, bool require) {
   std::vector<Reading> readings;
   for (const Limit& limit : limits) {
     const Metric* metric = FindMetric(result, limit.metric);
     if (metric == nullptr || !HasValue(*metric)) {
+      readings.push_back({0.0, false, kAbsentSlack, true});
+      if (!require) continue;
       return absl::InvalidArgumentError(
           absl::StrCat("limit ", limit.text(), ": the run has no such value",
                        metric == nullptr ? "" : absl::StrCat(" (", metric->absent(), ")"),
                        "; drop the limit or change the scenario"));
     }
-    Reading reading{metric->value(), false, 0.0};
+    Reading reading{metric->value()};
     const double room =
         limit.is_ceiling ? limit.bound - reading.value : reading.value - limit.bound;
     reading.holds = room >= 0.0;

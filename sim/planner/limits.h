@@ -2,6 +2,7 @@
 #ifndef TIERSCOPE_SIM_PLANNER_LIMITS_H_
 #define TIERSCOPE_SIM_PLANNER_LIMITS_H_
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,12 +15,18 @@
 
 namespace tierscope {
 
+// A resource of which a replica has a fixed amount.
+enum class Bottleneck : uint8_t { kNone, kHbm, kHost, kReserve, kGraphBatch, kRequestSlots };
+
 // A ceiling holds while value <= bound, a floor while value >= bound; bounds in the metric's unit.
 struct Limit {
   std::string metric;
   bool is_ceiling = true;
   double bound = 0.0;
-  std::string label;  // what people call it; empty: text of the limit
+  std::string label;                        // what people call it; empty: text of the limit
+  Bottleneck resource = Bottleneck::kNone;  // whose lack the metric shows
+  double noise = 0.01;                      // a slack this small, either way, may be chance
+  bool saturates = false;  // once it fails, more load is not taken: nothing shows behind it
   std::string text() const;
 };
 
@@ -36,11 +43,16 @@ struct Reading {
   // Room to the bound as a part of it, negative beyond it: (bound - value) / |bound| for a ceiling.
   // Of a bound of 0 the room itself.
   double slack = 0.0;
+  bool absent = false;  // the run had no value; does not hold
 };
 
-// Error: the result has no value for a limit's metric; the message gives the reason.
+// Of a limit whose metric has no value at this load (nobody finished in time, say).
+inline constexpr double kAbsentSlack = -1e9;
+
+// Error: with `require`, the result has no value for a limit's metric; the message gives the
+// reason. Else such a limit does not hold.
 absl::StatusOr<std::vector<Reading>> ReadLimits(std::span<const Limit> limits,
-                                                const RunResult& result);
+                                                const RunResult& result, bool require = true);
 
 }  // namespace tierscope
 

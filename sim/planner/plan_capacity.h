@@ -4,6 +4,7 @@
 #define TIERSCOPE_SIM_PLANNER_PLAN_CAPACITY_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,7 +23,8 @@ struct CapacityOptions {
 
 // What one request of the largest kind costs, beside the same with all KV in HBM.
 struct TradedMemory {
-  double hbm_gib_per_request = 0.0;       // of one rank, with its share of live pages
+  int64_t tokens = 0;                // of that request, prompt and output; 0 = a trace's, unknown
+  double hbm_gib_per_request = 0.0;  // of one rank, with its share of live pages
   double full_hbm_gib_per_request = 0.0;  // of one rank, policy FULL
   double host_gib_per_request = 0.0;      // of the node, all ranks
   double level1_gflop_per_token = 0.0;    // logical
@@ -33,10 +35,15 @@ struct CapacityReport {
   double unit = 1.0;  // load 1 is so many requests at once, or requests per second
   CapacitySearch search;
   Capacity capacity;
-  // Throughput and TPOT of a run twice as long at the answer, against the run that decided; beyond
-  // kSteadyChange the workload never settled and the answer is not to be trusted.
+  // Throughput and TPOT of a run half as long at the answer, against the run that decided; beyond
+  // kSteadyChange, or where nobody finished, the workload never settled and the answer is not to be
+  // trusted.
   double steady_change = 0.0;
   bool steady = true;
+  // Open loop that does not keep up: what the first request in line lacks in the failing run, and
+  // for which part of the time. Empty: nothing, decode itself is too slow.
+  std::string saturated_by;
+  double saturated_fraction = 0.0;
   int64_t whole_host_load = 0;  // host DRAM's ceiling at host_usable_fraction 1; 0 = no cold pool
   TradedMemory traded;
 };

@@ -1,0 +1,35 @@
+// The studies' scripts run and print what their README reads.
+#include <algorithm>
+
+#include "gtest/gtest.h"
+
+#include "tests/testing/command.h"
+
+namespace tierscope::testing {
+namespace {
+
+TEST(StudiesTest, PressurePrintsOneLineARunWithEveryColumn) {
+  const TempFolder folder;
+  const std::string command =
+      "TIERSCOPE_CACHE=" + folder.path() + " TIERSCOPE=" + TIERSCOPE_BINARY +
+      " REQUESTS='1 2' PHASES=staggered " + TIERSCOPE_SOURCE_DIR +
+      "/scenarios/studies/pressure.sh engine.simulated_s=20,workload.attention.steps=256,"
+      "workload.attention.profiles_per_context=1,workload.attention.context_tokens=16384 >" +
+      folder.File("out");
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::ifstream file(folder.File("out"));
+  std::string line;
+  std::vector<std::string> lines;
+  while (std::getline(file, line)) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_EQ(lines[0].rfind("scenario,phase,requests,load,throughput_tok_per_s,", 0), 0u);
+  EXPECT_EQ(lines[1].rfind("h20_flashmemory,staggered,1,0.03,", 0), 0u) << lines[1];
+  EXPECT_EQ(lines[4].rfind("h20_lsa,staggered,2,0.06,", 0), 0u) << lines[4];
+  for (const std::string& row : lines) {
+    EXPECT_EQ(std::count(row.begin(), row.end(), ','), 16) << row;
+    EXPECT_EQ(row.find(",,"), std::string::npos) << "a metric without a value: " << row;
+  }
+}
+
+}  // namespace
+}  // namespace tierscope::testing
