@@ -18,6 +18,7 @@ class DistillingVisitor : public AttentionVisitor {
   absl::Status OnProfile(const ProfileHeader& profile) override {
     TIERSCOPE_RETURN_IF_ERROR(AddProfileHeader(profile, &demand_));
     is_empty_ = true;
+    decides_ = profile.no_scores() && profile.has_decisions();
     return distiller_.Begin(profile, static_cast<int32_t>(demand_.profiles.size()));
   }
   absl::Status OnTick(int32_t step, int32_t layer, std::span<const uint32_t> entries,
@@ -33,7 +34,7 @@ class DistillingVisitor : public AttentionVisitor {
     return absl::OkStatus();
   }
   absl::Status OnDecision(int32_t step, bool is_pages, std::span<const uint32_t> ids) override {
-    is_empty_ = false;
+    is_empty_ = is_empty_ && !decides_;
     return distiller_.Decide(step, is_pages, ids);
   }
   // What a demand costs follows from the header's steps. They are believed where a record per tick
@@ -54,6 +55,7 @@ class DistillingVisitor : public AttentionVisitor {
  private:
   ProfileDistiller distiller_;
   bool is_empty_ = true;  // the open profile
+  bool decides_ = false;  // its decisions stand for scores
   WindowDemand demand_;
 };
 

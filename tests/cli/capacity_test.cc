@@ -106,7 +106,7 @@ TEST_F(CapacityVerbTest, TheTableNamesAnswerBindingNextAndPrice) {
       Capacity(Full() + " --set engine.slo.tpot_ms=20 --price-per-gpu-hour=2");
   EXPECT_EQ(output.exit_code, 0) << output.err;
   for (const char* part :
-       {"capacity      12 concurrent requests", "binding       TPOT (engine.slo)",
+       {"capacity      14 concurrent requests", "binding       TPOT (engine.slo)",
         "behind it     HBM, at 25 concurrent requests", "per GPU", "tokens per unit of money"}) {
     EXPECT_NE(output.out.find(part), std::string::npos) << part << "\n" << output.out;
   }
@@ -140,7 +140,7 @@ TEST_F(CapacityVerbTest, SaysWhyNothingHolds) {
   const CommandOutput slow = Capacity(Full() + " --limit='tpot_ms_p99<=1'");
   EXPECT_EQ(slow.exit_code, 0);
   EXPECT_NE(slow.out.find("capacity      0 concurrent requests"), std::string::npos);
-  EXPECT_NE(slow.out.find("! nothing holds: at 1 concurrent requests tpot_ms_p99 <= 1 reads 14."),
+  EXPECT_NE(slow.out.find("! nothing holds: at 1 concurrent requests tpot_ms_p99 <= 1 reads 11."),
             std::string::npos)
       << slow.out;
 }
