@@ -170,6 +170,43 @@ void SetMemory(Dice& dice, World& world, bool flashmemory) {
   world.plan.reserve_blocks = dice.In(3, 9);
 }
 
+// Worlds where rare things are common: pages that open and are full within a window and lose their
+// block before its set is published; two protected lists of requests that are preempted; requests
+// that come back under BELADY.
+void Sharpen(Dice& dice, World& world, int32_t stride) {
+  Policy* policy = world.scenario.mutable_policy();
+  Engine* engine = world.scenario.mutable_engine();
+  const int64_t rare = dice.Below(8);
+  if (rare > 2) return;
+  if (rare == 0) {
+    policy->set_tau_steps(static_cast<int32_t>(stride * dice.In(100 / stride, 200 / stride)));
+    policy->set_publish(Policy::NEXT_TICK);
+    policy->set_eviction(dice.One(2) ? Policy::LRU : Policy::FIFO);
+    for (size_t i = 0; i < world.requests.size(); ++i) {
+      world.trace.requests[i].output_tokens = world.requests[i].output_tokens += 350;
+    }
+    return;
+  }
+  engine->set_prefill(Engine::NONE);
+  engine->clear_prefill_chunk_tokens();
+  engine->set_admit(Engine::OPTIMISTIC);
+  engine->set_preemption(Engine::SWAP);
+  engine->set_simulated_s(0);
+  world.scenario.mutable_workload()->set_concurrency(6);
+  policy->set_recency_entries(0);
+  policy->set_sink_entries(0);
+  if (rare == 1) {
+    policy->set_eviction(Policy::LRU_PROTECTED);
+    policy->set_publish(Policy::NEXT_TICK);
+    policy->set_tau_steps(stride);
+    policy->set_page_kmax(6);
+  } else {
+    policy->set_eviction(Policy::BELADY);
+    policy->set_phase(dice.One(2) ? Policy::ALIGNED : Policy::STAGGERED);
+    policy->set_tau_steps(4 * stride);
+  }
+}
+
 World ConstantWorld(uint64_t seed) {
   Dice dice(seed);
   World world;
@@ -189,6 +226,7 @@ World ConstantWorld(uint64_t seed) {
                    " trace: \"toy\" concurrency: ", closed ? dice.In(1, 6) : dice.Below(5),
                    " attention { random_offset: ", dice.Of({"true", "false"}), " } }",
                    PolicyText(dice, flashmemory, stride), EngineText(dice, flashmemory)));
+  if (!flashmemory) Sharpen(dice, world, stride);
   SetMemory(dice, world, flashmemory);
   return world;
 }
