@@ -66,7 +66,7 @@ void RequestState::KeepLostSinceTick() {
   const PageIndex newest = demand->formed_page[static_cast<size_t>(PositionOf(active_window))];
   const int64_t tick_step = active_window * demand->stride_steps;
   std::erase_if(lost, [&](const LostPage& page) {
-    return page.page <= newest || page.from_step < tick_step || page.overflowed;
+    return page.page <= newest || page.from_step <= tick_step || page.overflowed;
   });
 }
 

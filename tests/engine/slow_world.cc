@@ -254,6 +254,7 @@ void SlowWorld::OnTick(State& r, const RequestEvent& e) {
   if (r.pending) Activate(r, *r.pending);
   r.pending.reset();
   r.lost_since_tick.clear();
+  r.tick_done = r.done;
   r.ticking = e.value / r.profile->stride;
   r.next_tick.reset();
   if (first && flashmemory()) return Schedule(r);
@@ -336,8 +337,10 @@ void SlowWorld::LoseAll(const Victims& victims) {
   told_victims_.clear();
   counts_.taken += std::ssize(victims);
   for (const auto& [request, page] : victims) {
-    requests_[request].lost.insert(page);
-    requests_[request].lost_since_tick.insert(page);
+    State& owner = requests_[request];
+    owner.lost.insert(page);
+    const bool step_since = owner.done > owner.tick_done || owner.stepping;
+    if (step_since) owner.lost_since_tick.insert(page);
   }
 }
 

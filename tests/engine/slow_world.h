@@ -104,7 +104,8 @@ class SlowWorld : public Observer {
     std::vector<int64_t> grown;                       // sealed since the last tick, in order
     std::optional<int64_t> must_open;                 // at once
     int64_t full_at = 0;                              // own steps after which `open` is full
-    std::set<int64_t> lost, lost_since_tick;
+    int64_t tick_done = 0;                            // own steps at the last tick
+    std::set<int64_t> lost, lost_since_tick;          // the latter: a step after the tick had begun
   };
   using Victims = std::vector<std::pair<int64_t, int64_t>>;  // request, page
 

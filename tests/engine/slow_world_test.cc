@@ -41,7 +41,7 @@ struct World {
   std::vector<RawProfile> profiles;
   std::vector<SlowWorld::Request> requests;  // in order of arrival, which is that of admission
   RequestTrace trace;                        // the same
-  int64_t blocks = 0;
+  MemoryPlan plan;
 };
 
 // The entries of one step out of `entries`: few pages, so that want lists hit some of them.
@@ -141,15 +141,18 @@ void AddRequests(Dice& dice, World& world, bool flashmemory) {
   }
 }
 
-// A reserve of what one request can need or a little more, under flashmemory anything; and HBM for
-// one request or a little more.
+// A reserve of what one request can need or a little more; where nothing live is protected also one
+// that lists cannot fit, beyond what a plan allows. And HBM for one request or a little more.
 void SetMemory(Dice& dice, World& world, bool flashmemory) {
   Policy* policy = world.scenario.mutable_policy();
   policy->set_reserve_entries(1'000'000);
   int64_t live_max = MakeMemoryPlan(world.scenario)->live_pages_max;
   const bool protects = policy->eviction() == Policy::LRU_PROTECTED;
-  world.blocks = (protects ? live_max : flashmemory ? 1 : live_max + 1) + dice.Below(14);
-  policy->set_reserve_entries(world.blocks * 64 + (flashmemory ? 128 * 512 + 1 : 0));
+  const bool tiny = !protects && !flashmemory && dice.One(2);
+  int64_t blocks = flashmemory ? 1 : live_max + 1;
+  if (protects) blocks = live_max;
+  blocks += dice.Below(dice.One(2) ? 3 : 14);
+  policy->set_reserve_entries(blocks * 64 + (flashmemory ? 128 * 512 + 1 : 0));
   const MemoryPlan plan = *MakeMemoryPlan(world.scenario);
   int64_t need = 0;
   for (const SlowWorld::Request& r : world.requests) {
@@ -161,6 +164,47 @@ void SetMemory(Dice& dice, World& world, bool flashmemory) {
   const int64_t tokens = need + dice.Below(2 * need);
   world.scenario.mutable_hardware()->set_hbm_bytes(
       fixed + tokens / world.scenario.model().csa_tokens_per_entry() + 1);
+  world.plan = *MakeMemoryPlan(world.scenario);
+  if (!tiny) return;
+  world.plan.live_pages_max = 1;  // all that a request needs to go on, beside its open page
+  world.plan.reserve_blocks = dice.In(3, 9);
+}
+
+// Worlds where rare things are common: pages that open and are full within a window and lose their
+// block before its set is published; two protected lists of requests that are preempted; requests
+// that come back under BELADY.
+void Sharpen(Dice& dice, World& world, int32_t stride) {
+  Policy* policy = world.scenario.mutable_policy();
+  Engine* engine = world.scenario.mutable_engine();
+  const int64_t rare = dice.Below(8);
+  if (rare > 2) return;
+  if (rare == 0) {
+    policy->set_tau_steps(static_cast<int32_t>(stride * dice.In(100 / stride, 200 / stride)));
+    policy->set_publish(Policy::NEXT_TICK);
+    policy->set_eviction(dice.One(2) ? Policy::LRU : Policy::FIFO);
+    for (size_t i = 0; i < world.requests.size(); ++i) {
+      world.trace.requests[i].output_tokens = world.requests[i].output_tokens += 350;
+    }
+    return;
+  }
+  engine->set_prefill(Engine::NONE);
+  engine->clear_prefill_chunk_tokens();
+  engine->set_admit(Engine::OPTIMISTIC);
+  engine->set_preemption(Engine::SWAP);
+  engine->set_simulated_s(0);
+  world.scenario.mutable_workload()->set_concurrency(6);
+  policy->set_recency_entries(0);
+  policy->set_sink_entries(0);
+  if (rare == 1) {
+    policy->set_eviction(Policy::LRU_PROTECTED);
+    policy->set_publish(Policy::NEXT_TICK);
+    policy->set_tau_steps(stride);
+    policy->set_page_kmax(6);
+  } else {
+    policy->set_eviction(Policy::BELADY);
+    policy->set_phase(dice.One(2) ? Policy::ALIGNED : Policy::STAGGERED);
+    policy->set_tau_steps(4 * stride);
+  }
 }
 
 World ConstantWorld(uint64_t seed) {
@@ -179,9 +223,10 @@ World ConstantWorld(uint64_t seed) {
   world.scenario = ToyScenario(
       absl::StrCat("seed: ", dice.In(1, 1000), " model { csa_tokens_per_entry: ", tokens_per_entry,
                    " }", " workload { arrivals: ", closed ? "CLOSED_LOOP" : "TRACE",
-                   " trace: \"toy\" concurrency: ", closed ? dice.In(1, 5) : dice.Below(5),
+                   " trace: \"toy\" concurrency: ", closed ? dice.In(1, 6) : dice.Below(5),
                    " attention { random_offset: ", dice.Of({"true", "false"}), " } }",
                    PolicyText(dice, flashmemory, stride), EngineText(dice, flashmemory)));
+  if (!flashmemory) Sharpen(dice, world, stride);
   SetMemory(dice, world, flashmemory);
   return world;
 }
@@ -235,10 +280,8 @@ Verdict Judge(const World& world) {
       return verdict;
     }
   }
-  const absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(world.scenario);
-  if (!plan.ok()) return {plan.status().ToString(), {}};
-  SlowWorld slow(world.scenario, world.profiles, world.blocks, world.requests);
-  Replica replica(world.scenario, *plan, &demand, &world.trace, &slow);
+  SlowWorld slow(world.scenario, world.profiles, world.plan.reserve_blocks, world.requests);
+  Replica replica(world.scenario, world.plan, &demand, &world.trace, &slow);
   const ReplicaOutcome outcome = replica.Run();
   slow.Compare(outcome);
   verdict.counts = slow.counts();
@@ -252,9 +295,9 @@ Verdict Judge(const World& world) {
 std::string Describe(const World& world) {
   const Scenario& s = world.scenario;
   std::string text = absl::StrCat(
-      "blocks ", world.blocks, ", seed ", s.seed(), ", hbm ", s.hardware().hbm_bytes(), ", link ",
-      s.hardware().host_link().peak_bytes_per_s(), "\n", s.workload().ShortDebugString(), "\n",
-      s.policy().ShortDebugString(), "\n", s.engine().ShortDebugString());
+      "blocks ", world.plan.reserve_blocks, ", seed ", s.seed(), ", hbm ", s.hardware().hbm_bytes(),
+      ", link ", s.hardware().host_link().peak_bytes_per_s(), "\n", s.workload().ShortDebugString(),
+      "\n", s.policy().ShortDebugString(), "\n", s.engine().ShortDebugString());
   for (const RawProfile& p : world.profiles) {
     absl::StrAppend(&text, "\nprofile: prompt ", p.prompt_tokens, ", steps ", p.steps(),
                     ", stride ", p.stride);
