@@ -149,8 +149,7 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
 
 absl::Status ProfileDistiller::Decide(int32_t step, bool is_pages, std::span<const uint32_t> ids) {
   const int32_t position = step / demand_.stride_steps;
-  const bool scored =
-      spec_.policy == WantPolicy::kLsa || spec_.policy == WantPolicy::kFlashMemory;
+  const bool scored = spec_.policy == WantPolicy::kLsa || spec_.policy == WantPolicy::kFlashMemory;
   if (!scored || !header_.no_scores()) return absl::OkStatus();
   if (position >= demand_.position_count) return absl::OkStatus();
   const uint32_t unit_entries = is_pages ? 1 : kPageEntries;

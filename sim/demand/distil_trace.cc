@@ -64,9 +64,10 @@ class DistillingVisitor : public AttentionVisitor {
 absl::Status AddProfileHeader(const ProfileHeader& header, WindowDemand* demand) {
   // Selections of all profiles are added up in units of 1 / stride.
   if (demand->stride_steps != 0 && header.tick_stride_steps() != demand->stride_steps) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a profile has a tick stride of ", header.tick_stride_steps(), " steps and those before it ",
-        demand->stride_steps, "; record all profiles of a trace with one stride"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a profile has a tick stride of ", header.tick_stride_steps(),
+                     " steps and those before it ", demand->stride_steps,
+                     "; record all profiles of a trace with one stride"));
   }
   demand->stride_steps = header.tick_stride_steps();
   demand->coverage_known = demand->coverage_known && header.selections() == SELECTIONS_FULL_HISTORY;

@@ -92,7 +92,8 @@ TEST_F(RunVerbTest, AStuckRunFails) {
   std::ofstream(bare) << text;
   std::filesystem::remove_all(folder_.File("out"));
   const CommandOutput output =
-      Run(bare + " --set workload.concurrency=1,workload.context_tokens=1,workload.output_tokens=1"
+      Run(bare +
+          " --set workload.concurrency=1,workload.context_tokens=1,workload.output_tokens=1"
           " --set hardware.step_model.base_ms=0,hardware.step_model.per_request_ms=0"
           " --set hardware.fp8_flop_per_s=1e18,hardware.bf16_flop_per_s=1e18"
           " --set hardware.hbm_bytes_per_s=1000000000000000"
