@@ -153,6 +153,17 @@ absl::Status Print(const std::vector<Run>& runs, OutputFormat format) {
 
 }  // namespace
 
+// An invariant that does not hold is our bug; the results are kept, and the exit code says so.
+absl::Status CheckViolations(const std::vector<Run>& runs) {
+  for (const Run& run : runs) {
+    if (run.report.result.violations().empty()) continue;
+    return absl::AbortedError(absl::StrCat("scenario ", run.scenario().name(), ": ",
+                                           run.report.result.violations(0).what(),
+                                           ": a bug of the simulator; do not use these results"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
   std::vector<Run> runs(options.scenarios.size());
@@ -164,7 +175,8 @@ absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_b
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
   TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
-  return Print(runs, format);
+  TIERSCOPE_RETURN_IF_ERROR(Print(runs, format));
+  return CheckViolations(runs);
 }
 
 void AddRunVerb(CLI::App& app, int* exit_code) {
