@@ -185,6 +185,7 @@ const std::vector<Range>& FieldRanges() {
       {"engine.prefill_chunk_tokens", 1, kTokensMax},
       {"engine.host_contention_ms_per_step", 0, kMsMax},
       {"engine.gather_interference", 0, 100},
+      {"engine.prefix_store.host_bytes", 0, kBytesMax},
       {"engine.slo.ttft_ms", 0, 1e9, kOpenBelow},
       {"engine.slo.tpot_ms", 0, 1e9, kOpenBelow},
   };

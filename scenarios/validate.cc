@@ -341,6 +341,38 @@ absl::Status CheckPreemption(const Scenario& scenario, const Origins& origins) {
   return absl::OkStatus();
 }
 
+// A prefix store has something to match, something to spare, and room.
+absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins) {
+  const Engine& engine = scenario.engine();
+  const PrefixTiers& store = engine.prefix_store();
+  const std::string path = "engine.prefix_store.host_bytes";
+  if (store.host_bytes() == 0) {
+    if (store.eviction() == PrefixTiers::LRU) return absl::OkStatus();
+    return origins.Error("engine.prefix_store.eviction",
+                         absl::StrCat("has no effect without a store; remove it or give ", path));
+  }
+  if (engine.prefill() == Engine::NONE) {
+    return origins.Error(path,
+                         "has no effect with prefill NONE, where a request's KV is there when it "
+                         "arrives; remove it or choose DISAGGREGATED or COLOCATED_CHUNKED");
+  }
+  if (engine.admit() != Engine::FULL) {
+    return origins.Error(path,
+                         "is not modelled with admit OPTIMISTIC, whose preempted requests would "
+                         "hold blocks; remove it or choose engine.admit=FULL");
+  }
+  if (!scenario.workload().has_trace()) {
+    return origins.Error(path,
+                         "has no effect without a request trace with block ids; remove it or give "
+                         "workload.trace");
+  }
+  const int64_t usable_bytes = HostUsableBytes(scenario.node());
+  if (store.host_bytes() < usable_bytes) return absl::OkStatus();
+  return origins.Error(
+      path, absl::StrCat(Gb(store.host_bytes()), " leave nothing of the ", Gb(usable_bytes),
+                         " of host DRAM (node.host_bytes x host_usable_fraction); lower it"));
+}
+
 absl::Status CheckGraphs(const Engine& engine, const Origins& origins) {
   for (int i = 1; i < engine.graph_batch_sizes_size(); ++i) {
     if (engine.graph_batch_sizes(i) > engine.graph_batch_sizes(i - 1)) continue;
@@ -379,6 +411,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckPools(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPrefill(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPreemption(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPrefixStore(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckGraphs(scenario.engine(), origins));
   return CheckEnd(scenario, origins);
 }

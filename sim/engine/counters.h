@@ -58,6 +58,11 @@ struct Counters {
   int64_t tokens_recomputed = 0;
   int64_t swap_out_bytes = 0;
   int64_t swap_in_bytes = 0;
+  // Prefix reuse, of requests whose prefill began.
+  int64_t prefix_prompt_tokens = 0;
+  int64_t prefix_tokens_reused = 0;
+  int64_t prefix_blocks_matched = 0;  // trace blocks, before whole pages are taken
+  int64_t prefix_load_bytes = 0;
   // Work.
   double flop = 0.0;
   double flop_replicated = 0.0;  // the part that every rank repeats
@@ -78,6 +83,7 @@ struct Peaks {
   int64_t blocks_in_use = 0;
   int64_t swap_bytes_reserved = 0;
   int64_t swap_bytes_in_use = 0;
+  int64_t prefix_blocks = 0;  // in the prefix store
   int32_t requests_admitted = 0;
 };
 

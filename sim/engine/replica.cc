@@ -39,7 +39,11 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
       warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()),
       conservation_(options.check) {
-  host_usable_bytes_ = HostUsableBytes(scenario.node());
+  host_usable_bytes_ = plan.host_usable_bytes_node;
+  if (plan.prefix_bytes_node > 0) {
+    prefix_.emplace(engine_.prefix_store(), *trace,
+                    PrefixBlocks(plan.prefix_bytes_node, plan, *trace));
+  }
   hbm_fixed_bytes_ = plan.hbm_weight_bytes + plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes +
                      plan.hbm_reserve_bytes;
   flow_end_.fill(kSimTimeNever);
@@ -349,6 +353,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   CheckInvariants(end);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
+  if (prefix_) outcome_.peaks.prefix_blocks = prefix_->host_blocks_peak();
   outcome_.end = end;
   outcome_.warmup_end = warmup_end_;
   outcome_.event_digest = digest_.hex();

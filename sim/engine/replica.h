@@ -27,6 +27,7 @@
 #include "sim/engine/event_queue.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/observer.h"
+#include "sim/engine/prefix_store.h"
 #include "sim/engine/replica_options.h"
 #include "sim/engine/request_state.h"
 #include "sim/engine/residency.h"
@@ -96,6 +97,7 @@ class Replica {
     kDigestEvict,
     kDigestFinish,
     kDigestPreempt,
+    kDigestReuse,
   };
 
   // A request that is not admitted.
@@ -104,6 +106,7 @@ class Replica {
     SimTime ready;
     int64_t number = 0;  // order of arrival
     int32_t slot = -1;   // of a preempted request, which keeps its slot
+    PrefixHold prefix = {};
   };
   // What admission sets aside for a request.
   struct Promise {
@@ -124,6 +127,7 @@ class Replica {
     int64_t tokens = 0;
     int64_t in_batch = 0;
     __int128 in_batch_ns = 0;
+    int64_t prefix_blocks = 0;  // that they pin
   };
   struct TickRef {
     int32_t slot;
@@ -195,6 +199,7 @@ class Replica {
   int32_t TakeSlot();
   void Admit(const Waiting& waiting, const Promise& promise, SimTime now);
   void StartAdmitted(int32_t slot, SimTime now);
+  void StartOwnKv(int32_t slot, SimTime now);
   void BindProfile(int32_t slot);
   void RaisePeaks();
   void CheckMemory();
@@ -213,6 +218,16 @@ class Replica {
   SimDuration TakeChunk();
   void FinishChunk(SimTime now);
   void OnPrefilled(int32_t slot, SimTime now);
+
+  // prefix_reuse.cc: what requests find in the prefix store and leave there
+  void MatchPrefix(Waiting& waiting);
+  void CountPrefix(const Waiting& waiting, SimTime now);
+  int64_t PrefixTokens(const PrefixHold& hold) const { return hold.pages * plan_.page_tokens; }
+  int64_t PrefixLoadBytes(const RequestState& request) const;
+  void KeepPrompt(int32_t slot, SimTime now);
+  int32_t KeepBlocks(absl::Span<const uint32_t> ids, int32_t begin, int32_t end, int64_t tokens,
+                     bool copied, SimTime now);
+  void LeavePrefix(int32_t slot, SimTime now);
 
   // preemption.cc: growth, preemption, swap
   bool optimistic() const { return engine_.admit() == Engine::OPTIMISTIC; }
@@ -287,7 +302,8 @@ class Replica {
   WorkloadSource source_;
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
-  int64_t dram_bytes_per_s_;  // this rank's share of host DRAM
+  std::optional<PrefixStore> prefix_;  // nothing without engine.prefix_store
+  int64_t dram_bytes_per_s_;           // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
   int64_t swap_in_cap_bytes_per_s_ = 0;
   int64_t writeback_cap_bytes_per_s_ = 0;
@@ -345,7 +361,7 @@ class Replica {
   bool recall_waits_ = false;      // for a swap-in that has the link
   std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
   bool swapping_out_ = false;
-  std::deque<SlotRef> swap_ins_;
+  std::deque<SlotRef> swap_ins_;  // and loads of reused prefixes
   bool swapping_in_ = false;
   SimTime swap_in_begin_;
 

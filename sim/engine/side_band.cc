@@ -305,6 +305,7 @@ void Replica::OnIngestDone(SimTime now) {
   const SlotRef ref = ingest_queue_.front();
   ingest_queue_.pop_front();
   if (Current(ref)) {
+    KeepPrompt(ref.slot, now);
     SetStage(ref.slot, Stage::kJoining, now);
     joining_.push_back(ref.slot);
   }

@@ -82,6 +82,11 @@ constexpr Value kLsaValues[] = {
     {"tokens_recomputed", 0},
     {"swap_out_gib", 0},
     {"swap_in_gib", 0},
+    {"prefix_hit_rate", 0.375},
+    {"prefix_tokens_reused", 1'372'880'896},
+    {"prefix_blocks_matched", 2'681'408},
+    {"prefix_load_gib", 1.25},
+    {"prefix_store_gib_peak", 256},
     {"gflop_per_token", 31.02},
     {"gflop_per_token_tp_replicated", 61.96},
 };
