@@ -199,6 +199,17 @@ constexpr MetricDef kDefinitions[] = {
     {"prefix_store_gib_peak", "GiB", "node",
      "Blocks in the prefix store at its fullest, over all ranks; what is allocated for it is "
      "in host_gib_peak."},
+    {"prefix_fetch_gib.nvme", "GiB", "node",
+     "Bytes of matched blocks read from NVMe into the host, one copy for all ranks; absent "
+     "without engine.prefix_store.nvme_bytes."},
+    {"prefix_fetch_gib.remote", "GiB", "node",
+     "The same from the remote pool; absent without engine.prefix_store.remote_bytes."},
+    {"prefix_fetch_ms_mean", "ms", "request",
+     "Mean time from arrival until the matched blocks of lower tiers are in the host, over "
+     "requests that waited for some."},
+    {"prefix_nvme_gib_peak", "GiB", "node", "Blocks on NVMe at its fullest, one copy."},
+    {"prefix_remote_gib_peak", "GiB", "node",
+     "Blocks of this replica in the remote pool at its fullest, one copy."},
     // Work
     {"gflop_per_token", "GFLOP/token", "replica",
      "Floating-point operations of the counted steps and ticks, each counted once however many "

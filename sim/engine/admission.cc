@@ -58,11 +58,16 @@ void Replica::OnArrival(const Arrival& arrival, SimTime now) {
     conservation_.Leave(now, arrival.time, 0);
     return SendNext(arrival.user, now);
   }
+  Waiting waiting{arrival, now, number};
+  if (!FetchPrefix(waiting, now)) EnterLine(waiting, now);
+}
+
+void Replica::EnterLine(const Waiting& waiting, SimTime now) {
   if (engine_.prefill() == Engine::DISAGGREGATED) {
-    prefill_queue_.push_back({arrival, now, number});
+    prefill_queue_.push_back(waiting);
     return StartPrefills(now);
   }
-  waiting_.push_back({arrival, now, number});
+  waiting_.push_back(waiting);
   RequestBoundary(now);
 }
 

@@ -18,6 +18,65 @@ void Replica::MatchPrefix(Waiting& waiting) {
   hold.pages = tokens / plan_.page_tokens;
 }
 
+// Of a request that has just arrived, what lies in lower tiers comes up before it stands in line.
+// False: nothing has to.
+bool Replica::FetchPrefix(Waiting& waiting, SimTime now) {
+  if (!prefix_ || !prefix_->has_lower_tiers()) return false;
+  const PrefixStore::Fetch found = prefix_->StartFetch(prefix_->IdsOf(waiting.arrival.trace_index));
+  waiting.prefix.blocks = found.end;
+  if (!found.arriving) return false;
+  const int64_t block_bytes = plan_.FullKvBytes(prefix_->block_tokens());
+  Fetch fetch{waiting, {found.blocks[0] * block_bytes, found.blocks[1] * block_bytes}};
+  counters_.prefix_nvme_bytes += fetch.bytes[0];
+  counters_.prefix_remote_bytes += fetch.bytes[1];
+  tier_links_[0].queue.push_back(fetch);
+  StartFetch(0, now);
+  return true;
+}
+
+void Replica::StartFetch(int32_t tier, SimTime now) {
+  TierLink& link = tier_links_[static_cast<size_t>(tier)];
+  while (!link.busy && !link.queue.empty()) {
+    if (link.queue.front().bytes[static_cast<size_t>(tier)] == 0) {
+      PassFetch(tier, now);
+      continue;
+    }
+    link.busy = true;
+    activity_longest_ = std::max(activity_longest_, link.latency);
+    Push((now + link.latency).ns, kFetchReady, tier);
+  }
+}
+
+// One copy is read and every rank's DRAM is written.
+void Replica::OnFetchReady(int32_t tier, SimTime now) {
+  const TierLink& link = tier_links_[static_cast<size_t>(tier)];
+  const Flow flow = tier == 0 ? Flow::kNvme : Flow::kRemote;
+  StartFlow(flow, now, link.queue.front().bytes[static_cast<size_t>(tier)], link.bytes_per_s);
+}
+
+void Replica::OnFetchDone(int32_t tier, SimTime now) {
+  tier_links_[static_cast<size_t>(tier)].busy = false;
+  PassFetch(tier, now);
+  StartFetch(tier, now);
+}
+
+// The first request in line needs nothing more of this tier: on to the next, or into line.
+void Replica::PassFetch(int32_t tier, SimTime now) {
+  TierLink& link = tier_links_[static_cast<size_t>(tier)];
+  const Fetch fetch = link.queue.front();
+  link.queue.pop_front();
+  if (tier + 1 < kLowerTierCount) {
+    tier_links_[static_cast<size_t>(tier) + 1].queue.push_back(fetch);
+    StartFetch(tier + 1, now);
+  } else {
+    Waiting waiting = fetch.waiting;
+    prefix_->FinishFetch(prefix_->IdsOf(waiting.arrival.trace_index), waiting.prefix.blocks);
+    counters_.prefix_fetch_ns.Add((now - waiting.ready).ns);
+    waiting.ready = now;
+    EnterLine(waiting, now);
+  }
+}
+
 // The request's prefill starts, without what it reuses.
 void Replica::CountPrefix(const Waiting& waiting, SimTime now) {
   if (!prefix_) return;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/base/check.h"
+
 namespace tierscope {
 namespace {
 
@@ -20,11 +22,15 @@ std::vector<int64_t> Successors(const RequestTrace& trace) {
 
 }  // namespace
 
-PrefixStore::PrefixStore(const PrefixTiers& tiers, const RequestTrace& trace, int64_t host_blocks)
+PrefixStore::PrefixStore(PrefixTiers::Eviction eviction, const RequestTrace& trace,
+                         const Capacity& capacity)
     : trace_(trace),
       block_tokens_(trace.block_tokens),
-      host_(host_blocks, trace.block_count, tiers.eviction()),
+      host_(capacity.host, trace.block_count, eviction),
+      lower_{BlockCache(capacity.lower[0], trace.block_count, eviction),
+             BlockCache(capacity.lower[1], trace.block_count, eviction)},
       tokens_in_(static_cast<size_t>(trace.block_count)),
+      arriving_(static_cast<size_t>(trace.block_count)),
       successors_(Successors(trace)) {}
 
 absl::Span<const uint32_t> PrefixStore::IdsWithOutput(int64_t request) const {
@@ -40,16 +46,53 @@ absl::Span<const uint32_t> PrefixStore::IdsWithOutput(int64_t request) const {
 
 int32_t PrefixStore::Match(absl::Span<const uint32_t> ids, int32_t begin) {
   const auto size = static_cast<int32_t>(ids.size());
-  const auto is_whole = [&](int32_t i) {
-    return tokens_in_[ids[static_cast<size_t>(i)]] == block_tokens_;
-  };
+  const auto id = [&](int32_t i) { return ids[static_cast<size_t>(i)]; };
   int32_t end = begin;
-  while (end < size && (end == 0 || is_whole(end - 1)) &&
-         host_.Holds(ids[static_cast<size_t>(end)])) {
-    host_.Pin(ids[static_cast<size_t>(end++)]);
+  while (end < size && (end == 0 || IsWhole(id(end - 1))) && host_.Holds(id(end)) &&
+         arriving_[id(end)] == 0) {
+    host_.Pin(id(end++));
   }
-  for (int32_t i = end - 1; i >= begin; --i) host_.Hit(ids[static_cast<size_t>(i)]);
+  for (int32_t i = end - 1; i >= begin; --i) host_.Hit(id(i));
   return end;
+}
+
+PrefixStore::Fetch PrefixStore::StartFetch(absl::Span<const uint32_t> ids) {
+  const auto size = static_cast<int32_t>(ids.size());
+  const auto id = [&](int32_t i) { return ids[static_cast<size_t>(i)]; };
+  Fetch fetch;
+  uses_.assign(ids.size(), Use::kHeld);
+  for (int32_t& end = fetch.end; end < size && (end == 0 || IsWhole(id(end - 1))); ++end) {
+    const auto i = static_cast<size_t>(end);
+    if (host_.Holds(ids[i])) {
+      host_.Pin(ids[i]);
+      if (!host_.Entered(ids[i])) uses_[i] = Use::kTwin;  // it came up for this fetch
+      fetch.arriving |= arriving_[ids[i]] != 0;
+      continue;
+    }
+    const size_t tier = TierOf(ids[i]);
+    if (tier == lower_.size() || !Promote(ids[i], tier)) break;
+    uses_[i] = Use::kNew;
+    arriving_[ids[i]] = 1;
+    fetch.arriving = true;
+    ++fetch.blocks[tier];
+  }
+  EnterInReverse(ids, 0, fetch.end);
+  return fetch;
+}
+
+void PrefixStore::FinishFetch(absl::Span<const uint32_t> ids, int32_t end) {
+  for (int32_t i = 0; i < end; ++i) arriving_[ids[static_cast<size_t>(i)]] = 0;
+}
+
+// Tells the host's policy of the uses of blocks [begin, end), from the end to the begin.
+void PrefixStore::EnterInReverse(absl::Span<const uint32_t> ids, int32_t begin, int32_t end) {
+  for (int32_t i = end - 1; i >= begin; --i) {
+    const uint32_t block = ids[static_cast<size_t>(i)];
+    const Use use = uses_[static_cast<size_t>(i - begin)];
+    if (use == Use::kHeld) host_.Hit(block);
+    if (use == Use::kNew) host_.Enter(block);
+  }
+  host_blocks_peak_ = std::max(host_blocks_peak_, host_.used());
 }
 
 int64_t PrefixStore::TokensIn(absl::Span<const uint32_t> ids, int32_t end,
@@ -76,29 +119,63 @@ int32_t PrefixStore::Keep(absl::Span<const uint32_t> ids, int32_t begin, int32_t
     if (host_.Holds(id(reached))) {
       host_.Pin(id(reached));
       use(reached) = Use::kTwin;
-    } else if (!Place(id(reached))) {
+    } else if (!PlaceAnew(id(reached))) {
       break;
     }
   }
   for (int32_t i = reached; i < end; ++i) {
     if (use(i) == Use::kHeld) host_.Unpin(id(i));
   }
-  for (int32_t i = reached - 1; i >= begin; --i) {
-    if (use(i) == Use::kHeld) host_.Hit(id(i));
-    if (use(i) == Use::kNew) host_.Enter(id(i));
-  }
+  EnterInReverse(ids, begin, reached);
   for (int32_t i = std::max(0, begin - 1); i < reached; ++i) {
     FillTokens(id(i), tokens - int64_t{i} * block_tokens_);
   }
-  host_blocks_peak_ = std::max(host_blocks_peak_, host_.used());
   return reached;
 }
 
 bool PrefixStore::Place(uint32_t block) {
   int64_t evicted = BlockCache::kNone;
   if (!host_.Place(block, &evicted)) return false;
+  if (evicted != BlockCache::kNone) Demote(evicted, 0);
+  return true;
+}
+
+// A block that was computed, again where a lower tier has it.
+bool PrefixStore::PlaceAnew(uint32_t block) {
+  const size_t tier = TierOf(block);
+  if (!(tier < lower_.size() ? Promote(block, tier) : Place(block))) return false;
   tokens_in_[block] = 0;
   return true;
+}
+
+size_t PrefixStore::TierOf(uint32_t block) const {
+  size_t tier = 0;
+  while (tier < lower_.size() && !lower_[tier].Holds(block)) ++tier;
+  return tier;
+}
+
+// The block has left the tier above `tier`.
+void PrefixStore::Demote(int64_t block, size_t tier) {
+  const auto id = static_cast<uint32_t>(block);
+  while (tier < lower_.size() && lower_[tier].capacity() == 0) ++tier;
+  if (tier == lower_.size()) {
+    tokens_in_[id] = 0;
+    return;
+  }
+  int64_t evicted = BlockCache::kNone;
+  TIERSCOPE_CHECK(lower_[tier].Place(id, &evicted));
+  lower_[tier].Enter(id);
+  lower_[tier].Unpin(id);
+  lower_peak_[tier] = std::max(lower_peak_[tier], lower_[tier].used());
+  if (evicted != BlockCache::kNone) Demote(evicted, tier + 1);
+}
+
+// Takes the block out of a lower tier first, so that the host's victim has room there.
+bool PrefixStore::Promote(uint32_t block, size_t tier) {
+  lower_[tier].Remove(block);
+  if (Place(block)) return true;
+  Demote(block, tier);
+  return false;
 }
 
 void PrefixStore::FillTokens(uint32_t block, int64_t tokens) {

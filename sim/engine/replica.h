@@ -70,6 +70,7 @@ class Replica {
   enum Phase : uint8_t {
     kArrival,
     kPrefillDone,
+    kFetchReady,
     kFlowDone,
     kLevel1Scored,
     kPublished,
@@ -119,6 +120,11 @@ class Replica {
   struct SlotRef {
     int32_t slot = -1;
     int32_t generation = 0;
+  };
+  // A request that arrived and whose prefix comes up from a lower tier.
+  struct Fetch {
+    Waiting waiting;
+    std::array<int64_t, kLowerTierCount> bytes = {};  // of one copy
   };
   // Requests between their arrival and their end, by where their containers say they are.
   struct Census {
@@ -185,6 +191,7 @@ class Replica {
   void PullArrival();
   void OnArrivalEvent(const Event& event, SimTime now);
   void OnArrival(const Arrival& arrival, SimTime now);
+  void EnterLine(const Waiting& waiting, SimTime now);
   void SendNext(int32_t user, SimTime now);
   void StartPrefills(SimTime now);
   void OnPrefillDone(int32_t index, SimTime now);
@@ -222,6 +229,11 @@ class Replica {
   // prefix_reuse.cc: what requests find in the prefix store and leave there
   void MatchPrefix(Waiting& waiting);
   void CountPrefix(const Waiting& waiting, SimTime now);
+  bool FetchPrefix(Waiting& waiting, SimTime now);
+  void StartFetch(int32_t tier, SimTime now);
+  void OnFetchReady(int32_t tier, SimTime now);
+  void OnFetchDone(int32_t tier, SimTime now);
+  void PassFetch(int32_t tier, SimTime now);
   int64_t PrefixTokens(const PrefixHold& hold) const { return hold.pages * plan_.page_tokens; }
   int64_t PrefixLoadBytes(const RequestState& request) const;
   void KeepPrompt(int32_t slot, SimTime now);
@@ -323,6 +335,14 @@ class Replica {
   std::vector<Arrival>
       returning_;  // closed loop: users on their way; subject of their arrival event
   std::vector<int32_t> returning_free_;
+  // One request at a time in each tier, and each through all tiers in order.
+  struct TierLink {
+    int64_t bytes_per_s = 0;
+    SimDuration latency;
+    bool busy = false;
+    std::deque<Fetch> queue;
+  };
+  std::array<TierLink, kLowerTierCount> tier_links_;
   std::deque<Waiting> prefill_queue_;
   std::vector<std::optional<Waiting>> prefilling_;
   int32_t prefill_free_ = 0;

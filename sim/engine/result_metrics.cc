@@ -299,12 +299,33 @@ void SetPreemption(Frame& f) {
   f.metrics.Set("swap_in_gib", ToGiB(c.swap_in_bytes));
 }
 
+// Tiers below the host.
+void SetLowerTiers(Frame& f, const RequestTrace& requests) {
+  Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  const PrefixTiers& tiers = f.scenario.engine().prefix_store();
+  const int64_t block_bytes = f.plan.FullKvBytes(requests.block_tokens);
+  const auto set = [&](absl::string_view tier, bool present, int64_t bytes, int64_t blocks_peak) {
+    const std::string reason =
+        absl::StrCat("the scenario has no engine.prefix_store.", tier, "_bytes");
+    SetOrAbsent(m, absl::StrCat("prefix_fetch_gib.", tier), present, ToGiB(bytes), reason);
+    SetOrAbsent(m, absl::StrCat("prefix_", tier, "_gib_peak"), present,
+                ToGiB(blocks_peak * block_bytes), reason);
+  };
+  set("nvme", tiers.nvme_bytes() > 0, c.prefix_nvme_bytes, f.outcome.peaks.nvme_blocks);
+  set("remote", tiers.remote_bytes() > 0, c.prefix_remote_bytes, f.outcome.peaks.remote_blocks);
+  SetOrAbsent(m, "prefix_fetch_ms_mean", !c.prefix_fetch_ns.empty(), c.prefix_fetch_ns.mean() / 1e6,
+              "no request waited for a fetch from a lower tier");
+}
+
 void SetPrefix(Frame& f, const RequestTrace* requests) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
-  constexpr absl::string_view kNames[] = {"prefix_hit_rate", "prefix_tokens_reused",
-                                          "prefix_blocks_matched", "prefix_load_gib",
-                                          "prefix_store_gib_peak"};
+  constexpr absl::string_view kNames[] = {"prefix_hit_rate",         "prefix_tokens_reused",
+                                          "prefix_blocks_matched",   "prefix_load_gib",
+                                          "prefix_store_gib_peak",   "prefix_fetch_gib.nvme",
+                                          "prefix_fetch_gib.remote", "prefix_fetch_ms_mean",
+                                          "prefix_nvme_gib_peak",    "prefix_remote_gib_peak"};
   if (f.plan.prefix_bytes_node == 0) {
     for (const absl::string_view name : kNames) {
       m.SetAbsent(name, "the scenario has no engine.prefix_store");
@@ -320,6 +341,7 @@ void SetPrefix(Frame& f, const RequestTrace* requests) {
   m.Set("prefix_load_gib", ToGiB(c.prefix_load_bytes));
   m.Set("prefix_store_gib_peak",
         ToGiB(f.outcome.peaks.prefix_blocks * PrefixBlockBytesNode(f.plan, *requests)));
+  SetLowerTiers(f, *requests);
 }
 
 void SetWork(Frame& f) {

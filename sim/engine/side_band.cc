@@ -298,6 +298,10 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
       return swapping_out_ ? OnSwapOutDone(now) : StartWriteback(now);
     case Flow::kIngest:
       return OnIngestDone(now);
+    case Flow::kNvme:
+      return OnFetchDone(static_cast<int32_t>(LowerTier::kNvme), now);
+    case Flow::kRemote:
+      return OnFetchDone(static_cast<int32_t>(LowerTier::kRemote), now);
   }
 }
 

@@ -221,6 +221,20 @@ absl::Status CheckPrefixStore(const MemoryPlan& plan, const RequestTrace& reques
       plan.ranks, " ranks; raise it"));
 }
 
+absl::Status CheckLowerTiers(const PrefixTiers& tiers, const MemoryPlan& plan,
+                             const RequestTrace& requests) {
+  const std::pair<const char*, int64_t> lower[] = {{"nvme_bytes", tiers.nvme_bytes()},
+                                                   {"remote_bytes", tiers.remote_bytes()}};
+  for (const auto& [field, bytes] : lower) {
+    if (bytes == 0 || LowerTierBlocks(bytes, plan, requests) > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("engine.prefix_store.", field, " ", bytes, " holds no block: one of ",
+                     requests.block_tokens, " tokens is ", plan.FullKvBytes(requests.block_tokens),
+                     " bytes; raise it or give 0"));
+  }
+  return absl::OkStatus();
+}
+
 void NotePrefixStore(const Scenario& scenario, const MemoryPlan& plan, const RequestTrace& requests,
                      RunResult* result) {
   if (!NeedsBlockIds(scenario)) return;
@@ -311,6 +325,8 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   }
   if (NeedsBlockIds(scenario)) {
     TIERSCOPE_RETURN_IF_ERROR(CheckPrefixStore(plan, *inputs.requests));
+    TIERSCOPE_RETURN_IF_ERROR(
+        CheckLowerTiers(scenario.engine().prefix_store(), plan, *inputs.requests));
   }
   Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer, inputs.options);
   ReplicaOutcome outcome = replica.Run();

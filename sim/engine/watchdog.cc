@@ -150,6 +150,11 @@ std::string Replica::StuckReport(SimTime now, const char* why) const {
   for (const std::optional<Waiting>& waiting : prefilling_) {
     if (waiting) add(waiting->number, waiting->ready, "its prefill to end");
   }
+  for (const TierLink& link : tier_links_) {
+    for (const Fetch& fetch : link.queue) {
+      add(fetch.waiting.number, fetch.waiting.ready, "its prefix from a lower tier");
+    }
+  }
   for (const Waiting& waiting : prefill_queue_) {
     add(waiting.number, waiting.ready, "a prefill instance");
   }
@@ -173,6 +178,9 @@ Replica::Census Replica::TakeCensus(SimTime end) const {
   };
   for (const Waiting& waiting : waiting_) add_waiting(waiting);
   for (const Waiting& waiting : prefill_queue_) add_waiting(waiting);
+  for (const TierLink& link : tier_links_) {
+    for (const Fetch& fetch : link.queue) add_waiting(fetch.waiting);
+  }
   for (const std::optional<Waiting>& waiting : prefilling_) {
     if (waiting) add_waiting(*waiting);
   }

@@ -165,6 +165,53 @@ TEST(PrefixReuseTest, PagesInTheStoreAreShared) {
   EXPECT_EQ(plain.outcome.peaks.host_pages_reserved, 5 + 6);
 }
 
+// Host and NVMe have room for two blocks each. B pushes A's down; C is A again and fetches
+// 4,000,256 bytes before it is in line: 1 ms of latency and 8.000512 ms at 0.5 GB/s, then 16.500256
+// ms as from the host: later than a prefill from nothing would have been (24.000256). At 4 GB/s
+// host DRAM is the bound, 2 GB/s: 2.000128 ms. From a remote pool instead, by its own link.
+TEST(PrefixReuseTest, AHitInALowerTierCostsItsLink) {
+  const RequestTrace trace =
+      TraceOf({{0, 1024, 1, {0, 1}}, {1000, 1024, 1, {2, 3}}, {2000, 1024, 1, {0, 1}}});
+  const auto run = [&](const char* tier, const char* node) {
+    const Scenario scenario =
+        Reusing(absl::StrCat(kPool, "engine { prefix_store { host_bytes: 5000000 ", tier,
+                             ": 5000000 } } node { ", node, " }"));
+    ToyRun ran = RunToy(scenario, nullptr, &trace);
+    EXPECT_TRUE(ran.outcome.violations.empty());
+    EXPECT_EQ(ran.outcome.counters.prefix_tokens_reused, 768);
+    EXPECT_EQ(ran.outcome.counters.prefix_nvme_bytes + ran.outcome.counters.prefix_remote_bytes,
+              4'000'256);
+    EXPECT_EQ(ran.outcome.counters.queue_ns.values()[2], 0);
+    return ran.outcome.counters.ttft_ns.values()[2];
+  };
+  EXPECT_EQ(run("nvme_bytes", "nvme_read_bytes_per_s: 500000000 nvme_latency_us: 1000"),
+            9'000'512 + 16'500'256);
+  EXPECT_EQ(run("nvme_bytes", "nvme_read_bytes_per_s: 4000000000 nvme_latency_us: 1000"),
+            3'000'128 + 16'500'256);
+  EXPECT_EQ(run("remote_bytes", "remote_read_bytes_per_s: 1000000000 remote_latency_us: 2000"),
+            6'000'256 + 16'500'256);
+}
+
+// C and D are both A again and arrive together: D waits for what is on its way for C and reads
+// nothing itself.
+TEST(PrefixReuseTest, WhoWantsWhatIsOnItsWayWaitsForIt) {
+  const RequestTrace trace = TraceOf({{0, 1024, 1, {0, 1}},
+                                      {1000, 1024, 1, {2, 3}},
+                                      {2000, 1024, 1, {0, 1}},
+                                      {2000, 1024, 1, {0, 1}}});
+  const ToyRun run = RunToy(
+      Reusing(absl::StrCat(kPool,
+                           "engine { prefill_instances: 2 prefix_store { host_bytes: 5000000 "
+                           "nvme_bytes: 5000000 } } node { nvme_read_bytes_per_s: 500000000 "
+                           "nvme_latency_us: 1000 }")),
+      nullptr, &trace);
+  EXPECT_EQ(run.outcome.counters.prefix_nvme_bytes, 4'000'256);
+  EXPECT_EQ(run.outcome.counters.prefix_tokens_reused, 2 * 768);
+  EXPECT_EQ(run.outcome.counters.prefix_fetch_ns.values(),
+            (std::vector<int64_t>{9'000'512, 9'000'512}));
+  EXPECT_TRUE(run.outcome.violations.empty());
+}
+
 TEST(PrefixReuseTest, RefusalsOfASimulation) {
   Scenario scenario = Reusing(kPool);
   RequestTrace trace = TraceOf({{0, 1024, 1, {0, 1}}});
@@ -176,6 +223,11 @@ TEST(PrefixReuseTest, RefusalsOfASimulation) {
             "bytes over 1 ranks; raise it");
   scenario.mutable_engine()->mutable_prefix_store()->set_host_bytes(2'000'128);
   EXPECT_TRUE(Simulate(scenario, inputs).ok());
+  scenario.mutable_engine()->mutable_prefix_store()->set_nvme_bytes(2'000'127);
+  EXPECT_EQ(Simulate(scenario, inputs).status().message(),
+            "engine.prefix_store.nvme_bytes 2000127 holds no block: one of 512 tokens is 2000128 "
+            "bytes; raise it or give 0");
+  scenario.mutable_engine()->mutable_prefix_store()->set_nvme_bytes(0);
   trace.block_ids.clear();
   EXPECT_EQ(Simulate(scenario, inputs).status().message(),
             "toy: a trace of format toy without block ids shares no prefixes; give one with prefix "
@@ -206,8 +258,8 @@ TEST(PrefixReuseTest, MooncakeOneByOneMatchesTheCacheReplay) {
 // nothing, and no token is reused that was not prefilled before.
 TEST(PrefixReuseTest, RandomWorlds) {
   Rng rng(11, 3);
-  int64_t reused = 0, full_stores = 0;
-  for (int round = 0; round < 400; ++round) {
+  int64_t reused = 0, full_stores = 0, nvme = 0, remote = 0;
+  for (int round = 0; round < 2000; ++round) {
     const bool tiered = rng.NextBelow(2) == 0;
     const int32_t block_tokens = rng.NextBelow(2) == 0 ? 64 : 512;
     std::vector<Sent> sent(2 + rng.NextBelow(12));
@@ -232,8 +284,11 @@ TEST(PrefixReuseTest, RandomWorlds) {
     Scenario scenario = Reusing(absl::StrCat(
         rng.NextBelow(2) == 0 ? kPool : kChunks, "policy { kind: ", tiered ? "LSA" : "FULL",
         " tau_steps: 8 } engine { prefix_store { eviction: ",
-        PrefixTiers::Eviction_Name(static_cast<int>(rng.NextBelow(5))),
-        " host_bytes: ", 2'000'128 * (1 + rng.NextBelow(30)), " } }"));
+        PrefixTiers::Eviction_Name(static_cast<int>(rng.NextBelow(5))), " host_bytes: ",
+        2'000'128 * (1 + rng.NextBelow(12)), " nvme_bytes: ", 2'000'128 * rng.NextBelow(10),
+        " remote_bytes: ", 2'000'128 * rng.NextBelow(10),
+        " } } node { nvme_read_bytes_per_s: 300000000 nvme_latency_us: 100 "
+        "remote_read_bytes_per_s: 100000000 remote_latency_us: 3000 }"));
     const WindowDemand demand =
         ToyDemand(scenario, 8, 4, {{{0, 3}, {{0, 1}}}, {{1, 5}, {{5, 2}}}, {{2}, {{2, 1}}}});
     ReplicaOptions stepping;
@@ -248,14 +303,18 @@ TEST(PrefixReuseTest, RandomWorlds) {
     ASSERT_EQ(run.outcome.counters.prefix_prompt_tokens, prompt_tokens);
     ASSERT_LE(run.outcome.counters.prefix_tokens_reused,
               run.outcome.counters.prefix_blocks_matched * block_tokens);
+    nvme += run.outcome.counters.prefix_nvme_bytes > 0 ? 1 : 0;
+    remote += run.outcome.counters.prefix_remote_bytes > 0 ? 1 : 0;
     reused += run.outcome.counters.prefix_tokens_reused > 0 ? 1 : 0;
     const int64_t capacity =
         scenario.engine().prefix_store().host_bytes() * 2 / (block_tokens * 7813);
     ASSERT_LE(run.outcome.peaks.prefix_blocks, capacity);
     full_stores += run.outcome.peaks.prefix_blocks == capacity ? 1 : 0;
   }
-  EXPECT_GT(reused, 200);
-  EXPECT_GT(full_stores, 50);
+  EXPECT_GT(reused, 1000);
+  EXPECT_GT(full_stores, 500);
+  EXPECT_GT(nvme, 200);
+  EXPECT_GT(remote, 40);
 }
 
 }  // namespace

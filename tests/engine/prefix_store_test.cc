@@ -2,6 +2,7 @@
 #include "sim/engine/prefix_store.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "gtest/gtest.h"
@@ -34,9 +35,7 @@ RequestTrace TraceOf(const std::vector<Ids>& requests) {
 // Serves every request of the trace alone, from its look to its end: blocks matched by each.
 std::vector<int32_t> ServeInTurn(const RequestTrace& trace, int64_t host_blocks,
                                  PrefixTiers::Eviction eviction) {
-  PrefixTiers tiers;
-  tiers.set_eviction(eviction);
-  PrefixStore store(tiers, trace, host_blocks);
+  PrefixStore store(eviction, trace, {host_blocks, {}});
   std::vector<int32_t> matched;
   for (size_t i = 0; i < trace.requests.size(); ++i) {
     const auto ids = store.IdsOf(static_cast<int64_t>(i));
@@ -84,9 +83,7 @@ TEST(PrefixStoreTest, PinnedBlocksStay) {
   for (const auto eviction : {PrefixTiers::LRU, PrefixTiers::FIFO, PrefixTiers::CLOCK,
                               PrefixTiers::S3FIFO, PrefixTiers::SIEVE}) {
     const RequestTrace trace = TraceOf({{0, 1}, {2, 3}, {4}});
-    PrefixTiers tiers;
-    tiers.set_eviction(eviction);
-    PrefixStore store(tiers, trace, 3);
+    PrefixStore store(eviction, trace, {3, {}});
     EXPECT_EQ(store.Keep(store.IdsOf(0), 0, 2, 1024), 2);
     EXPECT_EQ(store.Keep(store.IdsOf(1), 0, 2, 1024), 1);
     EXPECT_EQ(store.Keep(store.IdsOf(2), 0, 1, 512), 0);
@@ -104,7 +101,7 @@ TEST(PrefixStoreTest, PinnedBlocksStay) {
 TEST(PrefixStoreTest, APartialBlockEndsTheMatch) {
   RequestTrace trace = TraceOf({{0, 1}, {0, 1, 2}});
   trace.requests[0].input_tokens = 700;
-  PrefixStore store(PrefixTiers(), trace, 10);
+  PrefixStore store(PrefixTiers::LRU, trace, {10, {}});
   store.Release(store.IdsOf(0), 0, store.Keep(store.IdsOf(0), 0, 2, 700));
   const auto ids = store.IdsOf(1);
   const int32_t end = store.Match(ids, 0);
@@ -120,7 +117,7 @@ TEST(PrefixStoreTest, APartialBlockEndsTheMatch) {
 // An id that stands twice in a prompt takes one block and is pinned twice.
 TEST(PrefixStoreTest, AnIdMayStandTwice) {
   const RequestTrace trace = TraceOf({{0, 1, 0, 1}});
-  PrefixStore store(PrefixTiers(), trace, 10);
+  PrefixStore store(PrefixTiers::LRU, trace, {10, {}});
   const auto ids = store.IdsOf(0);
   EXPECT_EQ(store.Keep(ids, 0, 4, 2048), 4);
   EXPECT_EQ(store.host_blocks(), 2);
@@ -128,6 +125,40 @@ TEST(PrefixStoreTest, AnIdMayStandTwice) {
   EXPECT_EQ(store.pins(), 4);
   store.Release(ids, 0, 4);
   EXPECT_EQ(store.Match(ids, 0), 4);
+}
+
+// Host, NVMe and remote pool hold two blocks each. A B, C D, E F, G H each push the ones before a
+// tier down; A B leave for good. E F come up from NVMe: G H go down there. C D come up from the
+// remote pool, and whoever looks meanwhile finds them on their way.
+TEST(PrefixStoreTest, WhatIsEvictedGoesDownAndComesUp) {
+  const RequestTrace trace = TraceOf({{0, 1}, {2, 3}, {4, 5}, {6, 7}});
+  PrefixStore store(PrefixTiers::LRU, trace, {2, {2, 2}});
+  for (int64_t i = 0; i < 4; ++i) {
+    store.Release(store.IdsOf(i), 0, store.Keep(store.IdsOf(i), 0, 2, 1024));
+  }
+  const PrefixStore::Fetch gone = store.StartFetch(store.IdsOf(0));
+  EXPECT_EQ(gone.end, 0);
+  EXPECT_FALSE(gone.arriving);
+  const PrefixStore::Fetch up = store.StartFetch(store.IdsOf(2));
+  EXPECT_EQ(up.end, 2);
+  EXPECT_EQ(up.blocks, (std::array<int64_t, 2>{2, 0}));
+  EXPECT_TRUE(up.arriving);
+  EXPECT_EQ(store.Match(store.IdsOf(2), 0), 0) << "on their way";
+  const PrefixStore::Fetch behind = store.StartFetch(store.IdsOf(2));
+  EXPECT_EQ(behind.end, 2);
+  EXPECT_EQ(behind.blocks, (std::array<int64_t, 2>{0, 0}));
+  EXPECT_TRUE(behind.arriving);
+  store.FinishFetch(store.IdsOf(2), 2);
+  EXPECT_EQ(store.Match(store.IdsOf(2), 0), 2);
+  EXPECT_EQ(store.StartFetch(store.IdsOf(3)).end, 0) << "the host is pinned";
+  EXPECT_EQ(store.lower_blocks(LowerTier::kNvme), 2);
+  for (int i = 0; i < 3; ++i) store.Release(store.IdsOf(2), 0, 2);
+  EXPECT_EQ(store.pins(), 0);
+  const PrefixStore::Fetch remote = store.StartFetch(store.IdsOf(1));
+  EXPECT_EQ(remote.end, 2);
+  EXPECT_EQ(remote.blocks, (std::array<int64_t, 2>{0, 2}));
+  EXPECT_EQ(store.lower_blocks(LowerTier::kNvme), 2);
+  EXPECT_EQ(store.lower_blocks(LowerTier::kRemote), 2);
 }
 
 // Matched blocks of a store without bound, against a slow count: the leading ids seen before. Where

@@ -87,6 +87,11 @@ constexpr Value kLsaValues[] = {
     {"prefix_blocks_matched", 2'681'408},
     {"prefix_load_gib", 1.25},
     {"prefix_store_gib_peak", 256},
+    {"prefix_fetch_gib.nvme", 48.5},
+    {"prefix_fetch_gib.remote", 12.25},
+    {"prefix_fetch_ms_mean", 17.5},
+    {"prefix_nvme_gib_peak", 512},
+    {"prefix_remote_gib_peak", 1024},
     {"gflop_per_token", 31.02},
     {"gflop_per_token_tp_replicated", 61.96},
 };
