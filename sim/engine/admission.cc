@@ -335,7 +335,7 @@ void Replica::Join(int32_t slot, SimTime now) {
   batch_active_pages_ += request.active_pages;
   if (request.steps_completed == 0) {
     step_queue_.Push(steps_ + 1, kFirstStepDone, slot, request.generation);
-  } else {
+  } else if (!request.cold || !decodes_cold()) {  // else its first tick does
     ScheduleSteps(slot, now);
   }
 }

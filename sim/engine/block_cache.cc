@@ -82,7 +82,7 @@ int32_t BlockCache::TakeSlot(int64_t* evicted) {
 bool BlockCache::Place(uint32_t block, int64_t* evicted) {
   const int32_t slot = TakeSlot(evicted);
   if (slot == kNone) return false;
-  At(slot) = {block, 1, false};
+  At(slot) = {block, 1};
   slot_of_[block] = slot;
   ++pins_;
   return true;
@@ -90,7 +90,6 @@ bool BlockCache::Place(uint32_t block, int64_t* evicted) {
 
 void BlockCache::Enter(uint32_t block) {
   const int32_t slot = slot_of_[block];
-  At(slot).entered = true;
   std::visit([&](auto& eviction) { eviction.Insert(slot, block); }, eviction_);
 }
 

@@ -39,15 +39,11 @@ class BlockCache {
   // called, before its last Unpin, so that the order of a batch is the caller's.
   bool Place(uint32_t block, int64_t* evicted);
   void Enter(uint32_t block);
-  bool Entered(uint32_t block) const {
-    return slots_[static_cast<size_t>(slot_of_[block])].entered;
-  }
 
  private:
   struct Slot {
     uint32_t block = 0;
     int32_t pins = 0;
-    bool entered = false;  // the policy knows it
   };
   int32_t TakeSlot(int64_t* evicted);
   Slot& At(int32_t slot) { return slots_[static_cast<size_t>(slot)]; }

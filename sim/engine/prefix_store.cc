@@ -59,23 +59,20 @@ int32_t PrefixStore::Match(absl::Span<const uint32_t> ids, int32_t begin) {
 PrefixStore::Fetch PrefixStore::StartFetch(absl::Span<const uint32_t> ids) {
   const auto size = static_cast<int32_t>(ids.size());
   const auto id = [&](int32_t i) { return ids[static_cast<size_t>(i)]; };
+  PinHeld(ids, 0, size);
   Fetch fetch;
-  uses_.assign(ids.size(), Use::kHeld);
   for (int32_t& end = fetch.end; end < size && (end == 0 || IsWhole(id(end - 1))); ++end) {
-    const auto i = static_cast<size_t>(end);
-    if (host_.Holds(ids[i])) {
-      host_.Pin(ids[i]);
-      if (!host_.Entered(ids[i])) uses_[i] = Use::kTwin;  // it came up for this fetch
-      fetch.arriving |= arriving_[ids[i]] != 0;
+    if (MayPin(ids, 0, end)) {
+      fetch.arriving |= arriving_[id(end)] != 0;
       continue;
     }
-    const size_t tier = TierOf(ids[i]);
-    if (tier == lower_.size() || !Promote(ids[i], tier)) break;
-    uses_[i] = Use::kNew;
-    arriving_[ids[i]] = 1;
+    const size_t tier = TierOf(id(end));
+    if (tier == lower_.size() || !Promote(id(end), tier)) break;
+    arriving_[id(end)] = 1;
     fetch.arriving = true;
     ++fetch.blocks[tier];
   }
+  UnpinHeld(ids, 0, fetch.end);
   EnterInReverse(ids, 0, fetch.end);
   return fetch;
 }
@@ -102,35 +99,52 @@ int64_t PrefixStore::TokensIn(absl::Span<const uint32_t> ids, int32_t end,
   return std::min(prompt_tokens, int64_t{end - 1} * block_tokens_ + last);
 }
 
-// First every block that is there is pinned, so that room for one is not made by evicting another.
 int32_t PrefixStore::Keep(absl::Span<const uint32_t> ids, int32_t begin, int32_t end,
                           int64_t tokens) {
-  const auto id = [&](int32_t i) { return ids[static_cast<size_t>(i)]; };
-  const auto use = [&](int32_t i) -> Use& { return uses_[static_cast<size_t>(i - begin)]; };
-  uses_.assign(static_cast<size_t>(end - begin), Use::kNew);
-  for (int32_t i = begin; i < end; ++i) {
-    if (!host_.Holds(id(i))) continue;
-    host_.Pin(id(i));
-    use(i) = Use::kHeld;
-  }
+  PinHeld(ids, begin, end);
   int32_t reached = begin;
-  for (; reached < end; ++reached) {
-    if (use(reached) == Use::kHeld) continue;
-    if (host_.Holds(id(reached))) {
-      host_.Pin(id(reached));
-      use(reached) = Use::kTwin;
-    } else if (!PlaceAnew(id(reached))) {
-      break;
-    }
+  while (reached < end &&
+         (MayPin(ids, begin, reached) || PlaceAnew(ids[static_cast<size_t>(reached)]))) {
+    ++reached;
   }
-  for (int32_t i = reached; i < end; ++i) {
-    if (use(i) == Use::kHeld) host_.Unpin(id(i));
-  }
+  UnpinHeld(ids, begin, reached);
   EnterInReverse(ids, begin, reached);
   for (int32_t i = std::max(0, begin - 1); i < reached; ++i) {
-    FillTokens(id(i), tokens - int64_t{i} * block_tokens_);
+    FillTokens(ids[static_cast<size_t>(i)], tokens - int64_t{i} * block_tokens_);
   }
   return reached;
+}
+
+// Pins what the host has of [begin, end), so that room for one block is not made by evicting
+// another of the same request.
+void PrefixStore::PinHeld(absl::Span<const uint32_t> ids, int32_t begin, int32_t end) {
+  uses_.clear();
+  for (int32_t i = begin; i < end; ++i) {
+    const uint32_t block = ids[static_cast<size_t>(i)];
+    uses_.push_back(host_.Holds(block) ? Use::kHeld : Use::kNew);
+    if (uses_.back() == Use::kHeld) host_.Pin(block);
+  }
+}
+
+// Whether block `i` is there, since before or since earlier in the range; then it is pinned.
+bool PrefixStore::MayPin(absl::Span<const uint32_t> ids, int32_t begin, int32_t i) {
+  Use& use = uses_[static_cast<size_t>(i - begin)];
+  const uint32_t block = ids[static_cast<size_t>(i)];
+  if (use == Use::kHeld) return true;
+  if (!host_.Holds(block)) return false;
+  host_.Pin(block);
+  use = Use::kTwin;
+  return true;
+}
+
+// Gives up the blocks of PinHeld from `from` on.
+void PrefixStore::UnpinHeld(absl::Span<const uint32_t> ids, int32_t begin, int32_t from) {
+  const auto end = begin + static_cast<int32_t>(uses_.size());
+  for (int32_t i = from; i < end; ++i) {
+    if (uses_[static_cast<size_t>(i - begin)] == Use::kHeld) {
+      host_.Unpin(ids[static_cast<size_t>(i)]);
+    }
+  }
 }
 
 bool PrefixStore::Place(uint32_t block) {

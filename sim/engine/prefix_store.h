@@ -110,6 +110,9 @@ class PrefixStore {
   // The block holds at least so many tokens, as far as it can.
   void FillTokens(uint32_t block, int64_t tokens);
   bool IsWhole(uint32_t block) const { return tokens_in_[block] == block_tokens_; }
+  void PinHeld(absl::Span<const uint32_t> ids, int32_t begin, int32_t end);
+  bool MayPin(absl::Span<const uint32_t> ids, int32_t begin, int32_t i);
+  void UnpinHeld(absl::Span<const uint32_t> ids, int32_t begin, int32_t from);
   void EnterInReverse(absl::Span<const uint32_t> ids, int32_t begin, int32_t end);
 
   const RequestTrace& trace_;

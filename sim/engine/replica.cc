@@ -256,12 +256,17 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
 }
 
 // At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
-// A request that comes back after a preemption has its tick first: it holds no pages.
+// A request that comes back after a preemption, or whose first token a chunk gave, has its tick
+// first: it holds no pages.
 void Replica::Proceed(SimTime now) {
   for (int32_t slot : joining_) {
     if (tiered() && At(slot).cold && At(slot).steps_completed > 0) {
-      SetStage(slot, Stage::kCold, now);
       due_.push_back(slot);
+      if (decodes_cold()) {
+        Join(slot, now);
+      } else {
+        SetStage(slot, Stage::kCold, now);
+      }
     } else {
       Join(slot, now);
     }

@@ -1,6 +1,10 @@
 // Prefix reuse in a run, worked out by hand. The toy world (testing/toy.h): a step takes 10 ms, a
 // page holds 256 tokens of 3,906.5 bytes; the network, the way into HBM and the way out move 1
 // GB/s. A trace block holds 512 tokens unless a test says otherwise.
+#include <array>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
@@ -260,7 +264,8 @@ TEST(PrefixReuseTest, RandomWorlds) {
   Rng rng(11, 3);
   int64_t reused = 0, full_stores = 0, nvme = 0, remote = 0;
   for (int round = 0; round < 2000; ++round) {
-    const bool tiered = rng.NextBelow(2) == 0;
+    const std::string kind = std::array{"FULL", "LSA", "FLASHMEMORY"}[rng.NextBelow(3)];
+    const bool tiered = kind != "FULL";
     const int32_t block_tokens = rng.NextBelow(2) == 0 ? 64 : 512;
     std::vector<Sent> sent(2 + rng.NextBelow(12));
     int64_t at_ms = 0, prompt_tokens = 0;
@@ -282,8 +287,8 @@ TEST(PrefixReuseTest, RandomWorlds) {
     }
     const RequestTrace trace = TraceOf(sent, block_tokens);
     Scenario scenario = Reusing(absl::StrCat(
-        rng.NextBelow(2) == 0 ? kPool : kChunks, "policy { kind: ", tiered ? "LSA" : "FULL",
-        " tau_steps: 8 } engine { prefix_store { eviction: ",
+        rng.NextBelow(2) == 0 ? kPool : kChunks, "policy { kind: ", kind,
+        " reserve_entries: 72000 tau_steps: 8 } engine { prefix_store { eviction: ",
         PrefixTiers::Eviction_Name(static_cast<int>(rng.NextBelow(5))), " host_bytes: ",
         2'000'128 * (1 + rng.NextBelow(12)), " nvme_bytes: ", 2'000'128 * rng.NextBelow(10),
         " remote_bytes: ", 2'000'128 * rng.NextBelow(10),
@@ -299,7 +304,8 @@ TEST(PrefixReuseTest, RandomWorlds) {
     ASSERT_EQ(run.diary, slow.diary);
     ASSERT_TRUE(run.outcome.violations.empty())
         << round << ": " << run.outcome.violations.front().what;
-    ASSERT_EQ(run.outcome.finished, std::ssize(trace.requests)) << round;
+    ASSERT_EQ(run.outcome.finished, std::ssize(trace.requests))
+        << round << " " << kind << ": " << run.outcome.stuck << run.outcome.rejected;
     ASSERT_EQ(run.outcome.counters.prefix_prompt_tokens, prompt_tokens);
     ASSERT_LE(run.outcome.counters.prefix_tokens_reused,
               run.outcome.counters.prefix_blocks_matched * block_tokens);

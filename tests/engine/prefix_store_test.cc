@@ -161,6 +161,21 @@ TEST(PrefixStoreTest, WhatIsEvictedGoesDownAndComesUp) {
   EXPECT_EQ(store.lower_blocks(LowerTier::kRemote), 2);
 }
 
+// A B C in turn, room for two: A went down. Who wants A B fetches A, and C makes room for it, not
+// B, which is the older.
+TEST(PrefixStoreTest, AFetchDoesNotEvictItsOwnBlocks) {
+  const RequestTrace trace = TraceOf({{0}, {1}, {2}, {0, 1}});
+  PrefixStore store(PrefixTiers::LRU, trace, {2, {4, 0}});
+  for (int64_t i = 0; i < 3; ++i) {
+    store.Release(store.IdsOf(i), 0, store.Keep(store.IdsOf(i), 0, 1, 512));
+  }
+  const PrefixStore::Fetch fetch = store.StartFetch(store.IdsOf(3));
+  EXPECT_EQ(fetch.end, 2);
+  EXPECT_EQ(fetch.blocks, (std::array<int64_t, 2>{1, 0}));
+  EXPECT_EQ(store.Match(store.IdsOf(2), 0), 0);
+  EXPECT_EQ(store.pins(), 2);
+}
+
 // Matched blocks of a store without bound, against a slow count: the leading ids seen before. Where
 // equal ids mean equal prefixes, as Mooncake's do, that is every hit of a cache without bound.
 int64_t LeadingSeen(const RequestTrace& trace) {
