@@ -28,8 +28,9 @@ absl::Status PrepareInputs(const std::string& path, const std::vector<std::strin
 absl::Status LoadRequests(ScenarioInputs& inputs) {
   const Workload& workload = inputs.scenario.workload();
   if (!workload.has_trace()) return absl::OkStatus();
-  TIERSCOPE_ASSIGN_OR_RETURN(inputs.requests,
-                             LoadRequestTrace(workload.trace(), RequestTraceOptions{}));
+  RequestTraceOptions options;
+  options.load_block_ids = NeedsBlockIds(inputs.scenario);
+  TIERSCOPE_ASSIGN_OR_RETURN(inputs.requests, LoadRequestTrace(workload.trace(), options));
   return absl::OkStatus();
 }
 

@@ -1,6 +1,6 @@
-// HBM that a rank holds before its first request arrives. The loader refuses scenarios in which it
-// does not fit; sim/model/footprint.h has the rest of the memory arithmetic. Stateless;
-// thread-safe.
+// HBM that a rank holds before its first request arrives, and the host DRAM that may be used. The
+// loader refuses scenarios in which they do not fit; sim/model/footprint.h has the rest of the
+// memory arithmetic. Stateless; thread-safe.
 #ifndef TIERSCOPE_SCENARIOS_MEMORY_H_
 #define TIERSCOPE_SCENARIOS_MEMORY_H_
 
@@ -21,6 +21,11 @@ inline int64_t WeightBytesPerRank(const Model& model, int32_t tensor_parallel) {
 // What the engine may allocate: hbm_usable_fraction * hbm_bytes, to the nearest byte.
 inline int64_t HbmUsableBytes(const Hardware& hardware, const Engine& engine) {
   return std::llround(engine.hbm_usable_fraction() * static_cast<double>(hardware.hbm_bytes()));
+}
+
+// Host DRAM that may be used: host_usable_fraction * host_bytes, to the nearest byte.
+inline int64_t HostUsableBytes(const Node& node) {
+  return std::llround(node.host_usable_fraction() * static_cast<double>(node.host_bytes()));
 }
 
 // One page of KV over all CSA layers: page_entries * kv_entry_bytes * csa_layers. V4-Flash:

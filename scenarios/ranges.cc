@@ -21,6 +21,7 @@ constexpr double kRateMax = 1e18;  // bytes/s, flop/s
 constexpr double kMsMax = 1e6;
 constexpr double kUsMax = 1e6;        // of one kernel
 constexpr double kEfficiencyMax = 4;  // more than 1 where a benchmark reads from a cache
+constexpr double kLatencyUsMax = 1e9;
 constexpr double kAnyMax = 0x1p64;
 
 std::string Number(double value) {
@@ -204,6 +205,10 @@ const std::vector<Range>& FieldRanges() {
       {"node.dram_bytes_per_s_per_socket", 1, kRateMax, kClosed, kRequired},
       {"node.network_bytes_per_s_per_gpu", 1, kRateMax},
       {"node.host_gather_bytes_per_s", 1, kRateMax},
+      {"node.nvme_read_bytes_per_s", 1, kRateMax},
+      {"node.nvme_latency_us", 0, kLatencyUsMax},
+      {"node.remote_read_bytes_per_s", 1, kRateMax},
+      {"node.remote_latency_us", 0, kLatencyUsMax},
 
       {"workload.concurrency", 0, kCountMax},
       {"workload.context_tokens", 1, kTokensMax},
@@ -246,6 +251,9 @@ const std::vector<Range>& FieldRanges() {
       {"engine.prefill_chunk_tokens", 1, kTokensMax},
       {"engine.host_contention_ms_per_step", 0, kMsMax},
       {"engine.gather_interference", 0, 100},
+      {"engine.prefix_store.host_bytes", 0, kBytesMax},
+      {"engine.prefix_store.nvme_bytes", 0, kBytesMax},
+      {"engine.prefix_store.remote_bytes", 0, kBytesMax},
       {"engine.slo.ttft_ms", 0, 1e9, kOpenBelow},
       {"engine.slo.tpot_ms", 0, 1e9, kOpenBelow},
   };

@@ -112,8 +112,8 @@ constexpr MetricDef kDefinitions[] = {
      "The same mean of (active CSA pages + HCA entries), without index keys: the paper's "
      "accounting; under full, the whole KV history with its index keys."},
     {"host_gib_peak", "GiB", "node",
-     "Peak over the run of the host DRAM that is allocated to the cold pool and to swap space, sum "
-     "over all ranks."},
+     "Peak over the run of the host DRAM that is allocated to the cold pool, swap space and prefix "
+     "store, sum over all ranks."},
     {"host_gib_peak_in_use", "GiB", "node",
      "Peak over the run of the part of host_gib_peak that holds live data."},
     // Attention
@@ -192,6 +192,33 @@ constexpr MetricDef kDefinitions[] = {
      "Bytes of preempted requests that only HBM held and that were copied to the host."},
     {"swap_in_gib", "GiB", "rank",
      "Bytes of preempted requests that were copied back from the host."},
+    // Prefix reuse
+    {"prefix_hit_rate", "fraction", "replica",
+     "Prompt tokens that a request reused of the prefix store / prompt tokens, over requests "
+     "whose prefill began after the warm-up; absent without engine.prefix_store."},
+    {"prefix_tokens_reused", "tokens", "replica",
+     "Prompt tokens that were not prefilled because the prefix store had them: whole pages "
+     "covered by matching leading blocks, never a prompt's last token."},
+    {"prefix_blocks_matched", "blocks", "replica",
+     "Leading blocks of prompts that the prefix store had, in the request trace's own blocks "
+     "and before whole pages are taken."},
+    {"prefix_load_gib", "GiB", "rank",
+     "Bytes of reused prefixes copied from the host into HBM: all KV under policy FULL, else "
+     "index keys and HCA entries."},
+    {"prefix_store_gib_peak", "GiB", "node",
+     "Blocks in the prefix store at its fullest, over all ranks; what is allocated for it is "
+     "in host_gib_peak."},
+    {"prefix_fetch_gib.nvme", "GiB", "node",
+     "Bytes of matched blocks read from NVMe into the host, one copy for all ranks; absent "
+     "without engine.prefix_store.nvme_bytes."},
+    {"prefix_fetch_gib.remote", "GiB", "node",
+     "The same from the remote pool; absent without engine.prefix_store.remote_bytes."},
+    {"prefix_fetch_ms_mean", "ms", "request",
+     "Mean time from arrival until the matched blocks of lower tiers are in the host, over "
+     "requests that waited for some."},
+    {"prefix_nvme_gib_peak", "GiB", "node", "Blocks on NVMe at its fullest, one copy."},
+    {"prefix_remote_gib_peak", "GiB", "node",
+     "Blocks of this replica in the remote pool at its fullest, one copy."},
     // Work
     {"gflop_per_token", "GFLOP/token", "replica",
      "Floating-point operations of the counted steps and ticks, each counted once however many "

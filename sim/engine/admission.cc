@@ -58,23 +58,31 @@ void Replica::OnArrival(const Arrival& arrival, SimTime now) {
     conservation_.Leave(now, arrival.time, 0);
     return SendNext(arrival.user, now);
   }
+  Waiting waiting{arrival, now, number};
+  if (!FetchPrefix(waiting, now)) EnterLine(waiting, now);
+}
+
+void Replica::EnterLine(const Waiting& waiting, SimTime now) {
   if (engine_.prefill() == Engine::DISAGGREGATED) {
-    prefill_queue_.push_back({arrival, now, number});
+    prefill_queue_.push_back(waiting);
     return StartPrefills(now);
   }
-  waiting_.push_back({arrival, now, number});
+  waiting_.push_back(waiting);
   RequestBoundary(now);
 }
 
 void Replica::StartPrefills(SimTime now) {
   while (prefill_free_ > 0 && !prefill_queue_.empty()) {
     --prefill_free_;
-    const Waiting waiting = prefill_queue_.front();
+    Waiting waiting = prefill_queue_.front();
     prefill_queue_.pop_front();
+    MatchPrefix(waiting);
+    CountPrefix(waiting, now);
     const int64_t generated = waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed;
+    const int64_t tokens =
+        waiting.arrival.context_tokens + generated - PrefixTokens(waiting.prefix);
     const SimDuration length =
-        DurationFromSeconds(static_cast<double>(waiting.arrival.context_tokens + generated) /
-                            engine_.prefill_tokens_per_s());
+        DurationFromSeconds(static_cast<double>(tokens) / engine_.prefill_tokens_per_s());
     const auto index = static_cast<int32_t>(
         std::find_if(prefilling_.begin(), prefilling_.end(),
                      [](const std::optional<Waiting>& w) { return !w.has_value(); }) -
@@ -131,6 +139,7 @@ Replica::Promise Replica::PromiseFor(const Waiting& waiting) const {
   const int64_t context_tokens = waiting.arrival.context_tokens;
   promise.host_pages =
       has_host_room ? 0 : plan_.HostPages(context_tokens, host_tokens - context_tokens);
+  promise.host_pages -= waiting.prefix.pages;
   const int64_t filling = plan_.decode_region_entries > 0 ? 0 : 1;
   promise.blocks = plan_.protects_live ? plan_.live_pages_max : filling;
   return promise;
@@ -176,6 +185,7 @@ void Replica::AdmitWaiting(SimTime now) {
   CountAdmissionWait(now);
   head_lacks_ = Resource::kNone;
   while (!waiting_.empty()) {
+    if (engine_.prefill() == Engine::COLOCATED_CHUNKED) MatchPrefix(waiting_.front());
     const Waiting waiting = waiting_.front();
     head_lacks_ = Lacking(waiting);
     if (head_lacks_ != Resource::kNone) return;
@@ -212,7 +222,11 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
     request.arrival = waiting.arrival;
     request.number = waiting.number;
   }
+  if (engine_.prefill() == Engine::COLOCATED_CHUNKED) CountPrefix(waiting, now);
   request.alive = true;
+  request.prefix = waiting.prefix;
+  request.prefix_blocks = waiting.prefix.blocks;
+  request.store_pages = waiting.prefix.pages;
   request.queued += now - waiting.ready;
   request.tokens_reserved = promise.tokens;
   request.host_pages_reserved += promise.host_pages;
@@ -224,7 +238,7 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
   ++admitted_;
   if (tiered()) {
     if (!again) BindProfile(slot);
-    if (!again || !swaps()) host_pages_in_use_ += request.host_pages;
+    if (!again || !swaps()) host_pages_in_use_ += request.host_pages - request.store_pages;
     residency_.Open(slot, request.demand->page_count, request.id);
     PromiseBlocks(slot, promise.blocks);
   }
@@ -234,7 +248,7 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
 }
 
 // The request's KV is there (prefill NONE), comes back from the host, comes over the network, or is
-// made here.
+// made here; what it reuses of the prefix store is loaded first.
 void Replica::StartAdmitted(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   if (request.swapped) {
@@ -242,6 +256,15 @@ void Replica::StartAdmitted(int32_t slot, SimTime now) {
     swap_ins_.push_back({slot, request.generation});
     return StartSwapIns(now);
   }
+  if (request.prefix.pages == 0) return StartOwnKv(slot, now);
+  SetStage(slot, Stage::kLoad, now);
+  swap_ins_.push_back({slot, request.generation});
+  StartSwapIns(now);
+}
+
+// The request gets the KV that it does not reuse.
+void Replica::StartOwnKv(int32_t slot, SimTime now) {
+  RequestState& request = At(slot);
   switch (engine_.prefill()) {
     case Engine::NONE:
       SetStage(slot, Stage::kJoining, now);
@@ -253,7 +276,8 @@ void Replica::StartAdmitted(int32_t slot, SimTime now) {
       return StartIngest(now);
     case Engine::COLOCATED_CHUNKED:
       SetStage(slot, Stage::kPrefill, now);
-      request.prefill_left = request.context_tokens() + request.steps_completed;
+      request.prefill_left =
+          request.context_tokens() + request.steps_completed - PrefixTokens(request.prefix);
       chunk_queue_.push_back(slot);
       return;
   }
@@ -293,7 +317,8 @@ void Replica::RaisePeaks() {
 void Replica::StartIngest(SimTime now) {
   if (ingest_queue_.empty() || bandwidth_.busy(Flow::kIngest)) return;
   const RequestState& request = At(ingest_queue_.front().slot);
-  const int64_t bytes = plan_.FullKvBytes(request.context_tokens() + request.steps_completed);
+  const int64_t bytes = plan_.FullKvBytes(request.context_tokens() + request.steps_completed) -
+                        plan_.FullKvBytes(PrefixTokens(request.prefix));
   StartFlow(Flow::kIngest, now, std::max<int64_t>(1, bytes), ingest_cap_bytes_per_s_);
 }
 
@@ -380,7 +405,7 @@ void Replica::Finish(int32_t slot, SimTime now) {
                               request.output_tokens() - 1;
     outcome_.profile_use[static_cast<size_t>(request.start.profile.value)].wraps +=
         (last_step - 1) / request.demand->step_count();
-    host_pages_in_use_ -= request.host_pages;
+    host_pages_in_use_ -= request.host_pages - request.store_pages;
     host_pages_reserved_ -= request.host_pages_reserved;
     residency_.Close(slot);
   }
@@ -391,6 +416,7 @@ void Replica::Finish(int32_t slot, SimTime now) {
   swap_bytes_reserved_ -= request.swap_bytes_reserved;
   --admitted_;
   RecordFinished(request, now);
+  LeavePrefix(slot, now);
   Record(RequestEvent::kFinish, now, request);
   request.alive = false;
   slots_free_.push_back(slot);

@@ -53,6 +53,7 @@ void Replica::FinishChunk(SimTime now) {
 // generated when it was preempted.
 void Replica::OnPrefilled(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
+  KeepPrompt(slot, now);
   request.steps_completed += 1;
   counters_.output_tokens += 1;
   tokens_in_use_ += 1;

@@ -24,6 +24,8 @@ std::vector<InvariantViolation> Conservation::Check(const RunEnd& run) const {
       run.recall_bytes - run.pages_recalled * run.page_bytes);
   add("more blocks in use than the reserve has",
       std::max<int64_t>(0, run.blocks_in_use_peak - run.blocks));
+  add("blocks of the prefix store pinned by nobody, or unpinned too often",
+      run.prefix_pins - run.prefix_pins_known);
   if (!enabled_) return found;
   add("requests arrived differ from finished + rejected + those in a stage",
       Distance(run.arrived, run.finished + run.rejected + run.unfinished));

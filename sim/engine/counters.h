@@ -82,6 +82,14 @@ struct Counters {
   int64_t tokens_recomputed = 0;
   int64_t swap_out_bytes = 0;
   int64_t swap_in_bytes = 0;
+  // Prefix reuse, of requests whose prefill began.
+  int64_t prefix_prompt_tokens = 0;
+  int64_t prefix_tokens_reused = 0;
+  int64_t prefix_blocks_matched = 0;  // trace blocks, before whole pages are taken
+  int64_t prefix_load_bytes = 0;
+  int64_t prefix_nvme_bytes = 0;  // fetched, one copy
+  int64_t prefix_remote_bytes = 0;
+  SampleSet prefix_fetch_ns;  // arrival to there, of requests that waited for a fetch
   // Work.
   double flop = 0.0;
   double flop_replicated = 0.0;  // the part that every rank repeats
@@ -102,6 +110,9 @@ struct Peaks {
   int64_t blocks_in_use = 0;
   int64_t swap_bytes_reserved = 0;
   int64_t swap_bytes_in_use = 0;
+  int64_t prefix_blocks = 0;  // in the prefix store: host
+  int64_t nvme_blocks = 0;
+  int64_t remote_blocks = 0;
   int32_t requests_admitted = 0;
 };
 

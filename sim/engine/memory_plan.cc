@@ -60,7 +60,6 @@ void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
   plan.index_pool_entries = policy.index_key_offload() ? policy.index_key_pool_entries()
                                                        : plan.reserve_blocks * kPageEntries;
   plan.host_bytes_node = scenario.node().host_bytes();
-  plan.host_usable_bytes_node = HostUsableBytes(scenario.node());
   plan.host_page_bytes_node = plan.recall_page_bytes * plan.ranks;
   plan.host_pages_max = plan.host_usable_bytes_node / plan.host_page_bytes_node;
 }
@@ -100,6 +99,8 @@ absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Scenario& scenario) {
   MemoryPlan plan;
   plan.tiered = scenario.policy().kind() != Policy::FULL;
   plan.ranks = scenario.engine().tensor_parallel();
+  plan.prefix_bytes_node = scenario.engine().prefix_store().host_bytes();
+  plan.host_usable_bytes_node = HostUsableBytes(scenario.node()) - plan.prefix_bytes_node;
   plan.hbm_bytes = scenario.hardware().hbm_bytes();
   plan.hbm_usable_bytes = HbmUsableBytes(scenario.hardware(), scenario.engine());
   plan.hbm_weight_bytes = WeightBytesPerRank(scenario.model(), scenario.engine().tensor_parallel());

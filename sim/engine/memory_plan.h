@@ -41,6 +41,7 @@ struct MemoryPlan {
   int64_t host_bytes_node = 0;
   int64_t host_usable_bytes_node = 0;
   int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
+  int64_t prefix_bytes_node = 0;     // of the prefix store; not in host_usable_bytes_node
 
   int64_t tokens_max = 0;      // prompt and output tokens that admission may promise in HBM
   int64_t host_pages_max = 0;  // pages that admission may promise in the cold pool

@@ -174,10 +174,12 @@ void Replica::InsertByAge(std::deque<Waiting>& queue, const Waiting& waiting, Re
 void Replica::StartSwapIns(SimTime now) {
   if (swap_ins_.empty() || !swap_outs_.empty() || bandwidth_.busy(Flow::kRecall)) return;
   const RequestState& request = At(swap_ins_.front().slot);
-  const int64_t bytes = SwapBytes(request.context_tokens() + request.steps_completed);
+  const int64_t bytes = request.swapped
+                            ? SwapBytes(request.context_tokens() + request.steps_completed)
+                            : PrefixLoadBytes(request);
   swapping_in_ = true;
   swap_in_begin_ = now;
-  counters_.swap_in_bytes += bytes;
+  (request.swapped ? counters_.swap_in_bytes : counters_.prefix_load_bytes) += bytes;
   StartFlow(Flow::kRecall, now, std::max<int64_t>(1, bytes), swap_in_cap_bytes_per_s_);
 }
 
@@ -186,7 +188,10 @@ void Replica::OnSwapInDone(SimTime now) {
   swap_ins_.pop_front();
   swapping_in_ = false;
   counters_.link_busy += now - std::max(counting_from_, swap_in_begin_);
-  if (Current(ref)) {
+  if (Current(ref) && At(ref.slot).stage == Stage::kLoad) {
+    StartOwnKv(ref.slot, now);
+    RequestBoundary(now);
+  } else if (Current(ref)) {
     RequestState& request = At(ref.slot);
     request.swapped = false;
     swap_bytes_in_use_ -= SwapBytes(request.context_tokens() + request.steps_completed);

@@ -39,7 +39,11 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
       warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()),
       conservation_(options.check) {
-  host_usable_bytes_ = HostUsableBytes(scenario.node());
+  host_usable_bytes_ = plan.host_usable_bytes_node;
+  if (plan.prefix_bytes_node > 0) {
+    prefix_.emplace(engine_.prefix_store().eviction(), *trace,
+                    PrefixCapacity(engine_.prefix_store(), plan, *trace));
+  }
   hbm_fixed_bytes_ = plan.hbm_weight_bytes + plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes +
                      plan.hbm_reserve_bytes;
   flow_end_.fill(kSimTimeNever);
@@ -61,6 +65,10 @@ void Replica::InitLink(const Scenario& scenario) {
   swap_in_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
   ingest_cap_bytes_per_s_ = node.network_bytes_per_s_per_gpu();
+  tier_links_[0].bytes_per_s = node.nvme_read_bytes_per_s();
+  tier_links_[0].latency = DurationFromSeconds(node.nvme_latency_us() * 1e-6);
+  tier_links_[1].bytes_per_s = node.remote_read_bytes_per_s();
+  tier_links_[1].latency = DurationFromSeconds(node.remote_latency_us() * 1e-6);
 }
 
 ReplicaOutcome Replica::Run() {
@@ -90,6 +98,9 @@ void Replica::Dispatch(const Event& event) {
       return;
     case kPrefillDone:
       OnPrefillDone(event.subject, now);
+      return;
+    case kFetchReady:
+      OnFetchReady(event.subject, now);
       return;
     case kFlowDone:
       OnFlowDone(event, now);
@@ -356,6 +367,11 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   CheckInvariants(end);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
+  if (prefix_) {
+    outcome_.peaks.prefix_blocks = prefix_->host_blocks_peak();
+    outcome_.peaks.nvme_blocks = prefix_->lower_blocks_peak(LowerTier::kNvme);
+    outcome_.peaks.remote_blocks = prefix_->lower_blocks_peak(LowerTier::kRemote);
+  }
   outcome_.end = end;
   outcome_.warmup_end = warmup_end_;
   outcome_.event_digest = digest_.hex();

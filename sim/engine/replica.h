@@ -27,6 +27,7 @@
 #include "sim/engine/event_queue.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/observer.h"
+#include "sim/engine/prefix_store.h"
 #include "sim/engine/replica_options.h"
 #include "sim/engine/request_state.h"
 #include "sim/engine/residency.h"
@@ -69,6 +70,7 @@ class Replica {
   enum Phase : uint8_t {
     kArrival,
     kPrefillDone,
+    kFetchReady,
     kFlowDone,
     kLevel1Scored,
     kPublished,
@@ -94,6 +96,7 @@ class Replica {
     SimTime ready;
     int64_t number = 0;  // order of arrival
     int32_t slot = -1;   // of a preempted request, which keeps its slot
+    PrefixHold prefix = {};
   };
   // What admission sets aside for a request.
   struct Promise {
@@ -107,6 +110,11 @@ class Replica {
     int32_t slot = -1;
     int32_t generation = 0;
   };
+  // A request that arrived and whose prefix comes up from a lower tier.
+  struct Fetch {
+    Waiting waiting;
+    std::array<int64_t, kLowerTierCount> bytes = {};  // of one copy
+  };
   // Requests between their arrival and their end, by where their containers say they are.
   struct Census {
     int64_t requests = 0;
@@ -114,6 +122,7 @@ class Replica {
     int64_t tokens = 0;
     int64_t in_batch = 0;
     __int128 in_batch_ns = 0;
+    int64_t prefix_blocks = 0;  // that they pin
   };
   struct TickRef {
     int32_t slot;
@@ -170,6 +179,7 @@ class Replica {
   void PullArrival();
   void OnArrivalEvent(const Event& event, SimTime now);
   void OnArrival(const Arrival& arrival, SimTime now);
+  void EnterLine(const Waiting& waiting, SimTime now);
   void SendNext(int32_t user, SimTime now);
   void StartPrefills(SimTime now);
   void OnPrefillDone(int32_t index, SimTime now);
@@ -184,6 +194,7 @@ class Replica {
   int32_t TakeSlot();
   void Admit(const Waiting& waiting, const Promise& promise, SimTime now);
   void StartAdmitted(int32_t slot, SimTime now);
+  void StartOwnKv(int32_t slot, SimTime now);
   void BindProfile(int32_t slot);
   void RaisePeaks();
   void CheckMemory();
@@ -202,6 +213,21 @@ class Replica {
   SimDuration TakeChunk();
   void FinishChunk(SimTime now);
   void OnPrefilled(int32_t slot, SimTime now);
+
+  // prefix_reuse.cc: what requests find in the prefix store and leave there
+  void MatchPrefix(Waiting& waiting);
+  void CountPrefix(const Waiting& waiting, SimTime now);
+  bool FetchPrefix(Waiting& waiting, SimTime now);
+  void StartFetch(int32_t tier, SimTime now);
+  void OnFetchReady(int32_t tier, SimTime now);
+  void OnFetchDone(int32_t tier, SimTime now);
+  void PassFetch(int32_t tier, SimTime now);
+  int64_t PrefixTokens(const PrefixHold& hold) const { return hold.pages * plan_.page_tokens; }
+  int64_t PrefixLoadBytes(const RequestState& request) const;
+  void KeepPrompt(int32_t slot, SimTime now);
+  int32_t KeepBlocks(absl::Span<const uint32_t> ids, int32_t begin, int32_t end, int64_t tokens,
+                     bool copied, SimTime now);
+  void LeavePrefix(int32_t slot, SimTime now);
 
   // preemption.cc: growth, preemption, swap
   bool optimistic() const { return engine_.admit() == Engine::OPTIMISTIC; }
@@ -280,7 +306,8 @@ class Replica {
   WorkloadSource source_;
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
-  int64_t dram_bytes_per_s_;  // this rank's share of host DRAM
+  std::optional<PrefixStore> prefix_;  // nothing without engine.prefix_store
+  int64_t dram_bytes_per_s_;           // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
   int64_t swap_in_cap_bytes_per_s_ = 0;
   int64_t writeback_cap_bytes_per_s_ = 0;
@@ -300,6 +327,14 @@ class Replica {
   std::vector<Arrival>
       returning_;  // closed loop: users on their way; subject of their arrival event
   std::vector<int32_t> returning_free_;
+  // One request at a time in each tier, and each through all tiers in order.
+  struct TierLink {
+    int64_t bytes_per_s = 0;
+    SimDuration latency;
+    bool busy = false;
+    std::deque<Fetch> queue;
+  };
+  std::array<TierLink, kLowerTierCount> tier_links_;
   std::deque<Waiting> prefill_queue_;
   std::vector<std::optional<Waiting>> prefilling_;
   int32_t prefill_free_ = 0;
@@ -339,7 +374,7 @@ class Replica {
   bool recall_waits_ = false;      // for a swap-in that has the link
   std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
   bool swapping_out_ = false;
-  std::deque<SlotRef> swap_ins_;
+  std::deque<SlotRef> swap_ins_;  // and loads of reused prefixes
   bool swapping_in_ = false;
   SimTime swap_in_begin_;
 

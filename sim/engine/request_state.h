@@ -21,9 +21,16 @@ enum class Stage : uint8_t {
   kIngest,     // its KV comes over the network
   kPrefill,    // the replica prefills it (COLOCATED_CHUNKED)
   kSwapIn,     // what was swapped out comes back
+  kLoad,       // HBM's part of a reused prefix comes from the host
   kJoining,    // enters the batch at the next boundary
   kDecoding,   // in the batch, or between its step 0 and its first tick
   kCold,       // waits for its first publish since it was admitted
+};
+
+// What a request reuses of the prefix store.
+struct PrefixHold {
+  int32_t blocks = 0;  // leading blocks that matched, pinned
+  int64_t pages = 0;   // whole ones of them that need no prefill
 };
 
 struct RequestState {
@@ -48,7 +55,10 @@ struct RequestState {
   int64_t base_step = 0;  // in the batch: replica step at which own step 0 would have stood
   int64_t tokens_reserved = 0;
   int64_t host_pages_reserved = 0;
-  int64_t host_pages = 0;
+  int64_t host_pages = 0;  // those in the prefix store included
+  PrefixHold prefix;
+  int32_t prefix_blocks = 0;  // leading blocks that it pins in the store, its own included
+  int64_t store_pages = 0;    // whole pages of them, which it does not own
 
   const ProfileDemand* demand = nullptr;  // null under `full`
   ProfileStart start;

@@ -148,7 +148,7 @@ void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, 
 
 // Pools of one rank's HBM and of the node's host DRAM at the run's peak.
 void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, int64_t host_bytes,
-                   RunResult* result) {
+                   const RequestTrace* requests, RunResult* result) {
   const int64_t promised = peaks.tokens_reserved;
   const int64_t used = peaks.tokens_in_use;
   const auto hbm = [&](absl::string_view name, int64_t allocated, int64_t in_use) {
@@ -158,6 +158,10 @@ void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, int64_t host_byte
   if (peaks.swap_bytes_reserved > 0) {
     AddPool(result, "host", "swap space", peaks.swap_bytes_reserved * plan.ranks,
             peaks.swap_bytes_in_use * plan.ranks, host_bytes);
+  }
+  if (plan.prefix_bytes_node > 0) {
+    AddPool(result, "host", "prefix store", plan.prefix_bytes_node,
+            peaks.prefix_blocks * PrefixBlockBytesNode(plan, *requests), host_bytes);
   }
   hbm("index keys", plan.IndexBytes(promised), plan.IndexBytes(used));
   hbm("HCA entries", plan.HcaBytes(promised), plan.HcaBytes(used));
@@ -306,6 +310,51 @@ void SetPreemption(Frame& f) {
   f.metrics.Set("swap_in_gib", ToGiB(c.swap_in_bytes));
 }
 
+// Tiers below the host.
+void SetLowerTiers(Frame& f, const RequestTrace& requests) {
+  Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  const PrefixTiers& tiers = f.scenario.engine().prefix_store();
+  const int64_t block_bytes = f.plan.FullKvBytes(requests.block_tokens);
+  const auto set = [&](absl::string_view tier, bool present, int64_t bytes, int64_t blocks_peak) {
+    const std::string reason =
+        absl::StrCat("the scenario has no engine.prefix_store.", tier, "_bytes");
+    SetOrAbsent(m, absl::StrCat("prefix_fetch_gib.", tier), present, ToGiB(bytes), reason);
+    SetOrAbsent(m, absl::StrCat("prefix_", tier, "_gib_peak"), present,
+                ToGiB(blocks_peak * block_bytes), reason);
+  };
+  set("nvme", tiers.nvme_bytes() > 0, c.prefix_nvme_bytes, f.outcome.peaks.nvme_blocks);
+  set("remote", tiers.remote_bytes() > 0, c.prefix_remote_bytes, f.outcome.peaks.remote_blocks);
+  SetOrAbsent(m, "prefix_fetch_ms_mean", !c.prefix_fetch_ns.empty(), c.prefix_fetch_ns.mean() / 1e6,
+              "no request waited for a fetch from a lower tier");
+}
+
+void SetPrefix(Frame& f, const RequestTrace* requests) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  constexpr absl::string_view kNames[] = {"prefix_hit_rate",         "prefix_tokens_reused",
+                                          "prefix_blocks_matched",   "prefix_load_gib",
+                                          "prefix_store_gib_peak",   "prefix_fetch_gib.nvme",
+                                          "prefix_fetch_gib.remote", "prefix_fetch_ms_mean",
+                                          "prefix_nvme_gib_peak",    "prefix_remote_gib_peak"};
+  if (f.plan.prefix_bytes_node == 0) {
+    for (const absl::string_view name : kNames) {
+      m.SetAbsent(name, "the scenario has no engine.prefix_store");
+    }
+    return;
+  }
+  SetOrAbsent(
+      m, "prefix_hit_rate", c.prefix_prompt_tokens > 0,
+      static_cast<double>(c.prefix_tokens_reused) / static_cast<double>(c.prefix_prompt_tokens),
+      "no prefill began after the warm-up");
+  m.Set("prefix_tokens_reused", static_cast<double>(c.prefix_tokens_reused));
+  m.Set("prefix_blocks_matched", static_cast<double>(c.prefix_blocks_matched));
+  m.Set("prefix_load_gib", ToGiB(c.prefix_load_bytes));
+  m.Set("prefix_store_gib_peak",
+        ToGiB(f.outcome.peaks.prefix_blocks * PrefixBlockBytesNode(f.plan, *requests)));
+  SetLowerTiers(f, *requests);
+}
+
 void SetWork(Frame& f) {
   const Counters& c = f.outcome.counters;
   const auto tokens = static_cast<double>(c.output_tokens);
@@ -319,11 +368,11 @@ void SetWork(Frame& f) {
 }  // namespace
 
 void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-                 ReplicaOutcome& outcome, RunResult* result) {
+                 const RequestTrace* requests, ReplicaOutcome& outcome, RunResult* result) {
   MetricSet metrics;
   const SimTime counted_from = outcome.warmup_end.value_or(SimTime{});
   Frame frame{scenario, plan, demand, outcome, ToSeconds(outcome.end - counted_from), metrics};
-  FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), result);
+  FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), requests, result);
   SetLoad(frame);
   SetSpeed(frame);
   SetSeconds(frame);
@@ -335,6 +384,7 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   SetRecall(frame);
   SetStall(frame);
   SetPreemption(frame);
+  SetPrefix(frame, requests);
   SetWork(frame);
   metrics.Finish(result);
 }

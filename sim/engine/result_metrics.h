@@ -10,9 +10,10 @@
 
 namespace tierscope {
 
-// Fills metrics and footprint. `demand` is null under policy FULL. Sorts the outcome's samples.
+// Fills metrics and footprint. `demand` is null under policy FULL, `requests` without a request
+// trace. Sorts the outcome's samples.
 void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-                 ReplicaOutcome& outcome, RunResult* result);
+                 const RequestTrace* requests, ReplicaOutcome& outcome, RunResult* result);
 
 }  // namespace tierscope
 

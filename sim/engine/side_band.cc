@@ -295,6 +295,10 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
       return swapping_out_ ? OnSwapOutDone(now) : StartWriteback(now);
     case Flow::kIngest:
       return OnIngestDone(now);
+    case Flow::kNvme:
+      return OnFetchDone(static_cast<int32_t>(LowerTier::kNvme), now);
+    case Flow::kRemote:
+      return OnFetchDone(static_cast<int32_t>(LowerTier::kRemote), now);
   }
 }
 
@@ -302,6 +306,7 @@ void Replica::OnIngestDone(SimTime now) {
   const SlotRef ref = ingest_queue_.front();
   ingest_queue_.pop_front();
   if (Current(ref)) {
+    KeepPrompt(ref.slot, now);
     SetStage(ref.slot, Stage::kJoining, now);
     joining_.push_back(ref.slot);
   }

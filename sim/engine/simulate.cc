@@ -17,6 +17,10 @@ namespace tierscope {
 
 bool NeedsDemand(const Scenario& scenario) { return scenario.policy().kind() != Policy::FULL; }
 
+bool NeedsBlockIds(const Scenario& scenario) {
+  return scenario.engine().prefix_store().host_bytes() > 0;
+}
+
 namespace {
 
 WantPolicy WantPolicyOf(Policy::Kind kind) {
@@ -203,6 +207,46 @@ absl::Status CheckTraceFitsModel(const Scenario& scenario, const WindowDemand& d
       scenario.model().name(), " ", modelled, "; give a trace of this model"));
 }
 
+absl::Status CheckPrefixStore(const MemoryPlan& plan, const RequestTrace& requests) {
+  if (requests.block_ids.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        requests.source_name, ": a trace of format ", requests.format,
+        " without block ids shares no prefixes; give one with prefix ids, such as Mooncake or "
+        "WEKA, or set engine.prefix_store.host_bytes=0"));
+  }
+  if (PrefixBlocks(plan.prefix_bytes_node, plan, requests) > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "engine.prefix_store.host_bytes ", plan.prefix_bytes_node, " holds no block: one of ",
+      requests.block_tokens, " tokens is ", PrefixBlockBytesNode(plan, requests), " bytes over ",
+      plan.ranks, " ranks; raise it"));
+}
+
+absl::Status CheckLowerTiers(const PrefixTiers& tiers, const MemoryPlan& plan,
+                             const RequestTrace& requests) {
+  const std::pair<const char*, int64_t> lower[] = {{"nvme_bytes", tiers.nvme_bytes()},
+                                                   {"remote_bytes", tiers.remote_bytes()}};
+  for (const auto& [field, bytes] : lower) {
+    if (bytes == 0 || LowerTierBlocks(bytes, plan, requests) > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("engine.prefix_store.", field, " ", bytes, " holds no block: one of ",
+                     requests.block_tokens, " tokens is ", plan.FullKvBytes(requests.block_tokens),
+                     " bytes; raise it or give 0"));
+  }
+  return absl::OkStatus();
+}
+
+void NotePrefixStore(const Scenario& scenario, const MemoryPlan& plan, const RequestTrace& requests,
+                     RunResult* result) {
+  if (!NeedsBlockIds(scenario)) return;
+  result->add_notes(absl::StrCat("prefix reuse: in whole pages of ", plan.page_tokens,
+                                 " tokens covered by matching leading "
+                                 "blocks of ",
+                                 requests.block_tokens,
+                                 ", never a prompt's last token; the store holds ",
+                                 PrefixBlocks(plan.prefix_bytes_node, plan, requests),
+                                 " of the trace's ", requests.block_count, " blocks"));
+}
+
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
   if (!outcome.warmup_end) {
     result->add_notes(
@@ -279,6 +323,11 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   if (inputs.demand != nullptr) {
     TIERSCOPE_RETURN_IF_ERROR(CheckTraceFitsModel(scenario, *inputs.demand));
   }
+  if (NeedsBlockIds(scenario)) {
+    TIERSCOPE_RETURN_IF_ERROR(CheckPrefixStore(plan, *inputs.requests));
+    TIERSCOPE_RETURN_IF_ERROR(
+        CheckLowerTiers(scenario.engine().prefix_store(), plan, *inputs.requests));
+  }
   Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer, inputs.options);
   ReplicaOutcome outcome = replica.Run();
   if (!outcome.stuck.empty()) return absl::AbortedError(outcome.stuck);
@@ -294,7 +343,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   result->set_seed(scenario.seed());
   result->set_event_digest(outcome.event_digest);
   FillInputs(inputs, result);
-  FillMetrics(scenario, plan, inputs.demand, outcome, result);
+  FillMetrics(scenario, plan, inputs.demand, inputs.requests, outcome, result);
   if (inputs.demand != nullptr) {
     NotePolicy(scenario, *inputs.demand, result);
     NoteAttention(scenario, *inputs.demand, result);
@@ -304,6 +353,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
     FillProfiles(*inputs.demand, outcome, result);
   }
   NoteModels(scenario, result);
+  if (inputs.requests != nullptr) NotePrefixStore(scenario, plan, *inputs.requests, result);
   NoteRun(scenario, outcome, result);
   FillViolations(outcome, result);
   return simulation;

@@ -19,6 +19,9 @@ namespace tierscope {
 // Whether the scenario's policy needs an attention trace.
 bool NeedsDemand(const Scenario& scenario);
 
+// Whether the request trace is read with its block ids.
+bool NeedsBlockIds(const Scenario& scenario);
+
 // What to distil the attention trace for. Precondition: NeedsDemand. A threshold off the grid of
 // 1/256 is rounded up; the result says so.
 DemandSpec DemandSpecOf(const Scenario& scenario);
@@ -27,9 +30,10 @@ DemandSpec DemandSpecOf(const Scenario& scenario);
 absl::Status CheckMemory(const Scenario& scenario);
 
 struct SimulationInputs {
-  const WindowDemand* demand = nullptr;    // of DemandSpecOf(scenario); null when not NeedsDemand
-  const RequestTrace* requests = nullptr;  // null when the scenario names no request trace
-  Observer* observer = nullptr;            // null: nobody watches
+  const WindowDemand* demand = nullptr;  // of DemandSpecOf(scenario); null when not NeedsDemand
+  // Null when the scenario names no request trace; with block ids where NeedsBlockIds.
+  const RequestTrace* requests = nullptr;
+  Observer* observer = nullptr;  // null: nobody watches
   ReplicaOptions options;
 };
 
@@ -40,8 +44,8 @@ struct Simulation {
 };
 
 // The scenario comes from the loader. Errors: memory that does not add up, a request that fits no
-// empty replica, an empty request trace; Aborted, with what waits for what, when the run cannot go
-// on. Thread-safe; deterministic.
+// empty replica, an empty request trace, one without block ids for a prefix store; Aborted, with
+// what waits for what, when the run cannot go on. Thread-safe; deterministic.
 absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationInputs& inputs);
 
 }  // namespace tierscope

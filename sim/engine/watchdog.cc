@@ -107,6 +107,8 @@ std::string Replica::WaitsFor(const RequestState& request) const {
       return absl::StrCat("its prefill, ", request.prefill_left, " tokens left");
     case Stage::kSwapIn:
       return "its KV from the host (flow recall)";
+    case Stage::kLoad:
+      return "its reused prefix from the host (flow recall)";
     case Stage::kJoining:
       return "the next step boundary";
     case Stage::kCold:
@@ -148,6 +150,11 @@ std::string Replica::StuckReport(SimTime now, const char* why) const {
   for (const std::optional<Waiting>& waiting : prefilling_) {
     if (waiting) add(waiting->number, waiting->ready, "its prefill to end");
   }
+  for (const TierLink& link : tier_links_) {
+    for (const Fetch& fetch : link.queue) {
+      add(fetch.waiting.number, fetch.waiting.ready, "its prefix from a lower tier");
+    }
+  }
   for (const Waiting& waiting : prefill_queue_) {
     add(waiting.number, waiting.ready, "a prefill instance");
   }
@@ -167,15 +174,20 @@ Replica::Census Replica::TakeCensus(SimTime end) const {
   };
   const auto add_waiting = [&](const Waiting& waiting) {
     add(waiting.arrival.time, waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed);
+    census.prefix_blocks += waiting.prefix.blocks;
   };
   for (const Waiting& waiting : waiting_) add_waiting(waiting);
   for (const Waiting& waiting : prefill_queue_) add_waiting(waiting);
+  for (const TierLink& link : tier_links_) {
+    for (const Fetch& fetch : link.queue) add_waiting(fetch.waiting);
+  }
   for (const std::optional<Waiting>& waiting : prefilling_) {
     if (waiting) add_waiting(*waiting);
   }
   for (const RequestState& request : slots_) {
     if (!request.alive) continue;
     add(request.arrival.time, Completed(request));
+    census.prefix_blocks += request.prefix_blocks;
     if (!request.in_batch) continue;
     census.in_batch += 1;
     census.in_batch_ns += (end - request.joined).ns;
@@ -217,6 +229,8 @@ void Replica::CheckInvariants(SimTime end) {
   run.recall_bytes = counters_.recall_bytes;
   run.pages_recalled = counters_.pages_recalled;
   run.page_bytes = plan_.recall_page_bytes;
+  run.prefix_pins = prefix_ ? prefix_->pins() : 0;
+  run.prefix_pins_known = census.prefix_blocks;
   outcome_.violations = conservation_.Check(run);
 }
 

@@ -80,7 +80,8 @@ Arrival WorkloadSource::Shape(SimTime time, int32_t user) {
 
 std::optional<Arrival> WorkloadSource::FromTrace(size_t index, SimTime time, int32_t user) {
   const TraceRequest& request = trace_->requests[index];
-  Arrival arrival{time, request.input_tokens, request.output_tokens, user};
+  Arrival arrival{time, request.input_tokens, request.output_tokens, user,
+                  static_cast<int64_t>(index)};
   if (workload_.has_context_tokens()) arrival.context_tokens = workload_.context_tokens();
   if (workload_.has_output_tokens()) arrival.output_tokens = workload_.output_tokens();
   return arrival;

@@ -17,7 +17,8 @@ struct Arrival {
   SimTime time;
   int64_t context_tokens = 0;
   int64_t output_tokens = 0;
-  int32_t user = -1;  // who sends it: a closed loop's user
+  int32_t user = -1;         // who sends it: a closed loop's user
+  int64_t trace_index = -1;  // of a request trace
 };
 
 // Deterministic in the scenario's seed. One owner.

@@ -95,10 +95,6 @@ int64_t HostMirrorBytes(const Model& model, const Policy& policy, int64_t contex
   return ranks * ContextPages(model, context_tokens) * PageMirrorBytes(model, policy);
 }
 
-int64_t HostUsableBytes(const Node& node) {
-  return std::llround(node.host_usable_fraction() * static_cast<double>(node.host_bytes()));
-}
-
 double GflopPerTokenFull(const Model& model, int64_t context_tokens) {
   return model.gflop_per_token_constant() +
          ScoringFlop(model, CsaEntries(model, context_tokens)) * 1e-9;

@@ -80,9 +80,6 @@ int64_t PageMirrorBytes(const Model& model, const Policy& policy);
 int64_t HostMirrorBytes(const Model& model, const Policy& policy, int64_t context_tokens,
                         int32_t ranks);
 
-// Host DRAM that the mirror may take: host_usable_fraction * host_bytes, to the nearest byte.
-int64_t HostUsableBytes(const Node& node);
-
 // Logical work per token, in GFLOP, with the full history scored:
 // constant + L_csa * index_heads * (2 index_head_dim + 2) * floor(T / c) / 1e9. Source: FM.
 double GflopPerTokenFull(const Model& model, int64_t context_tokens);

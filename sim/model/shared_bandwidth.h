@@ -1,7 +1,7 @@
 // Processor sharing of one bandwidth among a few flows, each with a cap of its own: max-min fair,
 // so a flow that its cap holds back leaves the rest to the others. Used for host DRAM, which
-// recall, writeback and arriving KV draw on at once. All in bytes of one rank and integer
-// nanoseconds.
+// recall, writeback, arriving KV and fetches from lower tiers draw on at once. All in bytes of one
+// rank and integer nanoseconds.
 #ifndef TIERSCOPE_SIM_MODEL_SHARED_BANDWIDTH_H_
 #define TIERSCOPE_SIM_MODEL_SHARED_BANDWIDTH_H_
 
@@ -13,8 +13,8 @@
 
 namespace tierscope {
 
-enum class Flow : uint8_t { kRecall, kWriteback, kIngest };
-inline constexpr int kFlowCount = 3;
+enum class Flow : uint8_t { kRecall, kWriteback, kIngest, kNvme, kRemote };
+inline constexpr int kFlowCount = 5;
 
 // At most one transfer of each kind at a time; callers queue the rest. Every change takes the
 // current time, which never goes back. Cost: constant.

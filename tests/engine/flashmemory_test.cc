@@ -53,6 +53,22 @@ TEST(FlashMemoryTest, DecodesOnBeforeTheFirstPublishAndMissesEverything) {
   EXPECT_EQ(run.outcome.counters.stall[static_cast<size_t>(StallCause::kAdmission)].ns, 0);
 }
 
+// A chunk of 10 ms in the place of step 0 gives the first token; from there on nothing differs.
+TEST(FlashMemoryTest, DecodesOnAfterAChunkToo) {
+  const Scenario scenario =
+      FlashMemoryToy(100, "engine { prefill: COLOCATED_CHUNKED prefill_tokens_per_s: 204800 }");
+  const WindowDemand demand = ToyDemand(scenario, 8, 4, Steady(4));
+  const ToyRun run = RunToy(scenario, &demand);
+  EXPECT_EQ(run.diary,
+            "0 step of 0 for 10\n10 step of 1 for 10\n10 scored 1 until 11\n"
+            "11 recalled 2 until 13\n13 published\n20 step of 1 for 10\n30 step of 1 for 10\n"
+            "40 step of 1 for 10\n50 step of 1 for 10\n50 scored 1 until 51\n51 published\n"
+            "60 step of 1 for 10\n70 step of 1 for 10\n80 step of 1 for 10");
+  EXPECT_EQ(run.outcome.counters.inactive, Selections(4 + 7));
+  EXPECT_EQ(run.outcome.counters.ttft_ns.values(), (std::vector<int64_t>{10'000'000}));
+  EXPECT_TRUE(run.outcome.violations.empty());
+}
+
 // The tick after step 4 asks for page 5 in the place of page 0; published at 52, during step 5.
 // Step 1: 4 misses. Steps 2 to 5 miss page 5, steps 6 to 8 page 0.
 TEST(FlashMemoryTest, APublishInMidWindowMovesTheInactiveMisses) {

@@ -171,6 +171,68 @@ TEST(ValidateTest, AdmissionAndChunkedPrefill) {
   }
 }
 
+TEST(ValidateTest, PrefixStore) {
+  const std::string pool =
+      "engine.prefill=disaggregated,engine.prefill_tokens_per_s=1e4,workload.trace=t.jsonl,"
+      "workload.context_tokens=8192,workload.output_tokens=64,engine.prefix_store.host_bytes=1e11";
+  EXPECT_EQ(SetRefusal(pool), "accepted");
+  EXPECT_EQ(SetRefusal(pool + ",engine.prefix_store.nvme_bytes=1e12"), "accepted");
+  EXPECT_EQ(SetRefusal(pool + ",engine.prefix_store.remote_bytes=1e12"), "accepted");
+  const std::pair<std::string, const char*> cases[] = {
+      {pool + ",engine.prefill=none,engine.prefill_tokens_per_s=none",
+       "--set engine.prefix_store.host_bytes: has no effect with prefill NONE, where a request's "
+       "KV is there when it arrives; remove it or choose DISAGGREGATED or COLOCATED_CHUNKED"},
+      {pool + ",engine.admit=optimistic",
+       "--set engine.prefix_store.host_bytes: is not modelled with admit OPTIMISTIC, whose "
+       "preempted requests would hold blocks; remove it or choose engine.admit=FULL"},
+      {pool + ",workload.trace=",
+       "--set engine.prefix_store.host_bytes: has no effect without a request trace with block "
+       "ids; remove it or give workload.trace"},
+      {pool + ",engine.prefix_store.host_bytes=1925250000000",
+       "--set engine.prefix_store.host_bytes: 1925.2 GB leave nothing of the 1925.2 GB of host "
+       "DRAM (node.host_bytes x host_usable_fraction); lower it"},
+      {pool + ",engine.prefix_store.host_bytes=-1",
+       "--set engine.prefix_store.host_bytes: -1 is out of range; give 0 to 1e+18"},
+      {"engine.prefix_store.eviction=fifo",
+       "--set engine.prefix_store.eviction: has no effect without engine.prefix_store.host_bytes; "
+       "give that or remove it"},
+      {"engine.prefix_store.nvme_bytes=1e12",
+       "--set engine.prefix_store.nvme_bytes: has no effect without "
+       "engine.prefix_store.host_bytes; give that or remove it"},
+      {"engine.prefix_store.remote_bytes=1e12",
+       "--set engine.prefix_store.remote_bytes: has no effect without "
+       "engine.prefix_store.host_bytes; give that or remove it"},
+  };
+  for (const auto& [set, message] : cases) EXPECT_EQ(SetRefusal(set), message) << set;
+}
+
+TEST(ValidateTest, ATierBelowTheHostNeedsItsLink) {
+  Scenario scenario = ParseScenario(SmallScenario(), "s.txtpb", {}).value();
+  Node* node = scenario.mutable_node();
+  node->clear_nvme_read_bytes_per_s();
+  node->clear_nvme_latency_us();
+  node->clear_remote_read_bytes_per_s();
+  node->clear_remote_latency_us();
+  const std::string bare = ScenarioText(scenario);
+  const std::string fields[] = {"nvme_read_bytes_per_s", "nvme_latency_us",
+                                "remote_read_bytes_per_s", "remote_latency_us"};
+  for (const std::string& field : fields) {
+    const std::string tier = field.substr(0, field.find('_')) + "_bytes";
+    std::vector<std::string> sets = {
+        "engine.prefill=disaggregated,engine.prefill_tokens_per_s=1e4,workload.trace=t.jsonl",
+        "engine.prefix_store.host_bytes=1e11,engine.prefix_store.nvme_bytes=1e12,"
+        "engine.prefix_store.remote_bytes=1e12"};
+    for (const std::string& other : fields) {
+      if (other != field) sets.push_back(absl::StrCat("node.", other, "=1"));
+    }
+    EXPECT_EQ(Refusal(bare, sets),
+              absl::StrCat("node.", field, ": is not given, and engine.prefix_store.", tier,
+                           " needs it; give it or ", tier, "=0"));
+    sets.push_back(absl::StrCat("node.", field, "=1"));
+    EXPECT_EQ(Refusal(bare, sets), "accepted");
+  }
+}
+
 TEST(ValidateTest, Workload) {
   const RefusedSet cases[] = {
       {"workload.concurrency=0",
