@@ -28,7 +28,7 @@ absl::StatusOr<bool> LineReader::Refill() {
                     absl::StrCat("a line of more than ", kLineBytesMax, " bytes"),
                     "split the record, or save the capture as .npy");
   }
-  std::memmove(buffer_.data(), buffer_.data() + begin_, static_cast<size_t>(left));
+  if (left > 0) std::memmove(buffer_.data(), buffer_.data() + begin_, static_cast<size_t>(left));
   buffer_.resize(std::max(buffer_.size(), static_cast<size_t>(left + more) + kSourcePaddingBytes));
   buffer_offset_ += static_cast<int64_t>(begin_);
   begin_ = 0;
