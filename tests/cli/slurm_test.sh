@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # tierscope sweep --engine=slurm on a real Slurm of one node: three shards, one killed in the middle,
 # the same bytes as a local run. Exit 77: skipped, with the reason.
-#   slurm_test.sh TIERSCOPE SOURCE_DIR
+#   slurm_test.sh TIERSCOPE SOURCE_DIR SIMULATED_S     long enough that a shard is seen running
 set -uo pipefail
-TIERSCOPE=$1 SOURCE=$2
+TIERSCOPE=$1 SOURCE=$2 SIMULATED_S=$3
 . "$SOURCE/tests/cli/private_slurm.sh"
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/tierscope-slurm.XXXXXX")
@@ -29,7 +29,7 @@ cat >"$WORK/s.txtpb" <<SWEEP
 scenario: "$SOURCE/scenarios/h20_lsa.txtpb"
 set: "workload.context_tokens=65536,workload.output_tokens=200,workload.concurrency=8"
 set: "workload.attention.steps=256,workload.attention.profiles_per_context=2"
-set: "engine.simulated_s=1800"
+set: "engine.simulated_s=$SIMULATED_S"
 axis { field: "policy.tau_steps" values: [16, 32, 64] }
 axis { field: "policy.threshold" range { from: 0.3 to: 0.7 step: 0.05 } }
 axis { field: "policy.page_kmax" range { from: 8 to: 64 step: 8 } }
@@ -59,7 +59,7 @@ cmp local.csv slurm.csv || fail "Slurm and local differ"
 [ "$(sqlite3 slurm-run 'SELECT max(computed) FROM results')" = 1 ] || fail "a point was computed twice"
 
 # A shard that always fails: bounded, its log named, the finished ones kept.
-sed 's/simulated_s=1800/simulated_s=5/' s.txtpb >bad.txtpb
+sed 's/simulated_s=[0-9]*/simulated_s=5/' s.txtpb >bad.txtpb
 "$TIERSCOPE" sweep bad.txtpb --results bad --engine=slurm --shards=2 --retries=1 \
   --sbatch=--export=NONE,TIERSCOPE_CACHE=/proc/nowhere >/dev/null 2>slurm.err && fail "a shard without a cache folder"
 grep -q 'failed 2 times' slurm.err || fail "retries are not bounded or not told"

@@ -18,7 +18,7 @@ RequestTrace Requests(const std::vector<std::pair<int, int>>& arrival_and_output
   RequestTrace trace;
   for (const auto& [ms, output] : arrival_and_output) {
     TraceRequest& request = trace.requests.emplace_back();
-    request.arrival = SimTime{ms * 1'000'000};
+    request.arrival = SimTime{int64_t{ms} * 1'000'000};
     request.input_tokens = 90;
     request.output_tokens = output;
   }

@@ -9,9 +9,12 @@ namespace {
 size_t largest_bytes = 0;
 }  // namespace
 
-void* operator new(size_t bytes) {
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   largest_bytes = std::max(largest_bytes, bytes);
-  void* memory = std::malloc(std::max<size_t>(bytes, 1));
+  return std::malloc(std::max<size_t>(bytes, 1));
+}
+void* operator new(size_t bytes) {
+  void* memory = operator new(bytes, std::nothrow);
   if (memory == nullptr) std::abort();
   return memory;
 }

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 
 #include "tests/fuzz/allocation_meter.h"
+#include "tests/fuzz/inputs.h"
 #include "tests/fuzz/targets.h"
 
 namespace tierscope::testing {
@@ -52,6 +53,17 @@ INSTANTIATE_TEST_SUITE_P(Targets, CorpusTest, ::testing::ValuesIn(kFuzzTargets),
                          [](const ::testing::TestParamInfo<FuzzTarget>& target) {
                            return target.param.name;
                          });
+
+// The import corpora hold inputs that are imported, not refusals alone.
+TEST(ImportCorpusTest, HasGoodInputs) {
+  for (const char* name :
+       {"import_npy/good", "import_safetensors/good", "import_jsonl/resident", "import_jsonl/steps",
+        "import_jsonl/sglang", "import_jsonl/vllm", "import_recording/good"}) {
+    const fs::path file = fs::path(TIERSCOPE_SOURCE_DIR) / "tests/fuzz/corpus" / name;
+    const auto result = ImportAttentionTrace({file.string()}, SmallImport(), ScratchPath());
+    EXPECT_TRUE(result.ok()) << name << ": " << result.status();
+  }
+}
 
 }  // namespace
 }  // namespace tierscope::testing

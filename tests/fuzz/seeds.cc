@@ -227,6 +227,40 @@ std::vector<Seeds> AllSeeds() {
       {"options",
        {"128MiB\n1000\ninfinite\ns3fifo\nlayer_group_overlap=0.7:0.5:0.5:0.6", "seed=18\n0B\n",
         "9223372036854775807B\n-1"}},
+      {"kernel_table",
+       {"m,latency,device\n1,2.5,H100\n64,1e2,H100\n", "latency,m\n0,abc\n-1,nan\n",
+        "m,latency\n1\n", "m\n1\n"}},
+      {"model_config",
+       {"{\"model_type\":\"deepseek_v4\",\"num_hidden_layers\":4,\"hidden_size\":4096"
+        ",\"q_lora_rank\":1024,\"o_lora_rank\":1024,\"o_groups\":8,\"num_attention_he"
+        "ads\":64,\"head_dim\":512,\"qk_rope_head_dim\":64,\"n_routed_experts\":256,"
+        "\"num_experts_per_tok\":6,\"n_shared_experts\":1,\"moe_intermediate_size\":2"
+        "048,\"index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":512,\"sliding"
+        "_window\":128,\"vocab_size\":129280,\"expert_dtype\":\"fp4\",\"quantization_"
+        "config\":{},\"compress_ratios\":[0,0,4,128,0]}",
+        "{\"model_type\":\"deepseek_v32\",\"num_hidden_layers\":61,\"hidden_size\":71"
+        "68,\"q_lora_rank\":1536,\"kv_lora_rank\":512,\"qk_nope_head_dim\":128,\"qk_r"
+        "ope_head_dim\":64,\"v_head_dim\":128,\"num_attention_heads\":128,\"n_routed_"
+        "experts\":256,\"num_experts_per_tok\":8,\"n_shared_experts\":1,\"moe_interme"
+        "diate_size\":2048,\"intermediate_size\":18432,\"first_k_dense_replace\":3,\""
+        "index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":2048,\"vocab_size\""
+        ":129280,\"quantization_config\":{}}",
+        "{\"model_type\":\"llama\"}", "[1]"}},
+      {"sweep",
+       {"scenario: \"scenario.txtpb\"\naxis { field: \"policy.tau_steps\" values: [8,"
+        " 16] }\naxis { field: \"policy.threshold\" range { from: 0.25 to: 0.5 step: "
+        "0.125 } }\nrepeats: 2\nlimit: \"stall_fraction<=0.1\"\nobjective { metric: "
+        "\"coverage\" goal: MAXIMIZE }\n",
+        "scenario: \"scenario.txtpb\" mode: LATIN_HYPERCUBE count: 7\naxis { field: "
+        "\"policy.page_kmax\" log_range { from: 1 to: 64 } multiple_of: 2 }\naxis { n"
+        "ame: \"c\" case { set: \"workload.concurrency=2\" } case { label: \"x\" set:"
+        " \"seed=3\" } }\n",
+        "scenario: \"scenario.txtpb\" axis { field: \"no.such\" values: 1 }\n",
+        "scenario: \"scenario.txtpb\" axis { field: \"seed\" range { from: 1 to: 1e18"
+        " step: 1e-9 } }\n",
+        "scenario: \"scenario.txtpb\" mode: ZIP set: \"policy.tau_steps=4\" axis { fi"
+        "eld: \"seed\" values: [1,2] } axis { field: \"policy.kind\" names: [\"full\""
+        ",\"lsa\"] }\n"}},
   };
 }
 

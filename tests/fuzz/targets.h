@@ -9,21 +9,33 @@
 
 #include "absl/strings/string_view.h"
 
+#include "traces/import.h"
+
 namespace tierscope::testing {
 
-void FuzzContainer(absl::string_view input);         // a container's bytes
-void FuzzAttention(absl::string_view input);         // records (framing.h) of an attention trace
-void FuzzWireRecord(absl::string_view input);        // one serialized record
-void FuzzRequestContainer(absl::string_view input);  // records (framing.h) of a request trace
-void FuzzMooncake(absl::string_view input);          // JSONL
-void FuzzWeka(absl::string_view input);              // JSON
-void FuzzAzure(absl::string_view input);             // CSV
-void FuzzRequestTrace(absl::string_view input);      // a file of any format
-void FuzzOracleGeneral(absl::string_view input);     // binary records
-void FuzzJsonValue(absl::string_view input);         // one JSON document
-void FuzzScenario(absl::string_view input);          // scenario text, then \0 and a preset's text
-void FuzzOverrides(absl::string_view input);         // arguments of --set, one a line
-void FuzzOptions(absl::string_view input);           // other option values, one a line
+void FuzzContainer(absl::string_view input);          // a container's bytes
+void FuzzAttention(absl::string_view input);          // records (framing.h) of an attention trace
+void FuzzWireRecord(absl::string_view input);         // one serialized record
+void FuzzRequestContainer(absl::string_view input);   // records (framing.h) of a request trace
+void FuzzMooncake(absl::string_view input);           // JSONL
+void FuzzWeka(absl::string_view input);               // JSON
+void FuzzAzure(absl::string_view input);              // CSV
+void FuzzRequestTrace(absl::string_view input);       // a file of any format
+void FuzzOracleGeneral(absl::string_view input);      // binary records
+void FuzzJsonValue(absl::string_view input);          // one JSON document
+void FuzzScenario(absl::string_view input);           // scenario text, then \0 and a preset's text
+void FuzzOverrides(absl::string_view input);          // arguments of --set, one a line
+void FuzzOptions(absl::string_view input);            // other option values, one a line
+void FuzzImportNpy(absl::string_view input);          // a top-k capture
+void FuzzImportSafetensors(absl::string_view input);  // a label dump
+void FuzzImportRecording(absl::string_view input);    // what the recorder writes
+void FuzzImportJsonl(absl::string_view input);        // resident dump, step log, responses
+void FuzzKernelTable(absl::string_view input);        // CSV of kernel timings
+void FuzzModelConfig(absl::string_view input);        // config.json
+void FuzzSweep(absl::string_view input);              // sweep text
+
+// What the import targets say where a format leaves something open: small limits.
+ImportOptions SmallImport();
 
 struct FuzzTarget {
   const char* name;  // of the folder under corpus/ and of the binary, with "fuzz_" before it
@@ -44,6 +56,13 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"scenario", FuzzScenario},
     {"overrides", FuzzOverrides},
     {"options", FuzzOptions},
+    {"import_npy", FuzzImportNpy},
+    {"import_safetensors", FuzzImportSafetensors},
+    {"import_recording", FuzzImportRecording},
+    {"import_jsonl", FuzzImportJsonl},
+    {"kernel_table", FuzzKernelTable},
+    {"model_config", FuzzModelConfig},
+    {"sweep", FuzzSweep},
 };
 
 }  // namespace tierscope::testing
