@@ -19,6 +19,7 @@ namespace tierscope {
 namespace {
 
 constexpr int64_t kRowsMax = int64_t{1} << 26;
+constexpr int64_t kPositionMax = int64_t{1} << 40;  // tokens; far above any context
 constexpr int32_t kFlashLayers = 21, kFlashTopK = 512, kFlashTokensPerEntry = 4;
 
 // Whole numbers of a tensor, whatever numeric type holds them.
@@ -156,9 +157,14 @@ class LabelImporter {
     }
     if (first_name.empty())
       return Bad("no tensor positions_layer_L says which tokens the rows are");
+    for (const int64_t position : positions_) {
+      if (position < 0 || position > kPositionMax) {
+        return Bad(first_name, " holds the position ", position, ", expected 0 to ", kPositionMax);
+      }
+    }
     stride_ = rows_ > 1 ? positions_[1] - positions_[0] : options_.tick_stride_steps;
     for (int64_t row = 0; row < rows_; ++row) {
-      if (positions_[0] < 0 || stride_ < 1 || stride_ > kStepCountMax ||
+      if (stride_ < 1 || stride_ > kStepCountMax ||
           positions_[static_cast<size_t>(row)] != positions_[0] + row * stride_) {
         return Bad(first_name, " does not rise evenly: ", positions_[static_cast<size_t>(row)],
                    " at row ", row, ", expected ", positions_[0] + row * stride_);

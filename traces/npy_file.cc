@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
+#include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
 #include "traces/attention_trace.h"
 #include "traces/source_file.h"
@@ -45,12 +46,14 @@ absl::Status BadHeader(const ByteSource& source, absl::string_view what, absl::s
 }
 
 absl::Status CheckDtype(const ByteSource& source, absl::string_view header) {
-  const absl::string_view dtype = ValueOf(header, "descr");
+  absl::string_view dtype = ValueOf(header, "descr");
   if (dtype == "'<i4'") return absl::OkStatus();
   if (dtype.empty()) {
     return BadHeader(source, "the .npy header names no dtype", "save the array again");
   }
-  return BadHeader(source, absl::StrCat("dtype ", dtype, ", expected '<i4'"),
+  absl::ConsumePrefix(&dtype, "'");
+  absl::ConsumeSuffix(&dtype, "'");
+  return BadHeader(source, absl::StrCat("dtype ", Quoted(dtype), ", expected '<i4'"),
                    "save it as little-endian int32: numpy.save(f, a.astype('<i4'))");
 }
 

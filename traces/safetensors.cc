@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
 #include "traces/json_value.h"
 #include "traces/source_file.h"
@@ -18,6 +19,7 @@ constexpr int64_t kHeaderBytesMax = int64_t{16} << 20;
 constexpr size_t kTensorsMax = 65'536;
 constexpr int64_t kDimensionMax = int64_t{1} << 40;
 constexpr size_t kDimensionsMax = 8;
+constexpr size_t kNameBytesMax = 200;
 
 // Bytes of an element; 0 for an unknown type.
 int64_t ElementBytes(absl::string_view dtype) {
@@ -38,7 +40,7 @@ absl::Status Bad(const ByteSource& source, const Parts&... what) {
 
 absl::Status CheckTensor(const ByteSource& source, const Tensor& tensor) {
   const int64_t element_bytes = ElementBytes(tensor.dtype);
-  if (element_bytes == 0) return Bad(source, tensor.name, " has unknown dtype ", tensor.dtype);
+  if (element_bytes == 0) return Bad(source, tensor.name, " has unknown dtype ", Quoted(tensor.dtype));
   if (tensor.shape.size() > kDimensionsMax)
     return Bad(source, tensor.name, " has ", tensor.shape.size(), " dimensions");
   int64_t bytes = element_bytes;
@@ -131,6 +133,10 @@ absl::StatusOr<std::vector<Tensor>> ReadSafetensorsHeader(const ByteSource& sour
     tensor.name.assign(field.key);
     bool is_whole = false;
     TIERSCOPE_RETURN_IF_ERROR(ReadTensor(field.value, &tensor, &is_whole));
+    if (!IsPlainText(tensor.name) || tensor.name.size() > kNameBytesMax) {
+      return Bad(source, "the tensor's name ", Quoted(tensor.name), " is no plain text of at most ",
+                 kNameBytesMax, " bytes");
+    }
     if (!is_whole) return Bad(source, tensor.name, " lacks dtype, shape or data_offsets");
     if (tensor.offset > kDimensionMax) return Bad(source, tensor.name, " lies outside the file");
     tensor.offset += data_begin;

@@ -11,6 +11,7 @@
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
 #include "scenarios/text_file.h"
+#include "sim/base/quoted.h"
 #include "sim/base/rng.h"
 #include "sim/base/status_macros.h"
 
@@ -228,11 +229,45 @@ std::vector<int32_t> SweepPlan::Coordinates(int64_t point) const {
   return coordinates;
 }
 
+namespace {
+
+// Texts stand in messages and tables as they are: none may hold a control character.
+absl::Status CheckText(const std::string& file, const std::string& field, const std::string& text) {
+  if (IsPlainText(text) || field == "description") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(file, ": ", field, " ", Quoted(text), " holds a control character; remove it"));
+}
+
+absl::Status CheckTexts(const std::string& file, const google::protobuf::Message& message) {
+  using google::protobuf::FieldDescriptor;
+  std::vector<const FieldDescriptor*> fields;
+  const google::protobuf::Reflection& values = *message.GetReflection();
+  values.ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const bool is_list = field->is_repeated();
+    for (int i = 0; i < (is_list ? values.FieldSize(message, field) : 1); ++i) {
+      if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        TIERSCOPE_RETURN_IF_ERROR(
+            CheckTexts(file, is_list ? values.GetRepeatedMessage(message, field, i)
+                                     : values.GetMessage(message, field)));
+      } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+        TIERSCOPE_RETURN_IF_ERROR(CheckText(file, field->name(),
+                                            is_list ? values.GetRepeatedString(message, field, i)
+                                                    : values.GetString(message, field)));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<SweepPlan> LoadSweep(const std::string& path, const SweepOptions& options) {
   TIERSCOPE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
   SweepSpec spec;
   TextFormat::ParseInfoTree tree;
   TIERSCOPE_RETURN_IF_ERROR(ParseText(text, path, &spec, &tree));
+  TIERSCOPE_RETURN_IF_ERROR(CheckTexts(path, spec));
   const Positions positions(path, tree);
   if (spec.scenario().empty()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": scenario is not given; name a file"));
