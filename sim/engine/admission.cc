@@ -49,6 +49,7 @@ void Replica::SendNext(int32_t user, SimTime now) {
 }
 
 void Replica::OnArrival(const Arrival& arrival, SimTime now) {
+  if (InSystem() == 0) progress_at_ = now;  // nobody could make any before
   const int64_t number = outcome_.arrived++;
   conservation_.Arrive(now);
   const bool nothing_to_decode = arrival.output_tokens == 0;

@@ -57,11 +57,11 @@ RequestTrace Requests(const std::vector<std::pair<int, int>>& arrival_and_output
 }
 
 // One at a time, 100 ms each. At half time, 200 ms, the third of three runs; at 400 D is done and E
-// and F, of the three that came since, are there: one more than at half time.
+// to G, of the four that came since, are there: two more than at half time.
 TEST(BacklogGrowthTest, WhatPilesUpOfWhatArrivedInTheSecondHalf) {
   const RequestTrace trace =
-      Requests({{0, 10}, {40, 10}, {60, 10}, {210, 10}, {250, 10}, {300, 10}});
-  EXPECT_DOUBLE_EQ(Backlog(ResultOf(OpenLoop(0.4, 1), &trace)), 1.0 / 3);
+      Requests({{0, 10}, {40, 10}, {60, 10}, {210, 10}, {250, 10}, {300, 10}, {390, 10}});
+  EXPECT_DOUBLE_EQ(Backlog(ResultOf(OpenLoop(0.4, 1), &trace)), 2.0 / 4);
 }
 
 // At 300 D runs; E comes at 450 and is done at 550.
