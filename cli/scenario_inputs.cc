@@ -18,6 +18,10 @@ SimulationInputs ScenarioInputs::ForSimulation(Observer* observer) const {
 absl::Status PrepareInputs(const std::string& path, const std::vector<std::string>& sets,
                            ScenarioInputs& inputs) {
   TIERSCOPE_ASSIGN_OR_RETURN(inputs.scenario, LoadScenario(path, sets));
+  return PrepareInputs(inputs);
+}
+
+absl::Status PrepareInputs(ScenarioInputs& inputs) {
   TIERSCOPE_RETURN_IF_ERROR(CheckMemory(inputs.scenario));
   if (!NeedsDemand(inputs.scenario)) return absl::OkStatus();
   TIERSCOPE_ASSIGN_OR_RETURN(inputs.attention,

@@ -29,6 +29,8 @@ struct ScenarioInputs {
 // Loads and checks the scenario and finds its attention trace, which may have to be generated.
 absl::Status PrepareInputs(const std::string& path, const std::vector<std::string>& sets,
                            ScenarioInputs& inputs);
+// The same of `inputs.scenario`, loaded already.
+absl::Status PrepareInputs(ScenarioInputs& inputs);
 // Reads the request trace, where the scenario names one. Needs PrepareInputs, as the next does.
 absl::Status LoadRequests(ScenarioInputs& inputs);
 // Distils the attention trace, where the policy needs one.

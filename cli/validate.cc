@@ -1,5 +1,6 @@
 // tierscope validate: published results against what the code predicts. Rates of rows 7 and 8 are
-// the step model's at the published operating point, directly, without the engine.
+// the step model's at the published operating point, directly, without the engine; rows 9 and 10
+// are simulated.
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -106,11 +107,13 @@ std::string JsonArray(const Rows& rows) {
   return absl::StrCat("[", absl::StrJoin(objects, ","), "]");
 }
 
+constexpr char kMarkdown[] = "markdown";
+
 absl::StatusOr<std::string> ResultsText(const Validation& validation, const std::string& format) {
   const Rows published = PublishedRows(validation);
   const Rows serving = ServingRows(validation);
   TIERSCOPE_ASSIGN_OR_RETURN(const Rows kernels, KernelRows());
-  if (format == "markdown") {
+  if (format == kMarkdown) {
     return absl::StrCat(MarkdownText(published),
                         "\nRows 7 and 8 as shipped, and with the engine's two constants fitted to "
                         "the other choices:\n\n",
@@ -133,6 +136,7 @@ absl::StatusOr<std::string> ResultsText(const Validation& validation, const std:
 }
 
 absl::StatusOr<int> RunValidate(const std::string& format) {
+  if (format != kMarkdown) TIERSCOPE_RETURN_IF_ERROR(ParseOutputFormat(format).status());
   TIERSCOPE_ASSIGN_OR_RETURN(const Validation validation, Validate());
   TIERSCOPE_ASSIGN_OR_RETURN(const std::string text, ResultsText(validation, format));
   std::fputs(text.c_str(), stdout);

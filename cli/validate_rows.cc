@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/validate_flashmemory.h"
 
 #include "scenarios/presets.h"
 #include "sim/base/status_macros.h"
@@ -48,28 +49,6 @@ Policy Lsa(int32_t page_kmax, bool index_key_offload = false) {
   policy.set_page_kmax(page_kmax);
   policy.set_index_key_offload(index_key_offload);
   return policy;
-}
-
-// A row of one number: `tolerance` absolute, or a fraction of the published value.
-PublishedRow NumberRow(const std::string& id, const std::string& subject, double published,
-                       double predicted, const char* format, const std::string& unit,
-                       double tolerance, bool relative) {
-  const auto value = [&](double v) {
-    return absl::StrCat(absl::StrFormat(*absl::ParsedFormat<'f'>::New(format), v),
-                        unit.empty() ? "" : " ", unit);
-  };
-  PublishedRow row;
-  row.id = id;
-  row.subject = subject;
-  row.published = value(published);
-  row.predicted = value(predicted);
-  row.error = predicted / published - 1.0;
-  row.bound = relative          ? absl::StrFormat("%.3g %%", 100.0 * tolerance)
-              : tolerance > 0.0 ? absl::StrFormat("%.3g %s", tolerance, unit)
-                                : "exact";
-  const double off = std::abs(predicted - published);
-  row.pass = off <= (relative ? tolerance * published : tolerance);
-  return row;
 }
 
 void AddFootprintRows(const Model& model, std::vector<PublishedRow>* rows) {
@@ -207,42 +186,6 @@ void AddRateRows(const ServingValidation& serving, std::vector<PublishedRow>* ro
   }
 }
 
-// One request without a side-band: nothing was fitted to a batch of one. The context is not stated;
-// 256K and KMAX 96 are taken.
-absl::Status AddSingleRequestRow(std::vector<PublishedRow>* rows) {
-  TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, FlashOn(kCardAssumed));
-  const StepModel& step = scenario.hardware().step_model();
-  const double kernels_ms =
-      LayerKernels(scenario).StepNs(1, 1, 96.0 * scenario.model().page_entries(), 262144.0) * 1e-6;
-  PublishedRow row = NumberRow("9", "one request, side-band off", 112.0,
-                               1e3 / (step.base_ms() + step.per_request_ms() + kernels_ms), "%.0f",
-                               "tok/s", 0.1, true);
-  row.evidence_class = 'C';
-  row.note = "context not stated: 256K taken";
-  rows->push_back(std::move(row));
-  return absl::OkStatus();
-}
-
-// Rows that need the policy `flashmemory`, its host contention and its staged recall.
-void AddFlashMemoryRows(std::vector<PublishedRow>* rows) {
-  const auto unreachable = [&](const char* id, const char* subject, const char* published,
-                               const char* bound) {
-    PublishedRow row;
-    row.id = id;
-    row.subject = subject;
-    row.published = published;
-    row.predicted = "-";
-    row.bound = bound;
-    row.evidence_class = 'C';
-    row.note = "not reachable in this build";
-    rows->push_back(std::move(row));
-  };
-  unreachable("9", "one request, side-band on / off", "83 / 112 tok/s", "ratio 0.74");
-  unreachable("10", "recall of 72 requests, synchronised / staggered",
-              "dips to 900 of 2,400 tok/s / none", "shape");
-  unreachable("11", "recall, a copy per index / batched", "207 / 33 ms", "order");
-}
-
 // The H100's copy curve: what it holds is interpolated, so its own points come out by construction.
 // The law beyond it (wire time at peak + the last piece's cost per descriptor) is held against two
 // points.
@@ -299,8 +242,7 @@ absl::StatusOr<Validation> Validate() {
     validation.serving.push_back(std::move(serving));
   }
   AddRateRows(validation.serving[0], &validation.rows);
-  TIERSCOPE_RETURN_IF_ERROR(AddSingleRequestRow(&validation.rows));
-  AddFlashMemoryRows(&validation.rows);
+  TIERSCOPE_RETURN_IF_ERROR(AddFlashMemoryRows(&validation.rows));
   AddResidentRows(scenario.model(), &validation.rows);
   TIERSCOPE_RETURN_IF_ERROR(AddCopyRows(&validation.rows));
   return validation;

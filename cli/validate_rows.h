@@ -1,31 +1,17 @@
 // The published results that `tierscope validate` predicts (facts on FlashMemory-DeepSeek-V4, arXiv
-// 2606.09079, and the host link), row by row. Class A is arithmetic, B a fitted or predicted time,
-// C shape or order only.
+// 2606.09079, and the host link), row by row.
 #ifndef TIERSCOPE_CLI_VALIDATE_ROWS_H_
 #define TIERSCOPE_CLI_VALIDATE_ROWS_H_
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/published_row.h"
 
 #include "calibration/engine_fit.h"
 
 namespace tierscope::cli {
-
-struct PublishedRow {
-  std::string id;         // "7", of a group of published values
-  std::string subject;    // what was published
-  std::string published;  // with its unit
-  std::string predicted;
-  std::optional<double> error;  // predicted / published - 1
-  std::string bound;
-  char evidence_class = 'A';
-  bool fitted = false;  // a constant was fitted to this very row
-  bool pass = false;
-  std::string note;
-};
 
 // Six published decode rates on one card, the engine constants fitted to them, and what the kernels
 // of a step are predicted to take.

@@ -18,11 +18,13 @@ constexpr MetricDef kDefinitions[] = {
      "Time from the start of the run to the end of its warm-up (engine.warmup_windows * tau_steps "
      "batch steps), which the metrics over steps, ticks and requests leave out."},
     {"decode_s", "s", "replica",
-     "Sum of the durations of the counted batch steps, stall included; time in which no request "
-     "decodes is not in it."},
-    {"steps", "steps", "replica", "Counted batch steps, those that end after the warm-up."},
+     "Sum of the durations of the counted batch steps, stall included, and of the wait that the "
+     "run's end cuts; time in which no request decodes is not in it."},
+    {"steps", "steps", "replica",
+     "Counted batch steps, those that end after the warm-up and in which a request decodes."},
     {"output_tokens", "tokens", "replica",
-     "Tokens produced in the counted steps, summed over requests."},
+     "Tokens produced after the warm-up, summed over requests: in the counted steps, and by the "
+     "last chunk of a prompt under COLOCATED_CHUNKED."},
     {"requests_completed", "requests", "replica",
      "Requests that ended after the warm-up: their last token was produced in a counted step, or "
      "they asked for no output."},
@@ -33,7 +35,8 @@ constexpr MetricDef kDefinitions[] = {
     {"concurrency_mean", "requests", "replica",
      "Requests decoding, weighted by time: sum of (batch size * step duration) / decode_s."},
     // Speed
-    {"throughput_tok_per_s", "tok/s", "replica", "output_tokens / decode_s."},
+    {"throughput_tok_per_s", "tok/s", "replica",
+     "output_tokens / (decode_s + time of steps after the warm-up that only prefill)."},
     {"throughput_tok_per_s_1s_min", "tok/s", "replica",
      "Fewest output tokens in one second of decode time: counted decode time is cut into whole "
      "seconds from the end of the warm-up, idle time left out, and a step's tokens belong to "
@@ -91,8 +94,9 @@ constexpr MetricDef kDefinitions[] = {
     {"admission_wait_fraction.reserve", "fraction", "replica",
      "The same because blocks of the page reserve could not be promised."},
     {"backlog_growth", "fraction", "replica",
-     "(Requests in the system at the end - at the end of the warm-up) / requests that arrived in "
-     "between: 0 where the replica keeps up, 1 where nothing is finished."},
+     "(Requests in the system at the end - at half time) / requests that arrived in between, half "
+     "time half way from the end of the warm-up to engine.simulated_s: about 0 where the replica "
+     "keeps up, 1 where nothing is finished; absent where simulated_s is 0."},
     // Footprint
     {"hbm_total_gib_peak", "GiB", "rank",
      "Peak over the run of the HBM that is allocated on one rank, all pools."},
@@ -157,8 +161,8 @@ constexpr MetricDef kDefinitions[] = {
      "Time in which a level-1 job is in flight (scoring to publish) / (simulated_s - warmup_s)."},
     // Stall
     {"stall_ms_total", "ms", "replica",
-     "Stall of the decode stream, counted once per batch step and summed over the counted steps: "
-     "the sum of the seven stall_ms_by_cause metrics."},
+     "Stall of the decode stream, counted once per batch step and summed over the counted steps "
+     "and the wait that the run's end cuts: the sum of the seven stall_ms_by_cause metrics."},
     {"stall_ms_per_token", "ms", "replica",
      "stall_ms_total / steps: what one token of a request waits, as each request makes one token a "
      "step."},
@@ -222,10 +226,10 @@ constexpr MetricDef kDefinitions[] = {
     // Work
     {"gflop_per_token", "GFLOP/token", "replica",
      "Floating-point operations of the counted steps and ticks, each counted once however many "
-     "ranks repeat it / output_tokens."},
+     "ranks repeat it / tokens of the counted steps."},
     {"gflop_per_token_tp_replicated", "GFLOP/token", "replica",
      "Floating-point operations that all tensor-parallel ranks together execute, replicated "
-     "attention and scoring counted on every rank / output_tokens."},
+     "attention and scoring counted on every rank / tokens of the counted steps."},
 };
 
 [[noreturn]] void Fail(absl::string_view what, absl::string_view name) {

@@ -49,6 +49,7 @@ void Replica::SendNext(int32_t user, SimTime now) {
 }
 
 void Replica::OnArrival(const Arrival& arrival, SimTime now) {
+  if (InSystem() == 0) progress_at_ = now;  // nobody could make any before
   const int64_t number = outcome_.arrived++;
   conservation_.Arrive(now);
   const bool nothing_to_decode = arrival.output_tokens == 0;
@@ -112,7 +113,7 @@ void Replica::OnPrefillDone(int32_t index, SimTime now) {
 bool Replica::FitsEmpty(const Arrival& arrival) const {
   const int64_t need = arrival.context_tokens + arrival.output_tokens;
   if (need > plan_.tokens_max) return false;
-  const int64_t swap_bytes = swaps() ? SwapBytes(need) : 0;
+  const int64_t swap_bytes = swaps() ? plan_.SwapBytes(need) : 0;
   if (!tiered()) return HostFits(0, swap_bytes);
   const int64_t pages = plan_.HostPages(arrival.context_tokens, arrival.output_tokens);
   const bool pins = plan_.protects_live || plan_.decode_region_entries == 0;
@@ -133,7 +134,7 @@ Replica::Promise Replica::PromiseFor(const Waiting& waiting) const {
     promise.tokens = std::min(need, CeilDiv(used, plan_.page_tokens) * plan_.page_tokens);
   }
   const bool has_host_room = waiting.slot >= 0 && swaps();
-  if (swaps() && !has_host_room) promise.swap_bytes = SwapBytes(need);
+  if (swaps() && !has_host_room) promise.swap_bytes = plan_.SwapBytes(need);
   if (!tiered()) return promise;
   const int64_t host_tokens = swaps() ? need : promise.tokens;
   const int64_t context_tokens = waiting.arrival.context_tokens;
@@ -141,7 +142,8 @@ Replica::Promise Replica::PromiseFor(const Waiting& waiting) const {
       has_host_room ? 0 : plan_.HostPages(context_tokens, host_tokens - context_tokens);
   promise.host_pages -= waiting.prefix.pages;
   const int64_t filling = plan_.decode_region_entries > 0 ? 0 : 1;
-  promise.blocks = plan_.protects_live ? plan_.live_pages_max : filling;
+  promise.blocks =
+      plan_.protects_live ? plan_.LivePages(context_tokens, grown_pages_max_) : filling;
   return promise;
 }
 
@@ -176,7 +178,7 @@ bool Replica::BlocksFit(int64_t more) const {
   if (promises_blocks()) {
     return residency_.pinned_count() + blocks_promised_ + more <= plan_.reserve_blocks;
   }
-  if (plan_.protects_live) return admitted_ * plan_.live_pages_max + more <= plan_.reserve_blocks;
+  if (plan_.protects_live) return blocks_promised_ + more <= plan_.reserve_blocks;
   return admitted_ + more + plan_.live_pages_max <= plan_.reserve_blocks;
 }
 
@@ -240,7 +242,7 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
     if (!again) BindProfile(slot);
     if (!again || !swaps()) host_pages_in_use_ += request.host_pages - request.store_pages;
     residency_.Open(slot, request.demand->page_count, request.id);
-    PromiseBlocks(slot, promise.blocks);
+    if (plan_.protects_live) SetPromisedBlocks(slot, promise.blocks);
   }
   RaisePeaks();
   Record(RequestEvent::kAdmit, now, request, request.start.profile.value);
@@ -330,6 +332,7 @@ void Replica::Join(int32_t slot, SimTime now) {
   SetStage(slot, Stage::kDecoding, now);
   conservation_.Join(now);
   batch_.requests += 1;
+  outcome_.peaks.requests_decoding = std::max(outcome_.peaks.requests_decoding, batch_.requests);
   batch_.context_tokens += request.context_tokens() + request.steps_completed;
   batch_.scored_entries += request.active_pages * kPageEntries;
   batch_active_pages_ += request.active_pages;
@@ -410,7 +413,7 @@ void Replica::Finish(int32_t slot, SimTime now) {
     residency_.Close(slot);
   }
   if (request.in_batch) Leave(slot, now);
-  PromiseBlocks(slot, 0);
+  SetPromisedBlocks(slot, 0);
   tokens_reserved_ -= request.tokens_reserved;
   tokens_in_use_ -= request.context_tokens() + request.output_tokens();
   swap_bytes_reserved_ -= request.swap_bytes_reserved;

@@ -50,12 +50,14 @@ struct DecodeSeconds {
 };
 
 struct Counters {
-  // Batch steps.
+  // Batch steps in which somebody decodes.
   int64_t steps = 0;
-  int64_t output_tokens = 0;
-  SimDuration decode;       // waits and steps; not idle time
-  __int128 request_ns = 0;  // batch size integrated over decode
-  LogHistogram step_ns;     // wait before the step and the step itself
+  int64_t output_tokens = 0;  // those of chunks included
+  int64_t decode_tokens = 0;  // of these steps alone
+  SimDuration decode;         // waits and steps; not idle time
+  SimDuration prefill_only;   // the other steps, with the waits before them
+  __int128 request_ns = 0;    // batch size integrated over decode
+  LogHistogram step_ns;       // wait before the step and the step itself
   SimDuration step_longest;
   DecodeSeconds seconds;
   std::array<SimDuration, kStallCauseCount> stall;
@@ -114,6 +116,7 @@ struct Peaks {
   int64_t nvme_blocks = 0;
   int64_t remote_blocks = 0;
   int32_t requests_admitted = 0;
+  int32_t requests_decoding = 0;
 };
 
 }  // namespace tierscope

@@ -95,6 +95,15 @@ absl::Status CheckPlan(const MemoryPlan& plan) {
 
 }  // namespace
 
+int64_t GrownPagesMax(const WindowDemand* demand) {
+  int64_t most = 0;
+  if (demand == nullptr) return most;
+  for (const ProfileDemand& profile : demand->profiles) {
+    most = std::max<int64_t>(most, profile.page_count - profile.prompt_page_count);
+  }
+  return most;
+}
+
 absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Scenario& scenario) {
   MemoryPlan plan;
   plan.tiered = scenario.policy().kind() != Policy::FULL;

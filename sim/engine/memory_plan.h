@@ -3,12 +3,14 @@
 #ifndef TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 #define TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/status/statusor.h"
 
 #include "scenarios/scenario.pb.h"
 #include "sim/base/units.h"
+#include "sim/demand/demand.h"
 
 namespace tierscope {
 
@@ -58,6 +60,17 @@ struct MemoryPlan {
   int64_t HostPages(int64_t context_tokens, int64_t output_tokens) const {
     return CeilDiv(context_tokens + (decode_region_entries > 0 ? 0 : output_tokens), page_tokens);
   }
+  // Blocks that a request of so many prompt tokens can have pinned at once: no more than it has
+  // pages. `grown_pages_max`: GrownPagesMax of the demand.
+  int64_t LivePages(int64_t context_tokens, int64_t grown_pages_max) const {
+    const int64_t own_pages = CeilDiv(context_tokens, page_tokens) + grown_pages_max;
+    return std::min(live_pages_max, std::max<int64_t>(1, own_pages));
+  }
+  // What only HBM holds of a request of so many tokens: all its KV under FULL; else index keys, HCA
+  // entries and the page that is being filled, counted whole.
+  int64_t SwapBytes(int64_t tokens) const {
+    return tiered ? IndexBytes(tokens) + HcaBytes(tokens) + page_bytes : FullKvBytes(tokens);
+  }
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }
@@ -68,6 +81,9 @@ struct MemoryPlan {
     return tokens * budget_bytes_per_scale / kScaleTokens;
   }
 };
+
+// Most pages that a profile comes to have beside those of its prompt; 0 without demand.
+int64_t GrownPagesMax(const WindowDemand* demand);
 
 // Errors: fixed pools and reserve leave no HBM for a single token; a reserve smaller than one
 // request's want list.

@@ -8,13 +8,6 @@
 
 namespace tierscope {
 
-// What only HBM holds of a request of so many tokens: all its KV under FULL; else index keys, HCA
-// entries and the page that is being filled, counted whole.
-int64_t Replica::SwapBytes(int64_t tokens) const {
-  if (!tiered()) return plan_.FullKvBytes(tokens);
-  return plan_.IndexBytes(tokens) + plan_.HcaBytes(tokens) + plan_.page_bytes;
-}
-
 // The next token after those promised needs a page more.
 void Replica::ScheduleGrowth(int32_t slot) {
   const RequestState& request = At(slot);
@@ -47,8 +40,12 @@ void Replica::OnGrow(int32_t slot, SimTime now) {
   ScheduleGrowth(slot);
 }
 
+// Under OPTIMISTIC the promise follows what the request is about to pin; under FULL it stands.
 void Replica::PromiseBlocks(int32_t slot, int64_t blocks) {
-  if (!promises_blocks()) return;
+  if (promises_blocks()) SetPromisedBlocks(slot, blocks);
+}
+
+void Replica::SetPromisedBlocks(int32_t slot, int64_t blocks) {
   RequestState& request = At(slot);
   blocks_promised_ += blocks - request.blocks_promised;
   request.blocks_promised = static_cast<int32_t>(blocks);
@@ -118,7 +115,7 @@ void Replica::Preempt(int32_t slot, SimTime now) {
   bool prefill = false;
   if (whole && swaps()) {
     request.swapped = true;
-    swap_outs_.push_back(SwapBytes(tokens));
+    swap_outs_.push_back(plan_.SwapBytes(tokens));
     swap_bytes_in_use_ += swap_outs_.back();
     counters_.swap_out_bytes += swap_outs_.back();
   } else if (whole) {
@@ -175,7 +172,7 @@ void Replica::StartSwapIns(SimTime now) {
   if (swap_ins_.empty() || !swap_outs_.empty() || bandwidth_.busy(Flow::kRecall)) return;
   const RequestState& request = At(swap_ins_.front().slot);
   const int64_t bytes = request.swapped
-                            ? SwapBytes(request.context_tokens() + request.steps_completed)
+                            ? plan_.SwapBytes(request.context_tokens() + request.steps_completed)
                             : PrefixLoadBytes(request);
   swapping_in_ = true;
   swap_in_begin_ = now;
@@ -194,7 +191,7 @@ void Replica::OnSwapInDone(SimTime now) {
   } else if (Current(ref)) {
     RequestState& request = At(ref.slot);
     request.swapped = false;
-    swap_bytes_in_use_ -= SwapBytes(request.context_tokens() + request.steps_completed);
+    swap_bytes_in_use_ -= plan_.SwapBytes(request.context_tokens() + request.steps_completed);
     SetStage(ref.slot, Stage::kJoining, now);
     joining_.push_back(ref.slot);
     RequestBoundary(now);

@@ -40,6 +40,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()),
       conservation_(options.check) {
   host_usable_bytes_ = plan.host_usable_bytes_node;
+  grown_pages_max_ = GrownPagesMax(demand);
   if (plan.prefix_bytes_node > 0) {
     prefix_.emplace(engine_.prefix_store().eviction(), *trace,
                     PrefixCapacity(engine_.prefix_store(), plan, *trace));
@@ -81,6 +82,7 @@ ReplicaOutcome Replica::Run() {
     const SimTime next{queue_.next().key};
     conservation_.Clock(next);
     if (next > now) events_at_instant_ = arrived_at_instant_ = 0;
+    if (next > half_of_requests_) MarkHalfOfRequests();
     now = next;
     if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
     const Event event = queue_.Pop();
@@ -140,9 +142,24 @@ void Replica::OnStepEnd(SimTime now) {
 // A step ends: what it did to batch, memory and counters.
 void Replica::CountStep(SimTime end) {
   ++steps_;
-  const SimDuration length = end - boundary_;
+  if (end > half_of_steps_) MarkHalfOfSteps();
+  if (batch_.requests > 0) {
+    CountDecodeStep(end - boundary_);
+  } else {
+    counters_.prefill_only += end - boundary_;
+  }
+  step_stall_.fill(SimDuration{});
+  batch_.context_tokens += batch_.requests;
+  tokens_in_use_ += batch_.requests;
+  outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
+  boundary_ = end;
+  CheckMemory();
+}
+
+void Replica::CountDecodeStep(SimDuration length) {
   counters_.steps += 1;
   counters_.output_tokens += batch_.requests;
+  counters_.decode_tokens += batch_.requests;
   counters_.decode += length;
   counters_.seconds.Add(counters_.decode, batch_.requests);
   counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
@@ -150,17 +167,11 @@ void Replica::CountStep(SimTime end) {
   counters_.step_longest = std::max(counters_.step_longest, length);
   for (size_t cause = 0; cause < step_stall_.size(); ++cause) {
     counters_.stall[cause] += step_stall_[cause];
-    step_stall_[cause] = SimDuration{};
   }
   counters_.active_page_steps += batch_active_pages_;
   counters_.context_token_steps += batch_.context_tokens;
   counters_.flop += step_model_.StepFlop(batch_);
   counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
-  batch_.context_tokens += batch_.requests;
-  tokens_in_use_ += batch_.requests;
-  outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
-  boundary_ = end;
-  CheckMemory();
 }
 
 // Asks for the boundary's work once everything else of this instant is done.
@@ -333,13 +344,61 @@ void Replica::EndWait(StallCause cause, SimTime now) {
 void Replica::EndWarmup(SimTime now) {
   SettleAccounts();
   CountAdmissionWait(now);
-  outcome_.arrived_before_warmup_end = outcome_.arrived;
-  outcome_.in_system_at_warmup_end = InSystem();
-  decode_before_ += counters_.decode;
+  if (horizon_ != kSimTimeNever) {
+    half_of_requests_ = half_of_steps_ = now + SimDuration{(horizon_ - now).ns / 2};
+    outcome_.half.emplace();
+  }
+  decode_before_ += counters_.decode + counters_.prefill_only;
   tokens_before_ += counters_.output_tokens;
   counters_ = Counters();
   warmup_end_ = counting_from_ = now;
   if (observer_ != nullptr) observer_->WarmupEnded(now);
+}
+
+// What follows changes the number of requests after half time.
+void Replica::MarkHalfOfRequests() {
+  outcome_.half->arrived = outcome_.arrived;
+  outcome_.half->in_system = InSystem();
+  half_of_requests_ = kSimTimeNever;
+}
+
+// What follows is the first step that ends after half time.
+void Replica::MarkHalfOfSteps() {
+  outcome_.half->decode_tokens = counters_.decode_tokens;
+  outcome_.half->decode = counters_.decode;
+  half_of_steps_ = kSimTimeNever;
+}
+
+// The waits of a step that the run's end cuts, or that never began, count up to there; the step
+// itself does not.
+void Replica::CountCutWaits(SimTime end) {
+  switch (wait_) {
+    case Wait::kNone:
+      break;
+    case Wait::kJoin:
+      EndWait(StallCause::kJoin, end);
+      break;
+    case Wait::kSync:
+      EndSyncWait(end);
+      break;
+    case Wait::kColdRecall:
+      EndWait(StallCause::kAdmission, end);
+      break;
+    case Wait::kSwapOut:
+      EndWait(StallCause::kEviction, end);
+      break;
+  }
+  SimDuration waited;
+  for (size_t cause = 0; cause < step_stall_.size(); ++cause) {
+    if (static_cast<StallCause>(cause) == StallCause::kInterference) continue;
+    counters_.stall[cause] += step_stall_[cause];
+    waited += step_stall_[cause];
+  }
+  if (waited == SimDuration{}) return;
+  counters_.decode += waited;
+  counters_.seconds.Add(counters_.decode, 0);
+  counters_.request_ns += static_cast<__int128>(waited.ns) * batch_.requests;
+  boundary_ = boundary_ + waited;
 }
 
 void Replica::SettleAccounts() {
@@ -361,6 +420,9 @@ void Replica::SettleAccount(RequestState& request) {
 ReplicaOutcome Replica::Outcome(SimTime end) {
   SettleAccounts();
   CountAdmissionWait(end);
+  if (half_of_requests_ != kSimTimeNever) MarkHalfOfRequests();
+  if (half_of_steps_ != kSimTimeNever) MarkHalfOfSteps();
+  if (!idle_) CountCutWaits(end);
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);

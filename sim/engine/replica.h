@@ -49,8 +49,14 @@ struct ReplicaOutcome {
   int64_t events = 0;                 // taken from the queues
   int64_t steps_leapt = 0;            // batch steps that needed none
   int64_t arrived = 0;
-  int64_t arrived_before_warmup_end = 0;
-  int64_t in_system_at_warmup_end = 0;
+  // Half way from the end of the warm-up to engine.simulated_s; nothing: no such time.
+  struct HalfTime {
+    int64_t arrived = 0;
+    int64_t in_system = 0;
+    int64_t decode_tokens = 0;  // counted of steps that ended by then
+    SimDuration decode;
+  };
+  std::optional<HalfTime> half;
   int64_t finished = 0;                        // of arrived, warm-up included
   int64_t rejected = 0;                        // of arrived, would not fit an empty replica
   std::vector<InvariantViolation> violations;  // empty, or a bug
@@ -167,6 +173,10 @@ class Replica {
   void EndWait(StallCause cause, SimTime now);
   void CountStall(StallCause cause, SimDuration d) { step_stall_[static_cast<size_t>(cause)] += d; }
   void EndWarmup(SimTime now);
+  void MarkHalfOfRequests();
+  void MarkHalfOfSteps();
+  void CountDecodeStep(SimDuration length);
+  void CountCutWaits(SimTime end);
   void SettleAccounts();
   void SettleAccount(RequestState& request);
   void CheckInvariants(SimTime end);
@@ -238,12 +248,12 @@ class Replica {
   bool MakeRoomForPage(int32_t slot, SimTime now);
   void MakeRoomForTicks(SimTime now);
   void PromiseBlocks(int32_t slot, int64_t blocks);
+  void SetPromisedBlocks(int32_t slot, int64_t blocks);
   int32_t YoungestAdmitted();
   void Preempt(int32_t slot, SimTime now);
   void DropWork(int32_t slot);
   void QueuePreempted(int32_t slot, bool prefill, SimTime now);
   static void InsertByAge(std::deque<Waiting>& queue, const Waiting& waiting, Replica& replica);
-  int64_t SwapBytes(int64_t tokens) const;
   void StartSwapIns(SimTime now);
   void OnSwapOutDone(SimTime now);
   void OnSwapInDone(SimTime now);
@@ -313,6 +323,7 @@ class Replica {
   int64_t writeback_cap_bytes_per_s_ = 0;
   int64_t ingest_cap_bytes_per_s_ = 0;
   int32_t max_concurrency_ = 0;    // 0 = no bound but memory
+  int64_t grown_pages_max_ = 0;    // of any profile
   int64_t host_usable_bytes_ = 0;  // of the node
   int64_t hbm_fixed_bytes_ = 0;    // weights, fixed pools and reserve of one rank
   SimTime horizon_;
@@ -391,8 +402,10 @@ class Replica {
   const Slo* slo_ = nullptr;
   int64_t warmup_steps_;
   std::optional<SimTime> warmup_end_;
-  SimTime counting_from_;  // start, or end of the warm-up
-  int64_t sequence_ = 0;   // requests admitted so far
+  SimTime counting_from_;                     // start, or end of the warm-up
+  SimTime half_of_requests_ = kSimTimeNever;  // ReplicaOutcome::HalfTime, until it is marked
+  SimTime half_of_steps_ = kSimTimeNever;
+  int64_t sequence_ = 0;  // requests admitted so far
   ReplicaOutcome outcome_;
   Counters counters_;
 

@@ -47,7 +47,7 @@ struct RequestState {
   int64_t number = 0;           // order of arrival
   int64_t prefill_left = 0;     // COLOCATED_CHUNKED: tokens that no chunk has run yet
   SimTime joined;               // the batch, last
-  int32_t blocks_promised = 0;  // OPTIMISTIC, LRU_PROTECTED: blocks it is about to pin
+  int32_t blocks_promised = 0;  // LRU_PROTECTED: blocks it may pin; OPTIMISTIC: is about to
   int64_t swap_bytes_reserved = 0;
   SimTime first_token;
   int64_t steps_completed = 0;     // own steps, as of leaving the batch; see Replica::Completed

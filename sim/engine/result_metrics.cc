@@ -21,8 +21,7 @@ struct Frame {
   MetricSet& metrics;
 };
 
-constexpr absl::string_view kNoStep =
-    "no batch step was counted: the run ended before a request decoded";
+constexpr absl::string_view kNoStep = "no batch step was counted in which a request decoded";
 
 void SetOrAbsent(MetricSet& metrics, absl::string_view name, bool present, double value,
                  absl::string_view reason) {
@@ -46,6 +45,13 @@ void SetPercentilesMs(MetricSet& metrics, absl::string_view stem,
   }
 }
 
+// Exact where it is whole; what is left is rounded once.
+double Quotient(__int128 sum, int64_t count) {
+  if (count == 0) return 0.0;
+  return static_cast<double>(sum / count) +
+         static_cast<double>(sum % count) / static_cast<double>(count);
+}
+
 void SetLoad(Frame& f) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
@@ -58,9 +64,7 @@ void SetLoad(Frame& f) {
   m.Set("requests_unfinished",
         static_cast<double>(f.outcome.arrived - f.outcome.finished - f.outcome.rejected));
   m.Set("requests_rejected", static_cast<double>(f.outcome.rejected));
-  const double decode_s = ToSeconds(c.decode);
-  SetOrAbsent(m, "concurrency_mean", c.steps > 0,
-              static_cast<double>(c.request_ns) / 1e9 / decode_s, kNoStep);
+  SetOrAbsent(m, "concurrency_mean", c.steps > 0, Quotient(c.request_ns, c.decode.ns), kNoStep);
 }
 
 // Seconds of decode time that are whole.
@@ -78,9 +82,11 @@ void SetSpeed(Frame& f) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
   const bool any = c.steps > 0;
-  const double throughput = static_cast<double>(c.output_tokens) / ToSeconds(c.decode);
-  SetOrAbsent(m, "throughput_tok_per_s", any, throughput, kNoStep);
-  SetOrAbsent(m, "throughput_tok_per_s_per_gpu", any,
+  const bool made = any || c.output_tokens > 0;
+  const double throughput =
+      static_cast<double>(c.output_tokens) / ToSeconds(c.decode + c.prefill_only);
+  SetOrAbsent(m, "throughput_tok_per_s", made, throughput, kNoStep);
+  SetOrAbsent(m, "throughput_tok_per_s_per_gpu", made,
               throughput / static_cast<double>(f.plan.ranks), kNoStep);
   const Engine& engine = f.scenario.engine();
   const bool no_ttft = engine.slo().has_ttft_ms() && engine.prefill() == Engine::NONE;
@@ -128,12 +134,16 @@ void SetAdmission(Frame& f) {
     SetOrAbsent(m, absl::StrCat("admission_wait_fraction.", name), f.counted_s > 0,
                 ToSeconds(waited) / f.counted_s, "the run ended with its warm-up");
   }
-  const int64_t arrived = outcome.arrived - outcome.arrived_before_warmup_end;
+  if (!outcome.half) {
+    m.SetAbsent("backlog_growth", outcome.warmup_end
+                                      ? "engine.simulated_s 0: the run ends with its workload"
+                                      : "the run ended with its warm-up");
+    return;
+  }
+  const int64_t arrived = outcome.arrived - outcome.half->arrived;
   const int64_t in_system = outcome.arrived - outcome.finished - outcome.rejected;
-  SetOrAbsent(m, "backlog_growth", arrived > 0,
-              static_cast<double>(in_system - outcome.in_system_at_warmup_end) /
-                  static_cast<double>(arrived),
-              "no request arrived after the warm-up");
+  m.Set("backlog_growth", static_cast<double>(in_system - outcome.half->in_system) /
+                              static_cast<double>(std::max<int64_t>(1, arrived)));
 }
 
 void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, int64_t allocated,
@@ -215,7 +225,7 @@ void SetFootprint(Frame& f, const RunResult& result) {
 // Means over counted steps and the requests of each.
 void SetKvPerRequest(Frame& f) {
   const Counters& c = f.outcome.counters;
-  const auto steps = static_cast<double>(c.output_tokens);
+  const auto steps = static_cast<double>(c.decode_tokens);
   const double scale = static_cast<double>(kScaleTokens) * static_cast<double>(kGiB);
   const double tokens = static_cast<double>(c.context_token_steps) / steps / scale;
   const double hca = tokens * static_cast<double>(f.plan.hca_bytes_per_scale);
@@ -224,8 +234,8 @@ void SetKvPerRequest(Frame& f) {
                          ? static_cast<double>(c.active_page_steps) / steps *
                                static_cast<double>(f.plan.page_bytes) / static_cast<double>(kGiB)
                          : tokens * static_cast<double>(f.plan.csa_bytes_per_scale);
-  SetOrAbsent(f.metrics, "hbm_kv_gib_per_request", c.output_tokens > 0, csa + hca + keys, kNoStep);
-  SetOrAbsent(f.metrics, "hbm_kv_paper_gib_per_request", c.output_tokens > 0,
+  SetOrAbsent(f.metrics, "hbm_kv_gib_per_request", c.decode_tokens > 0, csa + hca + keys, kNoStep);
+  SetOrAbsent(f.metrics, "hbm_kv_paper_gib_per_request", c.decode_tokens > 0,
               f.plan.tiered ? csa + hca : csa + hca + keys, kNoStep);
 }
 
@@ -357,10 +367,10 @@ void SetPrefix(Frame& f, const RequestTrace* requests) {
 
 void SetWork(Frame& f) {
   const Counters& c = f.outcome.counters;
-  const auto tokens = static_cast<double>(c.output_tokens);
-  SetOrAbsent(f.metrics, "gflop_per_token", c.output_tokens > 0, c.flop / 1e9 / tokens, kNoStep);
+  const auto tokens = static_cast<double>(c.decode_tokens);
+  SetOrAbsent(f.metrics, "gflop_per_token", c.decode_tokens > 0, c.flop / 1e9 / tokens, kNoStep);
   SetOrAbsent(
-      f.metrics, "gflop_per_token_tp_replicated", c.output_tokens > 0,
+      f.metrics, "gflop_per_token_tp_replicated", c.decode_tokens > 0,
       (c.flop + (static_cast<double>(f.plan.ranks) - 1.0) * c.flop_replicated) / 1e9 / tokens,
       kNoStep);
 }

@@ -222,15 +222,17 @@ void Replica::HandleEvicted(SimTime now) {
 }
 
 // Splits a synchronous job's wait: scoring; transfer as on an idle link; what sharing added to it.
-// The part of requests that had their first tick is the price of admission.
+// The part of requests that had their first tick is the price of admission. The run's end can cut
+// it.
 void Replica::EndSyncWait(SimTime now) {
   const auto share = [](SimDuration d, int64_t part, int64_t whole) {
     return whole == 0
                ? SimDuration{}
                : SimDuration{static_cast<int64_t>(static_cast<__int128>(d.ns) * part / whole)};
   };
-  const SimDuration index = job_.scored - job_.launched;
-  const SimDuration recall = now - job_.scored;
+  const SimTime scored = std::min(now, job_.scored);
+  const SimDuration index = scored - job_.launched;
+  const SimDuration recall = now - scored;
   const SimDuration transfer = std::min(recall, job_.recall_alone);
   const SimDuration queue = recall - transfer;
   const SimDuration index_first = share(index, job_.entries_first, job_.entries);

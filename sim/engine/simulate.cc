@@ -12,6 +12,7 @@
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/result_metrics.h"
+#include "sim/model/recall_model.h"
 
 namespace tierscope {
 
@@ -22,6 +23,11 @@ bool NeedsBlockIds(const Scenario& scenario) {
 }
 
 namespace {
+
+// What the second half of a run may differ by before it counts as not settled: requests that pile
+// up as a part of those that arrive, and throughput.
+constexpr double kBacklogMax = 0.02;
+constexpr double kThroughputChangeMax = 0.05;
 
 WantPolicy WantPolicyOf(Policy::Kind kind) {
   switch (kind) {
@@ -38,6 +44,25 @@ WantPolicy WantPolicyOf(Policy::Kind kind) {
       return WantPolicy::kLsa;
   }
   return WantPolicy::kLsa;
+}
+
+// Host room that preemption SWAP promises at admission, beside the cold pool.
+absl::Status CheckSwapFits(const Scenario& scenario, const MemoryPlan& plan, int64_t context,
+                           int64_t output) {
+  const Engine& engine = scenario.engine();
+  if (engine.admit() != Engine::OPTIMISTIC || engine.preemption() != Engine::SWAP) {
+    return absl::OkStatus();
+  }
+  const int64_t pages = plan.tiered ? plan.HostPages(context, output) : 0;
+  const int64_t bytes =
+      pages * plan.host_page_bytes_node + plan.SwapBytes(context + output) * plan.ranks;
+  if (bytes <= plan.host_usable_bytes_node) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("a request of %d + %d tokens does not fit: with engine.preemption SWAP it "
+                      "may take %d bytes of "
+                      "host DRAM over all ranks, %d are usable; raise node.host_bytes, lower "
+                      "workload.context_tokens or set engine.preemption=recompute",
+                      context, output, bytes, plan.host_usable_bytes_node));
 }
 
 // Largest prompt and output that the scenario itself asks for; a trace's lengths are its own.
@@ -67,7 +92,7 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
                         "workload.context_tokens or raise node.host_bytes",
                         context, output, plan.host_pages_max * plan.page_tokens));
   }
-  return absl::OkStatus();
+  return CheckSwapFits(scenario, plan, context, output);
 }
 
 int32_t ThresholdCode(double threshold) {
@@ -130,11 +155,64 @@ void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
   }
 }
 
+// What the kernels of a step are taken to be that no table says.
+void NoteKernels(const Scenario& scenario, RunResult* result) {
+  const StepModel& step = scenario.hardware().step_model();
+  if (!step.has_kernels()) return;
+  const KernelCalibration& kernels = step.kernels();
+  std::string note = absl::StrCat(
+      "step time: assumed are top-k kernel ", TopKKernel::Version_Name(step.topk_version()), " on ",
+      TopKKernel::Scores_Name(step.topk_scores()),
+      " scores (hardware.step_model.topk_version, topk_scores) and experts that are popular by "
+      "expert_alpha ",
+      step.expert_alpha());
+  if (scenario.model().expert_weight_bits() > 0 && scenario.model().expert_weight_bits() < 8) {
+    absl::StrAppend(&note, "; experts of ", scenario.model().expert_weight_bits(),
+                    " bits compute in BF16 at the efficiency of 8-bit ones, in tiles of ",
+                    kernels.moe().tile_rows_low_bit(),
+                    " rows (kernels.moe.tile_rows_low_bit), of which there is no table");
+  }
+  result->add_notes(note);
+  if (!kernels.carried().empty()) {
+    result->add_notes(
+        absl::StrCat("step time: kernels without a table of this card: ", kernels.carried()));
+  }
+}
+
+// FlashMemory's engine leaves the graphs there and launches kernel by kernel.
+void NoteGraphs(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
+  const auto& graphs = scenario.engine().graph_batch_sizes();
+  if (graphs.empty()) return;
+  const int32_t largest = *std::max_element(graphs.begin(), graphs.end());
+  if (outcome.peaks.requests_decoding <= largest) return;
+  result->add_notes(absl::StrCat(
+      "step time: up to ", outcome.peaks.requests_decoding,
+      " requests decoded at once, more than the largest of engine.graph_batch_sizes, ", largest,
+      "; such steps are not padded and cost no launches here, where an engine falls back to eager "
+      "launches and is slower"));
+}
+
+// What caps a recall where that hides its path and layout.
+void NoteRecall(const Scenario& scenario, RunResult* result) {
+  const Node& node = scenario.node();
+  const int64_t sharing =
+      std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
+  const int64_t share = node.switch_bytes_per_s() / sharing;
+  const RecallWork work = RecallModel(scenario).Of(scenario.policy().page_kmax());
+  if (sharing == 1 || work.link_bytes_per_s_max < share) return;
+  result->add_notes(absl::StrFormat(
+      "recall: a rank's share of its PCIe switch, %.1f GB/s of node.switch_bytes_per_s by "
+      "gpus_per_switch %d (assumed), caps this recall; paths and layouts that could do more take "
+      "the same time",
+      static_cast<double>(share) * 1e-9, sharing));
+}
+
 // A fit holds for the model and the ranks it was made on; elsewhere its constants are carried.
 void NoteStepModel(const Scenario& scenario, RunResult* result) {
   const StepModel& step = scenario.hardware().step_model();
   result->add_notes(absl::StrCat("step time: ", step.fitted_to(),
                                  step.evidence() == FITTED ? " (fitted)" : " (not fitted)"));
+  NoteKernels(scenario, result);
   const bool same = scenario.model().name() == step.fitted_model() &&
                     scenario.engine().tensor_parallel() == step.fitted_tensor_parallel();
   if (same) return;
@@ -174,6 +252,7 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
           "assumption");
     }
   }
+  if (NeedsDemand(scenario)) NoteRecall(scenario, result);
   if (scenario.hardware().host_link().evidence() == EVIDENCE_UNKNOWN) {
     result->add_notes(
         "host link: the copy curve was measured on another card (H100) and is carried over");
@@ -247,7 +326,43 @@ void NotePrefixStore(const Scenario& scenario, const MemoryPlan& plan, const Req
                                  " of the trace's ", requests.block_count, " blocks"));
 }
 
+// A load that the run's second half shows not to have settled. Chance explains a backlog of up to
+// twice the square root of those that arrived.
+void NoteSteadiness(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
+  const Counters& c = outcome.counters;
+  const int64_t in_system = outcome.arrived - outcome.finished - outcome.rejected;
+  if (c.completed == 0 && in_system > 0) {
+    result->add_notes(
+        "not steady: no request finished after the warm-up, so these figures are of its beginning; "
+        "raise engine.simulated_s");
+  }
+  if (!outcome.half) return;
+  const ReplicaOutcome::HalfTime& half = *outcome.half;
+  const auto grown = static_cast<double>(in_system - half.in_system);
+  const auto arrived = static_cast<double>(outcome.arrived - half.arrived);
+  if (grown > kBacklogMax * arrived && grown > 2.0 * std::sqrt(arrived)) {
+    result->add_notes(absl::StrFormat(
+        "not steady: of %.0f requests that arrived in the second half %.0f piled up: the load is "
+        "more than the replica carries, and queue times grow with engine.simulated_s",
+        arrived, grown));
+  }
+  const SimDuration rest = c.decode - half.decode;
+  if (scenario.workload().arrivals() != Workload::CLOSED_LOOP || half.decode.ns == 0 ||
+      rest.ns == 0) {
+    return;
+  }
+  const double before = static_cast<double>(half.decode_tokens) / ToSeconds(half.decode);
+  const double after = static_cast<double>(c.decode_tokens - half.decode_tokens) / ToSeconds(rest);
+  if (std::abs(after / before - 1.0) <= kThroughputChangeMax) return;
+  result->add_notes(absl::StrFormat(
+      "not steady: throughput of the second half is %+.0f %% against the first; raise "
+      "engine.simulated_s or engine.warmup_windows",
+      100.0 * (after / before - 1.0)));
+}
+
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
+  NoteSteadiness(scenario, outcome, result);
+  NoteGraphs(scenario, outcome, result);
   if (!outcome.warmup_end) {
     result->add_notes(
         absl::StrCat("the run ended within the warm-up of ",

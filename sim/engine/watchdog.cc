@@ -220,7 +220,7 @@ void Replica::CheckInvariants(SimTime end) {
   run.in_batch = census.in_batch;
   run.in_batch_ns = census.in_batch_ns;
   run.tokens_counted = tokens_before_ + counters_.output_tokens;
-  run.decode = decode_before_ + counters_.decode;
+  run.decode = decode_before_ + counters_.decode + counters_.prefill_only;
   run.idle = idle_total_;
   run.tail = end - (idle_ ? idle_since_ : boundary_);
   run.blocks_leaked = residency_.held_count() - residency_.CountOwned();

@@ -8,15 +8,16 @@ namespace {
 
 // Requests that the reserve admits (Replica::BlocksFit). Unprotected, each pins the page it fills
 // and one want list must find its victims; in a decode region nothing is pinned.
-int64_t ReserveRequests(const MemoryPlan& plan) {
-  return plan.protects_live ? plan.reserve_blocks / plan.live_pages_max
+int64_t ReserveRequests(const MemoryPlan& plan, int64_t live_pages) {
+  return plan.protects_live ? plan.reserve_blocks / live_pages
                             : plan.reserve_blocks - plan.live_pages_max;
 }
 
 }  // namespace
 
 std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPlan& plan,
-                                       int64_t context_tokens, int64_t output_tokens) {
+                                       int64_t context_tokens, int64_t output_tokens,
+                                       int64_t grown_pages_max) {
   std::vector<Ceiling> ceilings = {
       {"HBM", plan.tokens_max / (context_tokens + output_tokens), Bottleneck::kHbm}};
   if (plan.tiered) {
@@ -24,7 +25,8 @@ std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPla
                         plan.host_pages_max / plan.HostPages(context_tokens, output_tokens),
                         Bottleneck::kHost});
     if (plan.protects_live || plan.decode_region_entries == 0) {
-      ceilings.push_back({"page reserve", ReserveRequests(plan), Bottleneck::kReserve});
+      const int64_t live_pages = plan.LivePages(context_tokens, grown_pages_max);
+      ceilings.push_back({"page reserve", ReserveRequests(plan, live_pages), Bottleneck::kReserve});
     }
     if (plan.request_slots > 0) {
       ceilings.push_back({"request slots", plan.request_slots, Bottleneck::kRequestSlots});

@@ -12,11 +12,12 @@
 namespace tierscope {
 
 // For equal requests under admit FULL, all admitted at once: HBM, host DRAM at
-// host_usable_fraction, blocks of a
-// protected reserve, FlashMemory's request slots, and the largest captured CUDA graph. A resource
-// that the policy does not use is left out.
+// host_usable_fraction, blocks of a protected reserve (`grown_pages_max`: GrownPagesMax),
+// FlashMemory's request slots, and the largest captured CUDA graph. A resource that the policy does
+// not use is left out.
 std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPlan& plan,
-                                       int64_t context_tokens, int64_t output_tokens);
+                                       int64_t context_tokens, int64_t output_tokens,
+                                       int64_t grown_pages_max);
 
 // The largest captured CUDA graph alone, for requests whose memory no arithmetic bounds. Empty
 // without graphs.

@@ -136,7 +136,8 @@ double ValueOf(const RunResult& result, absl::string_view name) {
   return metric != nullptr && HasValue(*metric) ? metric->value() : 0.0;
 }
 
-TradedMemory Traded(const Scenario& scenario, const MemoryPlan& plan, const RequestShape& shape) {
+TradedMemory Traded(const Scenario& scenario, const MemoryPlan& plan, const RequestShape& shape,
+                    int64_t grown_pages_max) {
   const int64_t tokens = shape.context_tokens + shape.output_tokens;
   TradedMemory traded;
   traded.tokens = tokens;
@@ -147,7 +148,8 @@ TradedMemory Traded(const Scenario& scenario, const MemoryPlan& plan, const Requ
     return traded;
   }
   traded.hbm_gib_per_request =
-      ToGiB(plan.BudgetBytes(tokens) + plan.live_pages_max * plan.page_bytes);
+      ToGiB(plan.BudgetBytes(tokens) +
+            plan.LivePages(shape.context_tokens, grown_pages_max) * plan.page_bytes);
   traded.host_gib_per_request =
       ToGiB(plan.HostPages(shape.context_tokens, shape.output_tokens) * plan.host_page_bytes_node);
   const StepTimeModel step_model(scenario);
@@ -178,7 +180,7 @@ class Planner {
         }));
     TIERSCOPE_RETURN_IF_ERROR(CheckSteady());
     if (!report_.closed_loop) NameSaturation();
-    report_.traded = Traded(scenario_, plan, shape);
+    report_.traded = Traded(scenario_, plan, shape, GrownPagesMax(inputs_.demand));
     return std::move(report_);
   }
 
@@ -192,7 +194,8 @@ class Planner {
     AddSloLimits(scenario_.engine(), &search.limits);
     if (AllAdmittedAtOnce(scenario_, shape)) {
       const auto [context, output, uniform] = shape;
-      search.ceilings = AdmissionCeilings(scenario_, plan, context, output);
+      search.ceilings =
+          AdmissionCeilings(scenario_, plan, context, output, GrownPagesMax(inputs_.demand));
       if (plan.tiered) {
         report_.whole_host_load = WholeHostCeiling(scenario_, plan, context, output);
       }

@@ -1,5 +1,5 @@
-// What the first request in line waits for, and whether the line grows: hand-worked, in the toy
-// world of steps of 10 ms.
+// What the first request in line waits for, and the tokens of single seconds: hand-worked, in the
+// toy world of steps of 10 ms.
 #include <string>
 #include <vector>
 
@@ -97,7 +97,8 @@ TEST(AdmissionWaitTest, TheWarmUpIsLeftOut) {
 // LSA: 2 pages of prompt and one to come, 1 MB each in the host, which holds 3. A: step 0 to 10,
 // scored to 11, page 0 and the newest recalled to 13, nine more steps to 103. B comes at 40, is
 // looked at when the step in progress ends at 43, lacks host DRAM to 103, and ends 103 ms later: 60
-// of 206 ms. The same with a reserve that one request fills.
+// of 206 ms. The same with a reserve of nine blocks, of which one request is promised five: its two
+// pages and the three that its profile grows by.
 TEST(AdmissionWaitTest, TimeInLineForHostAndReserve) {
   const std::string lsa = "policy { kind: LSA } workload { attention { random_offset: false } } ";
   RequestTrace trace = Requests({{0, 10}, {40, 10}});
@@ -107,29 +108,12 @@ TEST(AdmissionWaitTest, TimeInLineForHostAndReserve) {
   const Result by_host(host, trace, &demand);
   EXPECT_DOUBLE_EQ(by_host["admission_wait_fraction.host"], 60.0 / 206);
   EXPECT_EQ(by_host["admission_wait_fraction.reserve"], 0);
-  const Scenario reserve = World(lsa + "policy { page_kmax: 4 reserve_entries: 640 }");
-  const Result by_reserve(reserve, trace, &demand);
+  const Scenario reserve = World(lsa + "policy { page_kmax: 4 reserve_entries: 576 }");
+  const WindowDemand longer =
+      ToyDemand(reserve, 2, 16, std::vector<ToyWindow>(40, ToyWindow{{0}, {{0, 1}}}));
+  const Result by_reserve(reserve, trace, &longer);
   EXPECT_DOUBLE_EQ(by_reserve["admission_wait_fraction.reserve"], 60.0 / 206);
   EXPECT_EQ(by_reserve["admission_wait_fraction.host"], 0);
-}
-
-// One at a time. Of three that come by 60 ms two are done at 250 and one is not: 1 of 3.
-TEST(BacklogGrowthTest, WhatPilesUpOfWhatArrived) {
-  const Result result(World("workload { concurrency: 1 } engine { simulated_s: 0.25 }"),
-                      Requests({{0, 10}, {40, 10}, {60, 10}}));
-  EXPECT_DOUBLE_EQ(result["backlog_growth"], 1.0 / 3);
-}
-
-// At the end of the warm-up, 50 ms, A and B are there; two arrive afterwards; at 350 only the last
-// is: it shrank by one for two that came.
-TEST(BacklogGrowthTest, IsNegativeWhereTheLineShrinks) {
-  const Scenario scenario = World(
-      "workload { concurrency: 1 } policy { tau_steps: 5 }"
-      " engine { warmup_windows: 1 simulated_s: 0.35 }");
-  const Result result(scenario, Requests({{0, 10}, {40, 10}, {60, 10}, {340, 10}}));
-  EXPECT_DOUBLE_EQ(result["backlog_growth"], -1.0 / 2);
-  EXPECT_TRUE(Result(scenario, Requests({{0, 40}})).Absent("backlog_growth"))
-      << "nobody arrived after the warm-up";
 }
 
 // Steps of 10 ms for 2.5 s: the k-th second of one request holds the steps that end in (k, k + 1],

@@ -82,7 +82,8 @@ TEST(PreemptionTest, RecomputeByChunks) {
   EXPECT_EQ(c.ttft_ns.values(), (std::vector<int64_t>{1'024'000, 11'536'000}));
   EXPECT_EQ(c.latency_ns.values(), (std::vector<int64_t>{2'991'536'000, 3'432'559'000}));
   EXPECT_EQ(c.tpot_ns.values()[1], (3'432'559'000 - 11'536'000) / 299);
-  EXPECT_EQ(c.steps, 2 + 254 + 44 + 1 + 44);
+  EXPECT_EQ(c.steps, 1 + 254 + 44 + 44);  // two only prefill
+  EXPECT_EQ(c.prefill_only.ns, 1'024'000 + 1'023'000);
   EXPECT_EQ(c.output_tokens, 600);
   EXPECT_TRUE(run.outcome.violations.empty());
 }
@@ -241,7 +242,10 @@ TEST(ChunkedPrefillTest, ChunksLengthenStepsAndGiveTheFirstToken) {
   EXPECT_EQ(c.ttft_ns.values(), (std::vector<int64_t>{10'000'000, 18'990'000}));
   EXPECT_EQ(c.tpot_ns.values(), (std::vector<int64_t>{11'995'000, 10'000'000}));
   EXPECT_EQ(c.output_tokens, 5);
-  EXPECT_EQ(c.steps, 6);
+  EXPECT_EQ(c.decode_tokens, 3);
+  EXPECT_EQ(c.steps, 3);
+  EXPECT_EQ(c.decode.ns, 33'990'000);
+  EXPECT_EQ(c.prefill_only.ns, 10'000'000);
 }
 
 // First come, first served: A's prompt of 300 leaves 100 of a chunk of 400 to B.

@@ -134,6 +134,20 @@ TEST(WatchdogTest, PatienceWithWhatTakesLong) {
             "ok");
 }
 
+// Nor is an empty replica: the first request ends at 70 s, which is beyond the bound of 60.16 s and
+// so where the watchdog looks, and the next one comes a quarter of an hour later.
+TEST(WatchdogTest, PatienceWhileNobodyIsThere) {
+  RequestTrace trace;
+  trace.requests = {{SimTime{0}, 100, 7000, {}, -1}, {SimTime{1'000'000'000'000}, 100, 2, {}, -1}};
+  SimulationInputs inputs;
+  inputs.requests = &trace;
+  const auto simulation = Simulate(
+      ToyScenario("workload { arrivals: TRACE concurrency: 0 trace: 'toy' } policy { kind: FULL"
+                  " tau_steps: 100 } engine { simulated_s: 0 }"),
+      inputs);
+  EXPECT_TRUE(simulation.ok()) << simulation.status();
+}
+
 // Long lists are cut.
 TEST(WatchdogTest, TheReportIsBounded) {
   const std::string report =

@@ -110,6 +110,19 @@ TEST(PlanCapacity, AnOpenLoopIsBoundByWhatItCarries) {
   EXPECT_TRUE(report.capacity.next.bound.none()) << "a saturated replica shows nothing behind it";
 }
 
+// A request takes 5 s and as many decode at once as come, so any rate is carried, though a
+// twentieth of all that arrive in 100 s are there at the end.
+TEST(PlanCapacity, TheFillingOfTheSystemIsNoBacklog) {
+  const Scenario scenario = ToyScenario(
+      "workload { arrivals: POISSON requests_per_s: 100 concurrency: 0 context_tokens: 1"
+      " output_tokens: 500 } policy { kind: FULL } engine { simulated_s: 100 }");
+  CapacityOptions options;
+  options.rate_step = 100.0;
+  options.load_max = 2;
+  const CapacityReport report = Plan(scenario, options);
+  EXPECT_EQ(report.capacity.load, 2);
+}
+
 // Requests of 20 s in a run of 10: nobody finishes, and the run says nothing about what would come.
 TEST(PlanCapacity, AWorkloadThatNeverSettlesIsFlagged) {
   Scenario scenario =
@@ -204,13 +217,14 @@ TEST(AdmissionCeilings, AreWhatTheEngineAdmits) {
     SCOPED_TRACE(absl::StrCat(round, "\n", scenario.ShortDebugString()));
     const absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(scenario);
     if (!plan.ok()) continue;
+    const WindowDemand demand =
+        ToyDemand(scenario, static_cast<int32_t>(prompt_pages), 16, {{{0, 1, 2}, {{0, 1}}}});
     const auto ceilings = AdmissionCeilings(scenario, *plan, scenario.workload().context_tokens(),
-                                            scenario.workload().output_tokens());
+                                            scenario.workload().output_tokens(),
+                                            GrownPagesMax(kind == "FULL" ? nullptr : &demand));
     const auto lowest =
         std::min_element(ceilings.begin(), ceilings.end(),
                          [](const Ceiling& a, const Ceiling& b) { return a.load < b.load; });
-    const WindowDemand demand =
-        ToyDemand(scenario, static_cast<int32_t>(prompt_pages), 16, {{{0, 1, 2}, {{0, 1}}}});
     const ReplicaOutcome outcome = RunToy(scenario, kind == "FULL" ? nullptr : &demand).outcome;
     ASSERT_EQ(outcome.peaks.requests_admitted, std::min<int64_t>(200, lowest->load))
         << lowest->label;
