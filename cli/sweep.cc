@@ -29,6 +29,8 @@
 namespace tierscope::cli {
 namespace {
 
+constexpr int64_t kPointsSaid = 10'000;  // resolving so many takes seconds
+
 struct SweepArguments {
   std::string sweep;
   SweepOptions options;
@@ -247,6 +249,10 @@ absl::Status Execute(const SweepArguments& arguments, std::chrono::steady_clock:
     return absl::OkStatus();
   };
   if (std::filesystem::exists(file)) TIERSCOPE_RETURN_IF_ERROR(open());
+  if (points.count() >= kPointsSaid) {
+    std::fprintf(stderr, "%s: resolving %s points\n", plan.name.c_str(),
+                 FormatCount(points.count()).c_str());
+  }
   TIERSCOPE_ASSIGN_OR_RETURN(SweepWork work, PlanWork(points, AllPoints(points), arguments.jobs));
   if (!opened) TIERSCOPE_RETURN_IF_ERROR(open());
   ResultsStore& store = *opened;
