@@ -39,7 +39,7 @@ std::string OptionProblem(const CLI::Error& error) {
   const std::string problem = OneLine(error.what());
   const size_t begin = problem.find(": 1 required ");
   if (error.get_name() != "ArgumentMismatch" || begin == std::string::npos) return problem;
-  return absl::StrCat(problem.substr(0, begin), ": a value is missing; give one or leave it out");
+  return absl::StrCat(problem.substr(0, begin), ": a value is missing");
 }
 
 std::string FailureMessage(const CLI::App* app, const CLI::Error& error) {

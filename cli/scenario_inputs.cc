@@ -8,6 +8,13 @@
 #include "sim/base/status_macros.h"
 
 namespace tierscope::cli {
+namespace {
+
+// Every ready scenario takes it under every policy (scenarios/README.md); where nothing reads it
+// the run notes that.
+constexpr char kTakenByAll[] = "policy.threshold";
+
+}  // namespace
 
 SimulationInputs ScenarioInputs::ForSimulation(Observer* observer) const {
   SimulationInputs simulation;
@@ -27,7 +34,8 @@ absl::StatusOr<std::vector<ScenarioInputs>> PrepareInputs(const std::vector<std:
     TIERSCOPE_ASSIGN_OR_RETURN(all[i].scenario, LoadScenario(paths[i], sets, &unused));
     TIERSCOPE_RETURN_IF_ERROR(CheckMemory(all[i].scenario));
     for (const UnusedField& field : unused) {
-      if (++unused_by[field.path] < paths.size() || unused_allowed) continue;
+      if (unused_allowed || field.path == kTakenByAll) continue;
+      if (++unused_by[field.path] < paths.size()) continue;
       return UnusedError(absl::StrCat("--set ", field.path), field);
     }
   }

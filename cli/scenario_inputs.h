@@ -28,7 +28,7 @@ struct ScenarioInputs {
 };
 
 // Loads and checks the scenarios, one for each path. Error, too: a field of `sets` that none of
-// them reads, unless `unused_allowed`.
+// them reads, unless `unused_allowed` or it is policy.threshold.
 absl::StatusOr<std::vector<ScenarioInputs>> PrepareInputs(const std::vector<std::string>& paths,
                                                           const std::vector<std::string>& sets,
                                                           bool unused_allowed);

@@ -112,7 +112,7 @@ TEST_F(CacheVerbTest, RefusesWrongOptions) {
   ExpectRefused(trace_ + " --capacity=5,0", "--capacity: capacity '0" + mend);
   ExpectRefused(trace_ + " --capacity=5,",
                 "--capacity: a capacity is missing; give a number of blocks, or infinite");
-  ExpectRefused(trace_ + " --policy=", "--policy: a value is missing; give one or leave it out");
+  ExpectRefused(trace_ + " --policy=", "--policy: a value is missing; run with --help");
   ExpectRefused(trace_ + " --policy=lru,,fifo",
                 "--policy: a policy is missing; give one or more of lru, fifo, clock, sieve, "
                 "s3fifo, belady");
