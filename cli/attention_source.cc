@@ -17,6 +17,7 @@
 #include "sim/base/digest.h"
 #include "sim/base/status_macros.h"
 #include "traces/generator.h"
+#include "traces/generator_indexer.h"
 
 namespace tierscope::cli {
 namespace {
@@ -47,6 +48,7 @@ absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
   TIERSCOPE_ASSIGN_OR_RETURN(options.parameters, GeneratorPreset(attention.generator_preset()));
   options.parameters.set_seed(attention.generator_seed());
   if (attention.has_window_churn()) options.parameters.set_window_churn(attention.window_churn());
+  if (attention.has_score_floor()) options.parameters.set_score_floor(attention.score_floor());
   options.context_tokens = ContextsOf(workload, options.parameters);
   options.profiles_per_context = attention.profiles_per_context();
   options.step_count = attention.steps();
@@ -61,7 +63,7 @@ absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
 ProfileHeader HeaderOf(const GeneratorOptions& options) {
   ProfileHeader header;
   header.set_tick_stride_steps(options.tick_stride_steps);
-  header.set_score_floor_code(static_cast<uint32_t>(256.0 * options.parameters.score_floor()));
+  header.set_score_floor_code(ScoreFloorCode(options.parameters));
   header.set_selections(SELECTIONS_FULL_HISTORY);
   return header;
 }

@@ -46,8 +46,11 @@ absl::StatusOr<CapacityOptions> ParseOptions(const CapacityArguments& arguments)
 absl::Status Execute(const CapacityArguments& arguments) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(arguments.format));
   TIERSCOPE_ASSIGN_OR_RETURN(const CapacityOptions options, ParseOptions(arguments));
-  ScenarioInputs inputs;
-  TIERSCOPE_RETURN_IF_ERROR(PrepareInputs(arguments.scenario, arguments.sets, inputs));
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      std::vector<ScenarioInputs> prepared,
+      PrepareInputs({arguments.scenario}, arguments.sets, /*unused_allowed=*/false));
+  ScenarioInputs& inputs = prepared.front();
+  TIERSCOPE_RETURN_IF_ERROR(FindAttention(inputs));
   TIERSCOPE_RETURN_IF_ERROR(LoadRequests(inputs));
   TIERSCOPE_RETURN_IF_ERROR(LoadDemand(inputs));
   TIERSCOPE_ASSIGN_OR_RETURN(const CapacityReport report,

@@ -34,11 +34,19 @@ std::string VerbProblem(const CLI::App& app) {
   return absl::StrCat("no verb is given; ", there_are);
 }
 
+// "--policy: 1 required TEXT missing" of a `--policy=` says little.
+std::string OptionProblem(const CLI::Error& error) {
+  const std::string problem = OneLine(error.what());
+  const size_t begin = problem.find(": 1 required ");
+  if (error.get_name() != "ArgumentMismatch" || begin == std::string::npos) return problem;
+  return absl::StrCat(problem.substr(0, begin), ": a value is missing");
+}
+
 std::string FailureMessage(const CLI::App* app, const CLI::Error& error) {
   const CLI::App* without_verb = AppWithoutVerb(app);
   const std::string problem = without_verb != nullptr && error.get_name() == "RequiredError"
                                   ? VerbProblem(*without_verb)
-                                  : OneLine(error.what());
+                                  : OptionProblem(error);
   return absl::StrCat("tierscope: ", problem, "; run with --help\n");
 }
 

@@ -50,11 +50,22 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-absl::Status Prepare(const std::string& path, const RunOptions& options, Run& run) {
-  TIERSCOPE_RETURN_IF_ERROR(PrepareInputs(path, options.sets, run.inputs));
-  run.report.host.generate_wall_s = run.inputs.attention.generate_wall_s;
-  run.wall_s -= run.inputs.attention.generate_wall_s;
-  return absl::OkStatus();
+// Loads all scenarios, then finds their attention, so that none is generated for a refused command.
+absl::StatusOr<std::vector<Run>> Prepare(const RunOptions& options,
+                                         Clock::time_point process_begin) {
+  TIERSCOPE_ASSIGN_OR_RETURN(std::vector<ScenarioInputs> inputs,
+                             PrepareInputs(options.scenarios, options.sets, options.unused_sets));
+  std::vector<Run> runs(inputs.size());
+  // What they share is the first one's.
+  runs.front().wall_s = SecondsSince(process_begin);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const Clock::time_point begin = Clock::now();
+    runs[i].inputs = std::move(inputs[i]);
+    TIERSCOPE_RETURN_IF_ERROR(FindAttention(runs[i].inputs));
+    runs[i].report.host.generate_wall_s = runs[i].inputs.attention.generate_wall_s;
+    runs[i].wall_s += SecondsSince(begin) - runs[i].inputs.attention.generate_wall_s;
+  }
+  return runs;
 }
 
 absl::Status Load(Run& run) {
@@ -71,7 +82,7 @@ absl::StatusOr<Simulation> SimulateWithTimeline(const Run& run) {
   const Engine& engine = run.scenario().engine();
   TimelineWriter writer;
   if (engine.timeline_s() > 0) {
-    TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.File("timeline.json"), kTimelineEventsMax));
+    TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.Staged("timeline.json"), kTimelineEventsMax));
   }
   RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()),
                        engine.timeline_s() > 0 ? &writer : nullptr,
@@ -90,14 +101,16 @@ absl::Status Execute(Run& run) {
   report.result = std::move(simulation.result);
   report.result.set_version(TIERSCOPE_VERSION);
   HostResult& host = report.host;
-  host.sim_wall_s = run.wall_s + loop_s;
-  host.sim_speedup = FindMetric(report.result, "simulated_s")->value() / host.sim_wall_s;
   host.sim_events = simulation.events;
   host.sim_events_per_s = static_cast<double>(simulation.events) / loop_s;
   host.peak_rss_bytes = PeakRssBytes();
   host.build_type = TIERSCOPE_BUILD_TYPE;
   host.cpu = CpuModelName();
-  return WriteRunFolder(run.folder, ScenarioText(run.scenario()), report.result, report.host);
+  const double simulated_s = FindMetric(report.result, "simulated_s")->value();
+  return WriteRunFolder(run.folder, ScenarioText(run.scenario()), report, [&](HostResult& timed) {
+    timed.sim_wall_s = run.wall_s + SecondsSince(begin);
+    timed.sim_speedup = simulated_s / timed.sim_wall_s;
+  });
 }
 
 // Folders are made in order, once all inputs are known to be good and before the first simulation.
@@ -166,12 +179,7 @@ absl::Status CheckViolations(const std::vector<Run>& runs) {
 
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
-  std::vector<Run> runs(options.scenarios.size());
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const Clock::time_point begin = i == 0 ? process_begin : Clock::now();
-    TIERSCOPE_RETURN_IF_ERROR(Prepare(options.scenarios[i], options, runs[i]));
-    runs[i].wall_s += SecondsSince(begin);
-  }
+  TIERSCOPE_ASSIGN_OR_RETURN(std::vector<Run> runs, Prepare(options, process_begin));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
   TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));

@@ -17,6 +17,7 @@ struct RunOptions {
   bool overwrite = false;
   std::string format = "table";
   int jobs = 1;
+  bool unused_sets = false;  // `sets` may give what no scenario reads: a point of a sweep
 };
 
 // Simulates the scenarios, leaves a run folder for each and prints the report. `process_begin`:

@@ -1,11 +1,20 @@
 #include "cli/scenario_inputs.h"
 
+#include <map>
+
 #include "absl/strings/str_cat.h"
 
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope::cli {
+namespace {
+
+// Every ready scenario takes it under every policy (scenarios/README.md); where nothing reads it
+// the run notes that.
+constexpr char kTakenByAll[] = "policy.threshold";
+
+}  // namespace
 
 SimulationInputs ScenarioInputs::ForSimulation(Observer* observer) const {
   SimulationInputs simulation;
@@ -15,14 +24,25 @@ SimulationInputs ScenarioInputs::ForSimulation(Observer* observer) const {
   return simulation;
 }
 
-absl::Status PrepareInputs(const std::string& path, const std::vector<std::string>& sets,
-                           ScenarioInputs& inputs) {
-  TIERSCOPE_ASSIGN_OR_RETURN(inputs.scenario, LoadScenario(path, sets));
-  return PrepareInputs(inputs);
+absl::StatusOr<std::vector<ScenarioInputs>> PrepareInputs(const std::vector<std::string>& paths,
+                                                          const std::vector<std::string>& sets,
+                                                          bool unused_allowed) {
+  std::vector<ScenarioInputs> all(paths.size());
+  std::map<std::string, size_t> unused_by;  // field -> how many of the scenarios do not read it
+  for (size_t i = 0; i < paths.size(); ++i) {
+    std::vector<UnusedField> unused;
+    TIERSCOPE_ASSIGN_OR_RETURN(all[i].scenario, LoadScenario(paths[i], sets, &unused));
+    TIERSCOPE_RETURN_IF_ERROR(CheckMemory(all[i].scenario));
+    for (const UnusedField& field : unused) {
+      if (unused_allowed || field.path == kTakenByAll) continue;
+      if (++unused_by[field.path] < paths.size()) continue;
+      return UnusedError(absl::StrCat("--set ", field.path), field);
+    }
+  }
+  return all;
 }
 
-absl::Status PrepareInputs(ScenarioInputs& inputs) {
-  TIERSCOPE_RETURN_IF_ERROR(CheckMemory(inputs.scenario));
+absl::Status FindAttention(ScenarioInputs& inputs) {
   if (!NeedsDemand(inputs.scenario)) return absl::OkStatus();
   TIERSCOPE_ASSIGN_OR_RETURN(inputs.attention,
                              FindAttentionTrace(inputs.scenario, DemandSpecOf(inputs.scenario)));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cli/attention_source.h"
 
 #include "scenarios/scenario.pb.h"
@@ -26,12 +27,14 @@ struct ScenarioInputs {
   SimulationInputs ForSimulation(Observer* observer) const;
 };
 
-// Loads and checks the scenario and finds its attention trace, which may have to be generated.
-absl::Status PrepareInputs(const std::string& path, const std::vector<std::string>& sets,
-                           ScenarioInputs& inputs);
-// The same of `inputs.scenario`, loaded already.
-absl::Status PrepareInputs(ScenarioInputs& inputs);
-// Reads the request trace, where the scenario names one. Needs PrepareInputs, as the next does.
+// Loads and checks the scenarios, one for each path. Error, too: a field of `sets` that none of
+// them reads, unless `unused_allowed` or it is policy.threshold.
+absl::StatusOr<std::vector<ScenarioInputs>> PrepareInputs(const std::vector<std::string>& paths,
+                                                          const std::vector<std::string>& sets,
+                                                          bool unused_allowed);
+// Finds the attention trace, which may have to be generated.
+absl::Status FindAttention(ScenarioInputs& inputs);
+// Reads the request trace, where the scenario names one. Needs FindAttention, as the next does.
 absl::Status LoadRequests(ScenarioInputs& inputs);
 // Distils the attention trace, where the policy needs one.
 absl::Status LoadDemand(ScenarioInputs& inputs);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,6 +28,8 @@
 
 namespace tierscope::cli {
 namespace {
+
+constexpr int64_t kPointsSaid = 10'000;  // resolving so many takes seconds
 
 struct SweepArguments {
   std::string sweep;
@@ -209,6 +212,7 @@ absl::Status Explain(const SweepArguments& arguments, const SweepPoints& points,
   RunOptions options;
   options.scenarios = {points.plan().scenario_path};
   options.sets = points.Sets(arguments.explain);
+  options.unused_sets = true;
   options.out = arguments.out.empty() ? absl::StrCat("tierscope-runs/", points.plan().name,
                                                      "-point-", arguments.explain)
                                       : arguments.out;
@@ -237,8 +241,21 @@ absl::Status Execute(const SweepArguments& arguments, std::chrono::steady_clock:
   const bool about_one = arguments.scenario_of >= 0 || arguments.explain >= 0;
   if (about_one && arguments.refine == 0) return AboutOne(arguments, points, begin);
   if (!arguments.shard.empty()) return RunShard(arguments, points);
-  TIERSCOPE_ASSIGN_OR_RETURN(ResultsStore store, ResultsStore::Open(ResultsFile(arguments, plan)));
+  // A results file that cannot be taken up is said at once, and a refused sweep leaves none behind.
+  const std::string file = ResultsFile(arguments, plan);
+  std::optional<ResultsStore> opened;
+  const auto open = [&]() -> absl::Status {
+    TIERSCOPE_ASSIGN_OR_RETURN(opened, ResultsStore::Open(file));
+    return absl::OkStatus();
+  };
+  if (std::filesystem::exists(file)) TIERSCOPE_RETURN_IF_ERROR(open());
+  if (points.count() >= kPointsSaid) {
+    std::fprintf(stderr, "%s: resolving %s points\n", plan.name.c_str(),
+                 FormatCount(points.count()).c_str());
+  }
   TIERSCOPE_ASSIGN_OR_RETURN(SweepWork work, PlanWork(points, AllPoints(points), arguments.jobs));
+  if (!opened) TIERSCOPE_RETURN_IF_ERROR(open());
+  ResultsStore& store = *opened;
   if (arguments.engine == "slurm") {
     TIERSCOPE_ASSIGN_OR_RETURN(const SlurmOptions options, SlurmOptionsOf(arguments, plan));
     TIERSCOPE_RETURN_IF_ERROR(TakeUpSlurm(options, store));

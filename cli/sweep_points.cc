@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -120,6 +121,35 @@ absl::StatusOr<DemandGroup> GroupOf(const Scenario& scenario, int64_t point) {
   return group;
 }
 
+// Fields that axes or sets give, by how many points do not read them.
+class UnusedCounts {
+ public:
+  void Add(int64_t point, std::vector<UnusedField> unused) {
+    for (UnusedField& field : unused) {
+      Of& of = fields_[field.path];
+      ++of.points;
+      // The words of the first point, whichever thread came first.
+      if (point <= of.first_point) of.first_point = point, of.field = std::move(field);
+    }
+  }
+  // One that no point reads: an axis over it would print rows that are all alike.
+  absl::Status Check(const SweepPlan& plan, int64_t points) const {
+    for (const auto& [path, of] : fields_) {
+      if (of.points < points) continue;
+      return UnusedError(absl::StrCat(plan.file, ": ", path), of.field);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Of {
+    int64_t points = 0;
+    int64_t first_point = std::numeric_limits<int64_t>::max();
+    UnusedField field;
+  };
+  std::map<std::string, Of> fields_;
+};
+
 // Renumbers groups by their first point.
 void SortGroups(std::vector<DemandGroup> groups, SweepWork* work) {
   std::vector<int32_t> order(groups.size());
@@ -169,8 +199,9 @@ std::string SweepPoints::Name(int64_t point) const {
   return absl::StrJoin(sets, ",");
 }
 
-absl::StatusOr<Scenario> SweepPoints::Resolve(int64_t point) const {
-  absl::StatusOr<Scenario> scenario = ResolvePoint(*plan_, Sets(point));
+absl::StatusOr<Scenario> SweepPoints::Resolve(int64_t point,
+                                              std::vector<UnusedField>* unused_sets) const {
+  absl::StatusOr<Scenario> scenario = ResolvePoint(*plan_, Sets(point), unused_sets);
   if (!scenario.ok()) return Error(point, scenario.status());
   return scenario;
 }
@@ -196,11 +227,13 @@ absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, const std::vector<
   std::mutex mutex;
   std::map<GroupId, int32_t> ids;
   std::vector<DemandGroup> groups;
+  UnusedCounts unused;
   std::atomic<int64_t> bad_point{points.count()};
   absl::Status bad_status;
 
   const auto plan_one = [&](int64_t point) -> absl::Status {
-    TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, points.Resolve(point));
+    std::vector<UnusedField> unused_sets;
+    TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, points.Resolve(point, &unused_sets));
     const absl::StatusOr<ResultKey> key = KeyOf(scenario, files);
     if (!key.ok()) return points.Error(point, key.status());
     work.keys[static_cast<size_t>(point)] = *key;
@@ -208,6 +241,7 @@ absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, const std::vector<
     if (!group.ok()) return points.Error(point, group.status());
     const GroupId id(group->trace_path, group->spec);
     const std::lock_guard<std::mutex> lock(mutex);
+    unused.Add(point, std::move(unused_sets));
     const auto [at, added] = ids.emplace(id, static_cast<int32_t>(groups.size()));
     if (added) groups.push_back(*std::move(group));
     DemandGroup& known = groups[static_cast<size_t>(at->second)];
@@ -227,6 +261,9 @@ absl::StatusOr<SweepWork> PlanWork(const SweepPoints& points, const std::vector<
     });
   });
   TIERSCOPE_RETURN_IF_ERROR(bad_status);
+  if (static_cast<int64_t>(wanted.size()) == points.count()) {
+    TIERSCOPE_RETURN_IF_ERROR(unused.Check(points.plan(), points.count()));
+  }
   SortGroups(std::move(groups), &work);
   return work;
 }

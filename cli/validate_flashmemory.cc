@@ -51,7 +51,8 @@ absl::StatusOr<Scenario> Ready(const std::vector<std::string>& sets) {
 absl::StatusOr<RunResult> Run(const std::string& more) {
   ScenarioInputs inputs;
   TIERSCOPE_ASSIGN_OR_RETURN(inputs.scenario, Ready({kAssumed, more}));
-  TIERSCOPE_RETURN_IF_ERROR(PrepareInputs(inputs));
+  TIERSCOPE_RETURN_IF_ERROR(CheckMemory(inputs.scenario));
+  TIERSCOPE_RETURN_IF_ERROR(FindAttention(inputs));
   TIERSCOPE_RETURN_IF_ERROR(LoadDemand(inputs));
   TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation,
                              Simulate(inputs.scenario, inputs.ForSimulation(nullptr)));

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "sim/base/check.h"
+#include "sim/base/file_lock.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -29,11 +30,12 @@ absl::Status AtomicFile::Open(absl::string_view path) {
   temporary_path_ = absl::StrCat(path, ".", getpid(), ".tmp");
   status_ = absl::OkStatus();
   buffer_.clear();
-  // A leftover of a killed process with our id is ours to replace; a link planted there is not
-  // followed.
+  RemoveAbandoned(path_, ".", ".tmp");
+  // What is there under our own name nobody else writes; a link planted there is not followed.
   unlink(temporary_path_.c_str());
   descriptor_ = open(temporary_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) return FileError(errno, path, "create");
+  LockDescriptor(descriptor_);
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 // The one place that writes result files: bytes go to a temporary name in the same folder, and the
 // file takes its own name only when complete, so a reader sees the old file or the new one, never
-// half of one. One thread per object. Cost: one 64 KiB buffer, one fsync.
+// half of one. A killed process leaves the temporary file, which the next one to write `path`
+// removes. One thread per object. Cost: one 64 KiB buffer, one fsync.
 #ifndef TIERSCOPE_REPORTS_ATOMIC_FILE_H_
 #define TIERSCOPE_REPORTS_ATOMIC_FILE_H_
 

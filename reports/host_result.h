@@ -12,7 +12,9 @@ namespace tierscope {
 
 // A value that is not finite is written as null: not measured.
 struct HostResult {
-  double sim_wall_s = 0;        // the whole process with loading and distilling, without generation
+  // The whole process: loading, distilling, simulating and writing the run folder, but for what
+  // shows this figure (report.html, host.json); without generation.
+  double sim_wall_s = 0;
   double sim_speedup = 0;       // simulated_s / sim_wall_s
   int64_t sim_events = 0;       // events taken from the queue
   double sim_events_per_s = 0;  // sim_events / time in the event loop

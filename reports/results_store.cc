@@ -1,9 +1,5 @@
 #include "reports/results_store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -22,6 +18,7 @@
 #include "reports/sqlite.h"
 #include "sim/base/check.h"
 #include "sim/base/digest.h"
+#include "sim/base/file_lock.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -80,28 +77,19 @@ std::vector<std::string> ParseReasons(absl::string_view text, size_t metric_coun
   return absent;
 }
 
-// An advisory lock that the system drops when the process ends, however it ends.
-class FileLock {
- public:
-  FileLock() = default;
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-  ~FileLock() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  absl::Status Take(const std::string& path, const std::string& of) {
-    descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) return FileError(errno, path, "open");
-    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+absl::Status TakeLock(const std::string& path, FileLock& lock) {
+  const std::string file = path + ".lock";
+  switch (lock.TakeFile(file)) {
+    case FileLock::Outcome::kTaken:
+      return absl::OkStatus();
+    case FileLock::Outcome::kHeldByAnother:
       return absl::UnavailableError(absl::StrCat(
-          of, ": another sweep is writing it; wait for that one or give another --results"));
-    }
-    return absl::OkStatus();
+          path, ": another sweep is writing it; wait for that one or give another --results"));
+    case FileLock::Outcome::kFailed:
+      break;
   }
-
- private:
-  int descriptor_ = -1;
-};
+  return FileError(errno, file, "open");
+}
 
 absl::Status CheckSchema(const SqliteDatabase& database, const std::string& path) {
   const absl::StatusOr<std::string> id = database.Text("PRAGMA application_id");
@@ -249,7 +237,7 @@ absl::StatusOr<ResultsStore> ResultsStore::Open(const std::string& path) {
                                                    error.message(), "); give another --results"));
   }
   auto impl = std::make_unique<Impl>();
-  TIERSCOPE_RETURN_IF_ERROR(impl->lock.Take(path + ".lock", path));
+  TIERSCOPE_RETURN_IF_ERROR(TakeLock(path, impl->lock));
   absl::StatusOr<SqliteDatabase> database = SqliteDatabase::Open(path);
   if (!database.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be opened as a results file (",

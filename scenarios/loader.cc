@@ -106,14 +106,15 @@ void FillKindDefaults(Policy* policy) {
 
 }  // namespace
 
-absl::StatusOr<Scenario> LoadScenario(const std::string& path,
-                                      const std::vector<std::string>& sets) {
+absl::StatusOr<Scenario> LoadScenario(const std::string& path, const std::vector<std::string>& sets,
+                                      std::vector<UnusedField>* unused_sets) {
   TIERSCOPE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
-  return ParseScenario(text, path, sets);
+  return ParseScenario(text, path, sets, unused_sets);
 }
 
 absl::StatusOr<Scenario> ParseScenario(const std::string& text, const std::string& path,
-                                       const std::vector<std::string>& sets) {
+                                       const std::vector<std::string>& sets,
+                                       std::vector<UnusedField>* unused_sets) {
   Scenario scenario;
   TextFormat::ParseInfoTree tree;
   Origins origins;
@@ -124,10 +125,15 @@ absl::StatusOr<Scenario> ParseScenario(const std::string& text, const std::strin
   TIERSCOPE_RETURN_IF_ERROR(ApplyOverrides(overrides, &scenario, &origins));
   DropEmptyNames(&scenario);
   TIERSCOPE_RETURN_IF_ERROR(ExpandPresets(&scenario, &origins));
+  ClearUnset(origins, &scenario);
   if (scenario.name().empty()) scenario.set_name(std::filesystem::path(path).stem().string());
   FillKindDefaults(scenario.mutable_policy());
   FillDefaults(&scenario);
   TIERSCOPE_RETURN_IF_ERROR(ValidateScenario(scenario, origins));
+  if (unused_sets == nullptr) return scenario;
+  for (UnusedField& field : UnusedFields(scenario)) {
+    if (origins.IsOverride(field.path)) unused_sets->push_back(std::move(field));
+  }
   return scenario;
 }
 

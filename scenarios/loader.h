@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 
 #include "scenarios/scenario.pb.h"
+#include "scenarios/unused.h"
 
 namespace tierscope {
 
@@ -17,13 +18,16 @@ namespace tierscope {
 // Relative file names in the file are relative to it, those in `sets` to the working directory; all
 // come out absolute. Errors are one line, "where: what; what to do", where = file:line:column and
 // field path of a value that a file gives, "--set path" of one that --set gives, the field path
-// otherwise. Existence of trace files is left to their readers.
-absl::StatusOr<Scenario> LoadScenario(const std::string& path,
-                                      const std::vector<std::string>& sets);
+// otherwise. Existence of trace files is left to their readers. `unused_sets`, where given, takes
+// the fields that `sets` gives and nothing reads (unused.h): whether that is an error is the
+// caller's.
+absl::StatusOr<Scenario> LoadScenario(const std::string& path, const std::vector<std::string>& sets,
+                                      std::vector<UnusedField>* unused_sets = nullptr);
 
 // The same from `text`, as if it stood in a file `path`, which is not read.
 absl::StatusOr<Scenario> ParseScenario(const std::string& text, const std::string& path,
-                                       const std::vector<std::string>& sets);
+                                       const std::vector<std::string>& sets,
+                                       std::vector<UnusedField>* unused_sets = nullptr);
 
 // A resolved scenario as text. Loading it gives the same scenario.
 std::string ScenarioText(const Scenario& scenario);

@@ -55,7 +55,13 @@ void Origins::AddOverride(const std::string& path) {
   positions_[path] = "";
 }
 
+void Origins::AddUnset(const std::string& path) {
+  AddOverride(path);
+  unset_.insert(path);
+}
+
 void Origins::Forget(const std::string& path) {
+  unset_.erase(path);
   for (auto it = positions_.lower_bound(path);
        it != positions_.end() && absl::StartsWith(it->first, path);) {
     const char next = it->first.size() == path.size() ? '\0' : it->first[path.size()];

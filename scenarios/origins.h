@@ -4,6 +4,7 @@
 #define TIERSCOPE_SCENARIOS_ORIGINS_H_
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -25,6 +26,10 @@ class Origins {
   // it.
   void AddOverride(const std::string& path);
 
+  // The same, and that it was given as unset: no preset fills it.
+  void AddUnset(const std::string& path);
+  const std::set<std::string>& unset() const { return unset_; }
+
   // Forgets `path` and all that is inside it.
   void Forget(const std::string& path);
 
@@ -42,6 +47,7 @@ class Origins {
                    const std::string& file);
 
   std::map<std::string, std::string> positions_;  // empty value: --set
+  std::set<std::string> unset_;
 };
 
 }  // namespace tierscope

@@ -133,7 +133,10 @@ absl::Status Apply(const Override& set, Scenario* scenario, Origins* origins) {
   const std::string value(absl::StripAsciiWhitespace(set.value));
   if (Unsets(value, target)) {
     target.parent->GetReflection()->ClearField(target.parent, target.field);
-  } else if (whole_list) {
+    origins->AddUnset(set.path);
+    return absl::OkStatus();
+  }
+  if (whole_list) {
     TIERSCOPE_RETURN_IF_ERROR(SetList(set, target));
   } else {
     TIERSCOPE_RETURN_IF_ERROR(SetValue(set.path, value, target, /*append=*/false));
@@ -186,6 +189,13 @@ absl::Status ApplyOverrides(const std::vector<Override>& overrides, Scenario* sc
     TIERSCOPE_RETURN_IF_ERROR(Apply(set, scenario, origins));
   }
   return absl::OkStatus();
+}
+
+void ClearUnset(const Origins& origins, Scenario* scenario) {
+  for (const std::string& path : origins.unset()) {
+    const absl::StatusOr<FieldTarget> target = Find(path, scenario);
+    if (target.ok()) target->parent->GetReflection()->ClearField(target->parent, target->field);
+  }
 }
 
 }  // namespace tierscope

@@ -34,6 +34,9 @@ absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::stri
 absl::Status ApplyOverrides(const std::vector<Override>& overrides, Scenario* scenario,
                             Origins* origins);
 
+// Unsets again what `none` unset, after presets have filled the scenario.
+void ClearUnset(const Origins& origins, Scenario* scenario);
+
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_SCENARIOS_OVERRIDES_H_

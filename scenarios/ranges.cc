@@ -226,6 +226,7 @@ const std::vector<Range>& FieldRanges() {
       {"workload.attention.context_tokens[]", 1, kTokensMax},
       {"workload.attention.generator_seed", 0, kAnyMax},
       {"workload.attention.window_churn", 0, 1},
+      {"workload.attention.score_floor", 0.004, 0.5},
 
       {"policy.tau_steps", 1, 65536},
       {"policy.threshold", 0, 1, Range::kOpen},

@@ -1,10 +1,8 @@
 #include "scenarios/set_value.h"
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <type_traits>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
@@ -34,12 +32,17 @@ absl::Status ParseInteger(const std::string& path, const std::string& text, Int*
   }
   if (!is_real)
     return RefuseSet(path, absl::StrCat(Quoted(text), " is not a number; give a whole one"));
-  // 2^53: above it a double no longer holds every whole number.
-  const double limit = std::min(0x1p53, static_cast<double>(std::numeric_limits<Int>::max()));
-  if (real < (std::is_signed_v<Int> ? -limit : 0.0) || real > limit) {
+  // One above the largest value: a power of 2, which a double holds, as it does the least value.
+  const double end = std::ldexp(1.0, std::numeric_limits<Int>::digits);
+  if (real < static_cast<double>(std::numeric_limits<Int>::min()) || real >= end) {
     return RefuseSet(
         path, absl::StrCat(Quoted(text), " is out of range; give ", std::numeric_limits<Int>::min(),
                            " to ", std::numeric_limits<Int>::max()));
+  }
+  if (std::abs(real) > 0x1p53) {
+    return RefuseSet(path, absl::StrCat(Quoted(text),
+                                        " is above 9007199254740992 (2^53), where this notation "
+                                        "is not exact; write out all digits"));
   }
   *value = static_cast<Int>(real);
   return absl::OkStatus();

@@ -13,9 +13,6 @@ namespace tierscope {
 // the first problem: where, what, what to do. Stateless; thread-safe.
 absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins);
 
-// The part of it that is about engine.prefix_store.
-absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins);
-
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_SCENARIOS_VALIDATE_H_

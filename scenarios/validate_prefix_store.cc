@@ -1,17 +1,12 @@
 // What engine.prefix_store demands of the fields around it.
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 #include "scenarios/memory.h"
-#include "scenarios/validate.h"
+#include "scenarios/validate_parts.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
 namespace {
-
-std::string Gb(int64_t bytes) {
-  return absl::StrFormat("%.1f GB", static_cast<double>(bytes) / 1e9);
-}
 
 // Without a store nothing about it is given.
 absl::Status CheckNoPrefixStore(const PrefixTiers& store, const Origins& origins) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "sim/base/check.h"
+#include "sim/base/file_lock.h"
 #include "sim/base/status_macros.h"
 #include "traces/container.h"
 
@@ -16,6 +17,7 @@ namespace tierscope {
 namespace {
 
 constexpr int kCompressionLevel = 3;
+constexpr char kTemporaryInfix[] = ".partial-";
 
 absl::Status DiskError(absl::string_view doing, const std::string& path) {
   return absl::UnavailableError(absl::StrCat("cannot ", doing, " ", path, ": ",
@@ -25,7 +27,7 @@ absl::Status DiskError(absl::string_view doing, const std::string& path) {
 
 std::string TemporaryPath(const std::string& path) {
   static std::atomic<int> counter{0};
-  return absl::StrCat(path, ".partial-", ::getpid(), "-", counter.fetch_add(1));
+  return absl::StrCat(path, kTemporaryInfix, ::getpid(), "-", counter.fetch_add(1));
 }
 
 void AppendVarint(std::string* out, uint64_t value) {
@@ -36,13 +38,15 @@ void AppendVarint(std::string* out, uint64_t value) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ContainerWriter>> ContainerWriter::Open(const std::string& path) {
+  RemoveAbandoned(path, kTemporaryInfix, "");
   return OpenAt(path, TemporaryPath(path));
 }
 
 absl::StatusOr<std::unique_ptr<ContainerWriter>> ContainerWriter::OpenAt(
     const std::string& path, const std::string& temporary_path) {
-  std::FILE* file = std::fopen(temporary_path.c_str(), "wbx");
+  std::FILE* file = std::fopen(temporary_path.c_str(), "wbxe");
   if (file == nullptr) return DiskError("create", path);
+  LockDescriptor(fileno(file));  // until it is closed: in use
   auto writer = std::unique_ptr<ContainerWriter>(new ContainerWriter(path, temporary_path, file));
   TIERSCOPE_RETURN_IF_ERROR(writer->Write(container::Head()));
   return writer;

@@ -62,6 +62,10 @@ absl::StatusOr<CachePolicy> ParseCachePolicy(absl::string_view name) {
   for (const PolicyName& known : kPolicyNames) {
     if (name == known.name) return known.policy;
   }
+  if (name.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a policy is missing; give one or more of ", CachePolicyNames()));
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("unknown eviction policy '", name, "'; use one of ", CachePolicyNames()));
 }
@@ -73,6 +77,10 @@ absl::StatusOr<int64_t> ParseCacheCapacity(absl::string_view text) {
   });
   int64_t blocks = 0;
   if (is_number && absl::SimpleAtoi(text, &blocks) && blocks > 0) return blocks;
+  if (text.empty()) {
+    return absl::InvalidArgumentError(
+        "a capacity is missing; give a number of blocks, or infinite");
+  }
   return absl::InvalidArgumentError(absl::StrCat("capacity '", text,
                                                  "' is not a number of blocks; give a whole number "
                                                  "above 0, or infinite"));

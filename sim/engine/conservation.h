@@ -7,6 +7,7 @@
 //   memory     bytes in use stay within what is promised, and that within the machine, at every
 //              change
 //   tokens     tokens counted by steps = tokens that the requests have
+//   recall     bytes that landed = blocks that the reserve gave to wanted pages x a page's bytes
 //   time       it never goes back; decode + idle time = run time
 //
 // One owner. Cost: a few additions per arrival, join and leave, two comparisons per step.
@@ -40,7 +41,8 @@ struct RunEnd {
   SimDuration idle;
   SimDuration tail;  // since the last boundary or since the batch fell idle
   int64_t blocks_leaked = 0, blocks_in_use_peak = 0, blocks = 0;
-  int64_t recall_bytes = 0, pages_recalled = 0, page_bytes = 0;
+  int64_t blocks_recalled = 0;    // by the reserve, warm-up included, less those still on the way
+  int64_t page_bytes = 0;         // that a recall moves for one
   int64_t prefix_pins = 0;        // of the prefix store
   int64_t prefix_pins_known = 0;  // that requests in the system account for
 };
@@ -75,6 +77,8 @@ class Conservation {
   void Host(int64_t in_use, int64_t promised, int64_t capacity) {
     host_over_ += enabled_ && (in_use > promised || promised > capacity) ? 1 : 0;
   }
+  // The last byte of a recall is in HBM.
+  void Landed(int64_t bytes) { landed_bytes_ += bytes; }
   // The clock moves to `now`.
   void Clock(SimTime now) {
     backward_ += enabled_ && now < last_ ? 1 : 0;
@@ -104,6 +108,7 @@ class Conservation {
   Level system_, batch_;
   __int128 system_ns_ = 0, batch_ns_ = 0;  // of requests that have left
   int64_t tokens_ = 0;
+  int64_t landed_bytes_ = 0;
   int64_t hbm_over_ = 0, host_over_ = 0, backward_ = 0;
   SimTime last_;
 };

@@ -138,11 +138,23 @@ absl::StatusOr<int64_t> ParseCacheBytes(absl::string_view text) {
   });
   const auto digit_count = static_cast<size_t>(digits_end - text.begin());
   int64_t number = 0;
-  if (absl::SimpleAtoi(text.substr(0, digit_count), &number) && number > 0) {
+  const bool is_number = absl::SimpleAtoi(text.substr(0, digit_count), &number) && number > 0;
+  if (is_number && digit_count == text.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("capacity '", text,
+                     "' has no unit, and an oracleGeneral file is replayed in "
+                     "bytes: write ",
+                     text, "B, ", text, "MiB or ", text, "GiB"));
+  }
+  if (is_number) {
     for (const ByteUnit& unit : kByteUnits) {
       if (text.substr(digit_count) != unit.name) continue;
       if (number <= kCacheCapacityInfinite / unit.bytes) return number * unit.bytes;
     }
+  }
+  if (text.empty()) {
+    return absl::InvalidArgumentError(
+        "a capacity is missing; give one such as 128MiB, or infinite");
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "capacity '", text,

@@ -150,6 +150,7 @@ class Replica {
     int64_t pages_first = 0;
     RecallWork recall;
     bool on_link = false;  // of the recall, the transfer over the link
+    bool landed = false;   // the recall's last byte is in HBM
     SimTime link_begin;
     SimDuration recall_alone;  // from scored to publish on an idle node
   };

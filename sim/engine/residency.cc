@@ -91,6 +91,7 @@ void Residency::Unpin(Eviction& eviction, int32_t block) {
 
 template <typename Eviction>
 int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned) {
+  ++blocks_taken_;
   int32_t block;
   if (!free_.empty()) {
     block = free_.back();
@@ -197,6 +198,7 @@ void Residency::Grow(int32_t slot, PageIndex page) {
         const int32_t block = state.block_of[page];
         if (block < 0) {
           TakeBlock(eviction, slot, page, /*pinned=*/true);
+          ++blocks_grown_;
         } else if (!blocks_[static_cast<size_t>(block)].pinned) {
           eviction.Remove(block);
           blocks_[static_cast<size_t>(block)].pinned = true;

@@ -71,6 +71,8 @@ class Residency {
   int32_t block_count() const { return static_cast<int32_t>(blocks_.size()); }
   int32_t held_count() const { return block_count() - static_cast<int32_t>(free_.size()); }
   int32_t held_count_peak() const { return held_peak_; }
+  // Blocks given to wanted pages since the beginning, which is what had to be recalled.
+  int64_t blocks_recalled() const { return blocks_taken_ - blocks_grown_; }
   // Blocks that no eviction may take.
   int32_t pinned_count() const { return pinned_; }
   // By how much Want(slot, pages) would raise pinned_count, in protected mode. Cost: the slot's
@@ -129,6 +131,8 @@ class Residency {
   uint32_t tick_ = 0;
   int32_t held_peak_ = 0;
   int32_t pinned_ = 0;
+  int64_t blocks_taken_ = 0;  // for whatever reason
+  int64_t blocks_grown_ = 0;  // by pages that begin to fill
 };
 
 }  // namespace tierscope

@@ -10,6 +10,7 @@ namespace tierscope {
 // One job for all requests whose tick is due at this boundary.
 void Replica::LaunchJob(SimTime now) {
   job_.in_flight = true;
+  job_.landed = false;
   job_.number += 1;
   job_.launched = now;
   job_.ticks.clear();
@@ -125,6 +126,8 @@ void Replica::StartTransfer(SimTime now) {
 void Replica::OnRecallFlowDone(SimTime now) {
   if (!job_.on_link) return StartTransfer(now);
   job_.on_link = false;
+  job_.landed = true;
+  conservation_.Landed(job_.recall.bytes);
   counters_.link_busy += now - std::max(counting_from_, job_.link_begin);
   PublishAfter(now, job_.recall.scatter);
 }

@@ -8,6 +8,7 @@
 
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
+#include "scenarios/unused.h"
 #include "sim/base/status_macros.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/replica.h"
@@ -267,6 +268,12 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
   }
 }
 
+void NoteUnused(const Scenario& scenario, RunResult* result) {
+  for (const UnusedField& field : UnusedSettings(scenario)) {
+    result->add_notes(absl::StrCat(field.path, " has no effect because ", field.because));
+  }
+}
+
 void NoteAttention(const Scenario& scenario, const WindowDemand& demand, RunResult* result) {
   result->add_notes(absl::StrCat("attention: ", demand.provenance));
   const Model& model = scenario.model();
@@ -468,6 +475,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
     FillProfiles(*inputs.demand, outcome, result);
   }
   NoteModels(scenario, result);
+  NoteUnused(scenario, result);
   if (inputs.requests != nullptr) NotePrefixStore(scenario, plan, *inputs.requests, result);
   NoteRun(scenario, outcome, result);
   FillViolations(outcome, result);

@@ -226,8 +226,8 @@ void Replica::CheckInvariants(SimTime end) {
   run.blocks_leaked = residency_.held_count() - residency_.CountOwned();
   run.blocks_in_use_peak = residency_.held_count_peak();
   run.blocks = plan_.reserve_blocks;
-  run.recall_bytes = counters_.recall_bytes;
-  run.pages_recalled = counters_.pages_recalled;
+  run.blocks_recalled =
+      residency_.blocks_recalled() - (job_.in_flight && !job_.landed ? job_.pages : 0);
   run.page_bytes = plan_.recall_page_bytes;
   run.prefix_pins = prefix_ ? prefix_->pins() : 0;
   run.prefix_pins_known = census.prefix_blocks;

@@ -9,8 +9,6 @@
 namespace tierscope {
 namespace {
 
-int64_t NonTargetLayers(const Model& model) { return model.csa_layers() - model.target_layers(); }
-
 // Work of the native indexer over `entries`, in flop.
 double ScoringFlop(const Model& model, int64_t entries) {
   const double flop_per_entry = static_cast<double>(model.csa_layers()) * model.index_heads() *
@@ -26,6 +24,8 @@ double Level1Flop(const Model& model, int64_t entries) {
 }
 
 }  // namespace
+
+int64_t NonTargetLayers(const Model& model) { return model.csa_layers() - model.target_layers(); }
 
 int64_t CsaEntries(const Model& model, int64_t context_tokens) {
   return context_tokens / model.csa_tokens_per_entry();

@@ -72,6 +72,9 @@ ResidentKv ResidentKvBytes(const Model& model, const Policy& policy, int64_t con
 // 152,064.
 int64_t PageIndexKeyBytes(const Model& model);
 
+// CSA layers that the memory indexer does not score, whose index keys can be offloaded.
+int64_t NonTargetLayers(const Model& model);
+
 // One page in the host mirror of one rank: its KV, and with index_key_offload PageIndexKeyBytes.
 int64_t PageMirrorBytes(const Model& model, const Policy& policy);
 

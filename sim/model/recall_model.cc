@@ -17,14 +17,19 @@ int64_t GatherRate(const Scenario& scenario) {
   return static_cast<int64_t>(factor * static_cast<double>(link.gather_bytes_per_s()));
 }
 
-// Pieces of a page that are moved one by one.
-int64_t PiecesOfPage(const Scenario& scenario) {
-  const Model& model = scenario.model();
+// Pieces that `layers` layers of a page are moved in.
+int64_t PiecesOfPage(const Scenario& scenario, int64_t layers) {
   const Policy& policy = scenario.policy();
   const bool by_entry =
       policy.recall_path() == Policy::STAGED && policy.staged_pieces() == Policy::PER_ENTRY;
-  if (by_entry) return int64_t{model.page_entries()} * model.csa_layers();
-  return policy.layout() == Policy::PAGE_MAJOR ? 1 : model.csa_layers();
+  if (by_entry) return scenario.model().page_entries() * layers;
+  return policy.layout() == Policy::PAGE_MAJOR ? 1 : layers;
+}
+
+int64_t KeyPieces(const Scenario& scenario) {
+  if (!scenario.policy().index_key_offload()) return 0;
+  const int64_t layers = NonTargetLayers(scenario.model());
+  return layers > 0 ? PiecesOfPage(scenario, layers) : 0;
 }
 
 // A rank's share of its switch, and no more than the card's link.
@@ -51,7 +56,9 @@ RecallModel::RecallModel(const Scenario& scenario)
       path_(scenario.policy().recall_path()),
       by_entry_(scenario.policy().staged_pieces() == Policy::PER_ENTRY),
       page_bytes_(PageMirrorBytes(scenario.model(), scenario.policy())),
-      page_pieces_(PiecesOfPage(scenario)),
+      kv_bytes_(PageBytes(scenario.model())),
+      kv_pieces_(PiecesOfPage(scenario, scenario.model().csa_layers())),
+      key_pieces_(KeyPieces(scenario)),
       hbm_bytes_per_s_(scenario.hardware().hbm_bytes_per_s()),
       host_gather_bytes_per_s_(scenario.node().host_gather_bytes_per_s()),
       gather_bytes_per_s_(GatherRate(scenario)),
@@ -59,6 +66,18 @@ RecallModel::RecallModel(const Scenario& scenario)
           static_cast<double>(scenario.hardware().host_link().pageable_bytes_per_s())),
       submit_s_(scenario.hardware().host_link().copy_submit_us() * 1e-6),
       link_bytes_per_s_max_(LinkRateMax(scenario)) {}
+
+// One batch; each byte at the rate of pieces of its size among so many descriptors.
+int64_t RecallModel::CopyRate(int64_t pages) const {
+  const int64_t pieces = pages * (kv_pieces_ + key_pieces_);
+  const double kv_rate = link_model_.BatchedCopyRate(kv_bytes_ / kv_pieces_, pieces);
+  if (key_pieces_ == 0) return static_cast<int64_t>(kv_rate);
+  const int64_t key_bytes = page_bytes_ - kv_bytes_;
+  const double key_rate = link_model_.BatchedCopyRate(key_bytes / key_pieces_, pieces);
+  const double seconds_of_page =
+      static_cast<double>(kv_bytes_) / kv_rate + static_cast<double>(key_bytes) / key_rate;
+  return static_cast<int64_t>(static_cast<double>(page_bytes_) / seconds_of_page);
+}
 
 int64_t RecallModel::StagedRate(int64_t bytes, int64_t pieces) const {
   const auto all = static_cast<double>(bytes);
@@ -70,14 +89,13 @@ RecallWork RecallModel::Of(int64_t pages) const {
   RecallWork work;
   work.bytes = pages * page_bytes_;
   work.hbm_bytes = work.bytes;
-  const int64_t pieces = pages * page_pieces_;
   int64_t rate = 0;
   switch (path_) {
     case Policy::COPY_ENGINE:
-      rate = static_cast<int64_t>(link_model_.BatchedCopyRate(page_bytes_ / page_pieces_, pieces));
+      rate = CopyRate(pages);
       break;
     case Policy::STAGED:
-      rate = StagedRate(work.bytes, pieces);
+      rate = StagedRate(work.bytes, pages * (kv_pieces_ + key_pieces_));
       if (by_entry_) break;
       work.host_bytes = 2 * work.bytes;
       work.host_bytes_per_s_max = 2 * host_gather_bytes_per_s_;

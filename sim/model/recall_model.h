@@ -3,7 +3,9 @@
 //
 //   COPY_ENGINE    link: B at the measured rate of a batched copy (link_model.h), a descriptor a
 //                  piece: a page where the mirror is page-major, a page of one layer where it is
-//                  layer-major. What the CPU takes to submit is inside the measured curve.
+//                  layer-major. Offloaded index keys go to a pool of their own, so they are pieces
+//                  of their own: one of a page, or one of each layer whose keys are offloaded. What
+//                  the CPU takes to submit is inside the measured curve.
 //   STAGED         in series: a CPU gathers into a pageable buffer (reads and writes host DRAM: 2 B
 //                  at 2 x host_gather_bytes_per_s); link: pieces x copy_submit_us + B /
 //                  pageable_bytes_per_s; the GPU scatters (reads and writes HBM: 2 B). Cut into
@@ -44,13 +46,16 @@ class RecallModel {
   RecallWork Of(int64_t pages) const;
 
  private:
+  int64_t CopyRate(int64_t pages) const;
   int64_t StagedRate(int64_t bytes, int64_t pieces) const;
 
   LinkModel link_model_;
   Policy::RecallPath path_;
   bool by_entry_;
-  int64_t page_bytes_;
-  int64_t page_pieces_;
+  int64_t page_bytes_;  // KV and offloaded index keys
+  int64_t kv_bytes_;    // of it
+  int64_t kv_pieces_;   // of a page
+  int64_t key_pieces_;  // of a page; 0 = no keys are offloaded
   int64_t hbm_bytes_per_s_;
   int64_t host_gather_bytes_per_s_;
   int64_t gather_bytes_per_s_;

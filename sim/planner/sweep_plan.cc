@@ -321,8 +321,9 @@ std::vector<std::string> PointSets(const SweepPlan& plan, int64_t point) {
   return SetsOf(plan, values, plan.SeedOf(point));
 }
 
-absl::StatusOr<Scenario> ResolvePoint(const SweepPlan& plan, const std::vector<std::string>& sets) {
-  return ParseScenario(plan.scenario_text, plan.scenario_path, sets);
+absl::StatusOr<Scenario> ResolvePoint(const SweepPlan& plan, const std::vector<std::string>& sets,
+                                      std::vector<UnusedField>* unused_sets) {
+  return ParseScenario(plan.scenario_text, plan.scenario_path, sets, unused_sets);
 }
 
 }  // namespace tierscope

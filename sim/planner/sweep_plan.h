@@ -13,6 +13,7 @@
 
 #include "scenarios/scenario.pb.h"
 #include "scenarios/sweep.pb.h"
+#include "scenarios/unused.h"
 #include "sim/planner/limits.h"
 #include "sim/planner/pareto.h"
 #include "sim/planner/sweep_axis.h"
@@ -65,7 +66,9 @@ std::vector<std::string> SetsOf(const SweepPlan& plan, std::span<const AxisValue
                                 uint64_t seed);
 
 // The resolved scenario of --set arguments on the sweep's scenario.
-absl::StatusOr<Scenario> ResolvePoint(const SweepPlan& plan, const std::vector<std::string>& sets);
+// `unused_sets`: as in scenarios/loader.h.
+absl::StatusOr<Scenario> ResolvePoint(const SweepPlan& plan, const std::vector<std::string>& sets,
+                                      std::vector<UnusedField>* unused_sets = nullptr);
 
 }  // namespace tierscope
 

@@ -96,8 +96,12 @@ TEST_F(CacheVerbTest, RefusesDamagedOracleGeneral) {
   ExpectRefused(packed, packed + ": compressed with zstd; decompress it first: zstd -d");
   const std::string trace = folder_.Write("b.oracleGeneral", whole);
   ExpectRefused(trace + " --capacity=100",
-                "--capacity: capacity '100' is not a number of bytes; give a whole number above 0 "
-                "and B, KiB, MiB, GiB or TiB, such as 128MiB, or infinite");
+                "--capacity: capacity '100' has no unit, and an oracleGeneral file is replayed in "
+                "bytes: write 100B, 100MiB or 100GiB");
+  ExpectRefused(
+      trace + " --capacity=100kB",
+      "--capacity: capacity '100kB' is not a number of bytes; give a whole number above 0 "
+      "and B, KiB, MiB, GiB or TiB, such as 128MiB, or infinite");
 }
 
 TEST_F(CacheVerbTest, RefusesWrongOptions) {
@@ -106,7 +110,12 @@ TEST_F(CacheVerbTest, RefusesWrongOptions) {
                 "s3fifo, belady");
   const std::string mend = "' is not a number of blocks; give a whole number above 0, or infinite";
   ExpectRefused(trace_ + " --capacity=5,0", "--capacity: capacity '0" + mend);
-  ExpectRefused(trace_ + " --capacity=5,", "--capacity: capacity '" + mend);
+  ExpectRefused(trace_ + " --capacity=5,",
+                "--capacity: a capacity is missing; give a number of blocks, or infinite");
+  ExpectRefused(trace_ + " --policy=", "--policy: a value is missing; run with --help");
+  ExpectRefused(trace_ + " --policy=lru,,fifo",
+                "--policy: a policy is missing; give one or more of lru, fifo, clock, sieve, "
+                "s3fifo, belady");
   ExpectRefused(trace_ + " --capacity=4k", "--capacity: capacity '4k" + mend);
   ExpectRefused(trace_ + " --format=xml", "--format: unknown format 'xml'; use table, csv or json");
 }

@@ -1,8 +1,14 @@
 // tierscope run as a user meets it: what it prints and leaves, and how it refuses wrong input.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "gtest/gtest.h"
 
@@ -208,6 +214,84 @@ TEST_F(RunVerbTest, ADamagedCachedTraceMayBeRemoved) {
   EXPECT_NE(error.str().find("remove it and run again"), std::string::npos) << error.str();
   std::filesystem::remove(trace);
   EXPECT_EQ(std::system(run.c_str()), 0);
+}
+
+// Whoever types a setting expects it to matter; a file may hold what another kind of policy reads.
+TEST_F(RunVerbTest, SettingsWithoutEffectAreSaid) {
+  ExpectRefused(Scenario("h20_lsa") + " --set policy.staged_pieces=per_entry",
+                {"--set policy.staged_pieces: has no effect", "COPY_ENGINE"});
+  // One of two scenarios reads it.
+  const std::string small = " --set workload.context_tokens=16384,engine.simulated_s=1";
+  EXPECT_EQ(Run(Scenario("h20_full") + " " + Scenario("h20_lsa") + small +
+                " --set workload.attention.steps=64,workload.attention.profiles_per_context=1"
+                " --set policy.eviction=lru")
+                .exit_code,
+            0);
+  std::filesystem::remove_all(folder_.File("out"));
+  // In the file it is a note, and nothing else differs.
+  ASSERT_EQ(Run(Scenario("h20_lsa") + kSmall + "--set policy.kind=oracle").exit_code, 0);
+  const auto text_of = [&](const std::string& name) {
+    std::ifstream file(folder_.File("out/" + name));
+    return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  };
+  std::string scenario = text_of("scenario.txtpb");
+  const std::string metrics = text_of("metrics.csv");
+  const char* const changes[][3] = {
+      {"policy.threshold", "  threshold: 0.5\n", "  threshold: 0.7\n"},
+      {"policy.staged_pieces", "staged_pieces: PER_PAGE", "staged_pieces: PER_ENTRY"},
+      {"policy.gather_item_bytes", "gather_item_bytes: 576", "gather_item_bytes: 584"},
+      {"policy.index_key_pool_entries", "index_key_pool_entries: 1572864",
+       "index_key_pool_entries: 2000000"},
+      {"engine.gather_interference", "gather_interference: 0.2", "gather_interference: 0.9"},
+      {"engine.prefill_instances", "prefill_instances: 1", "prefill_instances: 3"}};
+  for (const auto& [path, from, to] : changes) {
+    const size_t at = scenario.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    scenario.replace(at, std::string(from).size(), to);
+  }
+  const CommandOutput noted = Run(folder_.Write("s.txtpb", scenario) + " --overwrite");
+  ASSERT_EQ(noted.exit_code, 0) << noted.err;
+  EXPECT_EQ(text_of("metrics.csv"), metrics);
+  const std::string result = text_of("result.json");
+  for (const auto& [path, from, to] : changes) {
+    EXPECT_NE(result.find(std::string(path) + " has no effect because"), std::string::npos) << path;
+  }
+}
+
+// Killed in the middle: the results of the run before stand, and the next run clears up.
+TEST_F(RunVerbTest, AKilledRunLeavesTheResultsBefore) {
+  const std::string run = Scenario("h20_full") + " --out " + folder_.File("out");
+  ASSERT_EQ(RunTierscope("run " + run + " --set engine.simulated_s=1").exit_code, 0);
+  const auto text = [&](const std::string& name) {
+    std::ifstream file(folder_.File("out/" + name));
+    return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  };
+  const std::string result = text("result.json");
+  const pid_t child = fork();
+  if (child == 0) {
+    execl(TIERSCOPE_BINARY, "tierscope", "run", Scenario("h20_full").c_str(), "--out",
+          folder_.File("out").c_str(), "--overwrite", "--set", "engine.simulated_s=1e8",
+          static_cast<char*>(nullptr));
+    _exit(3);
+  }
+  // It works for minutes; its staged files are there within a moment.
+  while (!std::filesystem::exists(folder_.File("out/.partial")) &&
+         waitpid(child, nullptr, WNOHANG) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const CommandOutput second =
+      RunTierscope("run " + run + " --overwrite --set engine.simulated_s=2");
+  EXPECT_EQ(second.exit_code, 2);
+  EXPECT_NE(second.err.find("is being written by another run"), std::string::npos) << second.err;
+  kill(child, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_TRUE(std::filesystem::exists(folder_.File("out/.partial")));
+  EXPECT_EQ(text("result.json"), result);
+  ASSERT_EQ(RunTierscope("run " + run + " --overwrite --set engine.simulated_s=2").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_.File("out/.partial")));
+  EXPECT_NE(text("result.json"), result);
 }
 
 TEST_F(RunVerbTest, KeepsAnExistingFolderUnlessTold) {

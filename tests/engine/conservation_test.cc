@@ -44,8 +44,9 @@ Book SoundRun() {
   run.end.idle = {10};
   run.end.tail = {5};
   run.end.blocks = run.end.blocks_in_use_peak = 8;
-  run.end.recall_bytes = 300;
-  run.end.pages_recalled = 3;
+  c.Landed(200);
+  c.Landed(100);
+  run.end.blocks_recalled = 3;
   run.end.page_bytes = 100;
   return run;
 }
@@ -62,8 +63,10 @@ TEST(ConservationTest, EachViolationIsFoundAlone) {
     std::function<void(Book&)> damage;
   } cases[] = {
       {"blocks of the reserve held by nobody", 2, [](Book& r) { r.end.blocks_leaked = 2; }},
-      {"bytes recalled differ from pages x page bytes", 1,
-       [](Book& r) { r.end.recall_bytes = 301; }},
+      {"bytes recalled differ from blocks given to wanted pages x page bytes", 1,
+       [](Book& r) { r.conservation.Landed(1); }},
+      {"bytes recalled differ from blocks given to wanted pages x page bytes", 100,
+       [](Book& r) { r.end.blocks_recalled = 4; }},
       {"more blocks in use than the reserve has", 1, [](Book& r) { r.end.blocks = 7; }},
       {"requests arrived differ from finished + rejected + those in a stage", 1,
        [](Book& r) { r.end.arrived = 4; }},

@@ -14,6 +14,7 @@
 #include "reports/csv.h"
 #include "reports/html.h"
 #include "reports/result_json.h"
+#include "sim/base/file_lock.h"
 #include "tests/reports/sample_run.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/temp_folder.h"
@@ -79,6 +80,12 @@ TEST(RunFolderTest, ExistingOutIsRefusedAndUntouched) {
   EXPECT_EQ(ReadFile(out + "result.json"), "old");
 }
 
+void Write(const RunFolder& folder, const std::string& scenario_text, RunReport run) {
+  const absl::Status status =
+      WriteRunFolder(folder, scenario_text, run, [](HostResult& host) { host.sim_wall_s = 3; });
+  ASSERT_TRUE(status.ok()) << status;
+}
+
 TEST(RunFolderTest, OverwriteReplacesOnlyWhatARunWrites) {
   const TempFolder temp;
   const std::string out = temp.path() + "/run";
@@ -87,9 +94,60 @@ TEST(RunFolderTest, OverwriteReplacesOnlyWhatARunWrites) {
     Put(out + "/" + name, "old");
   }
   fs::create_directory(out + "/folder");
-  ASSERT_TRUE(CreateRunFolder(out, "s", true).ok());
-  const std::set<std::string> kept = {"mine.txt", "result.json.bak", "folder"};
-  EXPECT_EQ(NamesIn(out), kept) << "an old timeline would pass for the new run's";
+  const auto folder = CreateRunFolder(out, "s", true);
+  ASSERT_TRUE(folder.ok());
+  Write(*folder, "", SampleLsaRun());
+  const std::set<std::string> names = NamesIn(out);
+  for (const char* kept : {"mine.txt", "result.json.bak", "folder"})
+    EXPECT_EQ(names.count(kept), 1u);
+  EXPECT_EQ(names.count("timeline.json"), 0u) << "an old timeline would pass for the new run's";
+  EXPECT_NE(ReadFile(out + "/result.json"), "old");
+}
+
+// Whatever ends the run, until its own are whole the old results stand.
+TEST(RunFolderTest, AnUnfinishedRunLeavesTheOldResults) {
+  const TempFolder temp;
+  const std::string out = temp.path() + "/run";
+  ASSERT_TRUE(CreateRunFolder(out, "s", false).ok());
+  Put(out + "/result.json", "old");
+  Put(out + "/timeline.json", "old");
+  {
+    const auto folder = CreateRunFolder(out, "s", true);
+    ASSERT_TRUE(folder.ok());
+    ASSERT_TRUE(WriteFileAtomically(folder->Staged("timeline.json"), "new").ok());
+    ASSERT_TRUE(WriteFileAtomically(folder->Staged("result.json"), "new").ok());
+    EXPECT_EQ(ReadFile(out + "/result.json"), "old");
+    EXPECT_EQ(ReadFile(out + "/timeline.json"), "old");
+  }
+  EXPECT_EQ(NamesIn(out), (std::set<std::string>{"result.json", "timeline.json"}));
+  EXPECT_EQ(ReadFile(out + "/result.json"), "old");
+}
+
+// A killed run removes nothing itself: its staged files are there without a lock.
+TEST_F(DefaultNameTest, WhatAKilledRunLeftIsRemovedByTheNextOfItsName) {
+  fs::create_directories("tierscope-runs/s/.partial");
+  Put("tierscope-runs/s/.partial/timeline.json.77.tmp", "half");
+  const auto folder = CreateRunFolder("", "s", false);
+  ASSERT_TRUE(folder.ok());
+  EXPECT_EQ(folder->path, "tierscope-runs/s") << "nothing but leftovers: the name is free";
+  EXPECT_EQ(NamesIn("tierscope-runs/s/.partial"), std::set<std::string>{});
+  // While it is at work the name is taken, and nobody else may overwrite it.
+  EXPECT_EQ(CreateRunFolder("", "s", false)->path, "tierscope-runs/s-2");
+  const auto refused = CreateRunFolder("tierscope-runs/s", "s", true);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(
+      std::string(refused.status().message()),
+      "tierscope-runs/s is being written by another run: wait for it or choose another --out");
+}
+
+TEST(RunFolderTest, AFolderInAFilesPlaceIsSaidBeforeTheRun) {
+  const TempFolder temp;
+  const std::string out = temp.path() + "/run";
+  fs::create_directories(out + "/host.json");
+  const auto folder = CreateRunFolder(out, "s", true);
+  ASSERT_FALSE(folder.ok());
+  EXPECT_NE(std::string(folder.status().message()).find(out + "/host.json is a folder"),
+            std::string::npos);
 }
 
 TEST(RunFolderTest, OverwriteDoesNotFollowALink) {
@@ -100,9 +158,9 @@ TEST(RunFolderTest, OverwriteDoesNotFollowALink) {
   fs::create_symlink(target, out + "/result.json");
   const auto folder = CreateRunFolder(out, "s", true);
   ASSERT_TRUE(folder.ok());
-  const RunReport run = SampleLsaRun();
-  ASSERT_TRUE(WriteRunFolder(*folder, "", run.result, run.host).ok());
+  Write(*folder, "", SampleLsaRun());
   EXPECT_EQ(ReadFile(target), "precious");
+  EXPECT_FALSE(fs::is_symlink(out + "/result.json"));
 }
 
 TEST(RunFolderTest, FileInTheWayIsAStatusEvenWithOverwrite) {
@@ -119,10 +177,12 @@ TEST(RunFolderTest, FileInTheWayIsAStatusEvenWithOverwrite) {
 
 TEST(RunFolderTest, HoldsTheFilesAndNothingElse) {
   const TempFolder temp;
-  const auto folder = CreateRunFolder(temp.path() + "/run", "s", false);
+  auto folder = CreateRunFolder(temp.path() + "/run", "s", false);
   ASSERT_TRUE(folder.ok());
-  const RunReport run = SampleLsaRun();
-  ASSERT_TRUE(WriteRunFolder(*folder, "name: \"s\"\n", run.result, run.host).ok());
+  RunReport run = SampleLsaRun();
+  Write(*folder, "name: \"s\"\n", run);
+  run.host.sim_wall_s = 3;
+  folder->claim = nullptr;
   const std::set<std::string> expected = {"scenario.txtpb", "result.json", "host.json",
                                           "metrics.csv", "report.html"};
   EXPECT_EQ(NamesIn(folder->path), expected);
@@ -145,6 +205,21 @@ TEST(AtomicFileTest, OldFileStandsUntilCommit) {
   ASSERT_TRUE(file.Commit().ok());
   EXPECT_EQ(ReadFile(path), std::string(1 << 20, 'n'));
   EXPECT_EQ(NamesIn(temp.path()), std::set<std::string>{"file"});
+}
+
+// A file that nobody holds locked was left by a killed process; one that somebody holds is at work.
+TEST(AtomicFileTest, RemovesWhatAKilledProcessLeft) {
+  const TempFolder temp;
+  const std::string path = temp.path() + "/file";
+  for (const char* name :
+       {"/file.12345.tmp", "/file.tmp", "/other.12345.tmp", "/file.12345.tmpx"}) {
+    Put(temp.path() + name, "left");
+  }
+  FileLock at_work;
+  ASSERT_EQ(at_work.TakeFile(temp.path() + "/file.77.tmp"), FileLock::Outcome::kTaken);
+  ASSERT_TRUE(WriteFileAtomically(path, "new").ok());
+  EXPECT_EQ(NamesIn(temp.path()), (std::set<std::string>{"file", "file.77.tmp", "file.tmp",
+                                                         "other.12345.tmp", "file.12345.tmpx"}));
 }
 
 TEST(AtomicFileTest, DiscardAndDestructionLeaveTheOldFile) {

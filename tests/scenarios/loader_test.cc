@@ -89,6 +89,7 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "workload.attention.trace",
                                         "workload.attention.context_tokens[]",
                                         "workload.attention.window_churn",
+                                        "workload.attention.score_floor",
                                         "policy.level1_fixed_ms",
                                         "engine.prefill_tokens_per_s",
                                         "engine.graph_batch_sizes[]",

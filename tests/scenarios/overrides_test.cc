@@ -144,6 +144,18 @@ TEST(OverridesTest, WrongValues) {
       {"policy.tau_steps=3000000000",
        "'3000000000' is out of range; give -2147483648 to 2147483647"},
       {"policy.tau_steps=1e300", "'1e300' is out of range; give -2147483648 to 2147483647"},
+      {"node.host_bytes=1e16",
+       "'1e16' is above 9007199254740992 (2^53), where this notation is not exact; write out all "
+       "digits"},
+      {"seed=1e19",
+       "'1e19' is above 9007199254740992 (2^53), where this notation is not exact; write out all "
+       "digits"},
+      {"seed=1e20", "'1e20' is out of range; give 0 to 18446744073709551615"},
+      {"seed=-1e0", "'-1e0' is out of range; give 0 to 18446744073709551615"},
+      {"node.host_bytes=1e19",
+       "'1e19' is out of range; give -9223372036854775808 to 9223372036854775807"},
+      {"policy.tau_steps=2147483648.0",
+       "'2147483648.0' is out of range; give -2147483648 to 2147483647"},
       {"policy.tau_steps=nan", "'nan' is not a number; give a whole one"},
       {"seed=-1", "'-1' is out of range; give 0 to 18446744073709551615"},
       {"policy.threshold=high", "'high' is not a finite number"},
@@ -156,6 +168,18 @@ TEST(OverridesTest, WrongValues) {
     const std::string path = std::string(set).substr(0, std::string(set).find('='));
     EXPECT_EQ(SetRefusal(set), absl::StrCat("--set ", path, ": ", problem));
   }
+}
+
+// A preset does not fill it again; a value given later does.
+TEST(OverridesTest, NoneHoldsAgainstPresets) {
+  const std::string rate = "node.host_gather_bytes_per_s";
+  EXPECT_TRUE(Set({}).node().has_host_gather_bytes_per_s());
+  EXPECT_FALSE(Set({rate + "=none"}).node().has_host_gather_bytes_per_s());
+  EXPECT_EQ(Set({rate + "=none", rate + "=5"}).node().host_gather_bytes_per_s(), 5);
+  EXPECT_FALSE(Set({rate + "=none", "node.preset=node_8gpu"}).node().has_host_gather_bytes_per_s());
+  EXPECT_EQ(Refusal(SmallScenario(), {rate + "=none", "policy.kind=flashmemory"}),
+            "--set node.host_gather_bytes_per_s: is not given, and policy.recall_path STAGED needs "
+            "it; give it or policy.recall_path=COPY_ENGINE");
 }
 
 TEST(OverridesTest, NoneUnsets) {

@@ -54,6 +54,8 @@ TEST(RangesTest, EndsOfTheRanges) {
       {"workload.attention.tick_stride_steps=8", "workload.attention.tick_stride_steps=0",
        "1 to 65536"},
       {"workload.attention.window_churn=1", "workload.attention.window_churn=1.01", "0 to 1"},
+      {"workload.attention.score_floor=0.004", "workload.attention.score_floor=0.51",
+       "0.004 to 0.5"},
       {"engine.simulated_s=100000000", "engine.simulated_s=100000001", "0 to 100000000"},
       {"engine.hbm_usable_fraction=1", "engine.hbm_usable_fraction=1.5",
        "more than 0 and at most 1"},

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 
 #include "sim/base/rng.h"
+#include "tests/testing/temp_folder.h"
 #include "tests/traces/trace_testing.h"
 #include "traces/container_verify.h"
 
@@ -303,6 +304,24 @@ TEST_F(RecoverTest, ReaderReadsUpToTheDamage) {
 TEST_F(RecoverTest, LostHeadIsNotNeeded) {
   int gaps = 0;
   EXPECT_TRUE(Same(Recover(std::string(24, '\0') + whole_.substr(24), &gaps), records_));
+}
+
+// A killed writer leaves its temporary file; the next to write that name removes it, and no other.
+TEST(ContainerTest, LeftoversOfKilledWritersAreRemoved) {
+  const testing::TempFolder folder;
+  const std::string path = folder.File("t.trace");
+  std::ofstream(path + ".partial-12345-0") << "half";
+  std::ofstream(folder.File("other.trace.partial-12345-0")) << "half";
+  auto first = ContainerWriter::Open(path);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial-12345-0"));
+  EXPECT_TRUE(std::filesystem::exists(folder.File("other.trace.partial-12345-0")));
+  // One at work is not a leftover.
+  auto second = ContainerWriter::Open(path);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE((*first)->Finish().ok());
+  EXPECT_TRUE((*second)->Finish().ok());
+  EXPECT_TRUE(std::filesystem::exists(path));
 }
 
 }  // namespace
