@@ -16,6 +16,15 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins);
 // The part of it that is about engine.prefix_store.
 absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins);
 
+// The part about replicas and how requests find them.
+absl::Status CheckReplicas(const Scenario& scenario, const Origins& origins);
+
+// The part about what the ranks of a replica share: engine.dp_attention, engine.expert_parallel.
+absl::Status CheckLayout(const Scenario& scenario, const Origins& origins);
+
+// The part about engine.mtp.
+absl::Status CheckMtp(const Scenario& scenario, const Origins& origins);
+
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_SCENARIOS_VALIDATE_H_

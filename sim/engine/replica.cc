@@ -8,19 +8,35 @@
 namespace tierscope {
 namespace {
 
-constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
+// Groups other than the first draw profiles of their own.
+uint64_t SeedOf(uint64_t seed, int32_t index) {
+  return seed + static_cast<uint64_t>(index) * 0x9e3779b97f4a7c15ULL;
+}
+
+int32_t RanksOfNode(const Scenario& scenario) {
+  return scenario.engine().tensor_parallel() * ReplicasOfNode(scenario);
+}
+
+// An open loop's bound is a replica's, and its groups share it; a closed loop's users are the fleet's.
+int32_t MaxConcurrency(const Scenario& scenario) {
+  const Workload& workload = scenario.workload();
+  const bool closed = workload.arrivals() == Workload::CLOSED_LOOP;
+  return closed ? workload.concurrency()
+                : static_cast<int32_t>(
+                      CeilDiv(workload.concurrency(), scenario.engine().dp_attention()));
+}
 
 int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
   const Node& node = scenario.node();
-  const int64_t ranks_of_socket =
-      CeilDiv(scenario.engine().tensor_parallel(), std::max(1, node.sockets()));
+  const int64_t ranks_of_socket = CeilDiv(RanksOfNode(scenario), std::max(1, node.sockets()));
   return std::max<int64_t>(1, node.dram_bytes_per_s_per_socket() / ranks_of_socket);
 }
 
 }  // namespace
 
 Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-                 const RequestTrace* trace, Observer* observer, const ReplicaOptions& options)
+                 const RequestTrace* trace, Observer* observer, const ReplicaOptions& options,
+                 int32_t index, EventQueue& queue, Arrivals& arrivals, Lockstep& lockstep)
     : options_(options),
       policy_(scenario.policy()),
       engine_(scenario.engine()),
@@ -29,16 +45,21 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       observer_(observer),
       step_model_(scenario),
       recall_model_(scenario),
-      source_(scenario, trace),
       residency_(static_cast<int32_t>(plan.reserve_blocks), scenario.policy().eviction(),
                  scenario.policy().publish()),
       dram_bytes_per_s_(DramBytesPerSecondOfRank(scenario)),
       bandwidth_(dram_bytes_per_s_),
-      max_concurrency_(scenario.workload().concurrency()),
-      prefill_free_(scenario.engine().prefill_instances()),
+      max_concurrency_(MaxConcurrency(scenario)),
+      index_(index),
+      queue_(queue),
+      arrivals_(arrivals),
+      lockstep_(lockstep),
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
       warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()),
       conservation_(options.check) {
+  lockstep_.groups.push_back(this);
+  horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
+                                       : kSimTimeNever;
   host_usable_bytes_ = plan.host_usable_bytes_node;
   if (plan.prefix_bytes_node > 0) {
     prefix_.emplace(engine_.prefix_store().eviction(), *trace,
@@ -51,7 +72,8 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   host_contention_ = DurationFromSeconds(engine_.host_contention_ms_per_step() * 1e-3);
   InitLink(scenario);
   if (tiered()) {
-    assigner_.emplace(*demand_, scenario.seed(), scenario.workload().attention().random_offset());
+    assigner_.emplace(*demand_, SeedOf(scenario.seed(), index),
+                      scenario.workload().attention().random_offset());
     outcome_.profile_use.resize(demand_->profiles.size());
   }
 }
@@ -60,7 +82,7 @@ void Replica::InitLink(const Scenario& scenario) {
   const Link& link = scenario.hardware().host_link();
   const Node& node = scenario.node();
   const int64_t ranks_of_switch =
-      std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
+      std::clamp<int64_t>(node.gpus_per_switch(), 1, RanksOfNode(scenario));
   const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
   swap_in_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
@@ -71,30 +93,15 @@ void Replica::InitLink(const Scenario& scenario) {
   tier_links_[1].latency = DurationFromSeconds(node.remote_latency_us() * 1e-6);
 }
 
-ReplicaOutcome Replica::Run() {
-  horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
-                                       : kSimTimeNever;
-  SimTime now;
-  if (warmup_steps_ == 0) EndWarmup(now);
-  PullArrival();
-  while (!Stuck(now) && !queue_.empty() && queue_.next().key <= horizon_.ns) {
-    const SimTime next{queue_.next().key};
-    conservation_.Clock(next);
-    if (next > now) events_at_instant_ = arrived_at_instant_ = 0;
-    now = next;
-    if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
-    const Event event = queue_.Pop();
-    if (event.phase() != kArrival) --work_pending_;
-    if (options_.fault.kind == Fault::kNone || !Sabotage(event)) Dispatch(event);
-  }
-  return Outcome(horizon_ == kSimTimeNever || !outcome_.stuck.empty() ? now : horizon_);
+void Replica::Start() {
+  if (warmup_steps_ == 0) EndWarmup(SimTime{});
 }
 
-void Replica::Dispatch(const Event& event) {
+void Replica::Handle(const Event& event) {
   const SimTime now{event.key};
+  conservation_.Clock(now);
   switch (static_cast<Phase>(event.phase())) {
-    case kArrival:
-      OnArrivalEvent(event, now);
+    case kArrival:  // the fleet's: OnArrival
       return;
     case kPrefillDone:
       OnPrefillDone(event.subject, now);
@@ -129,65 +136,119 @@ void Replica::Record(RequestEvent::Kind kind, SimTime now, const RequestState& r
 }
 
 void Replica::OnStepEnd(SimTime now) {
-  stepping_ = false;
+  lockstep_.stepping = false;
   CountStep(now);
-  if (chunk_tokens_ > 0) FinishChunk(now);
-  RunStepEvents(now);
-  if (steps_ == warmup_steps_) EndWarmup(now);
+  for (Replica* group : lockstep_.groups) {
+    if (group->chunk_tokens_ > 0) group->FinishChunk(now);
+    group->RunStepEvents(now);
+  }
+  if (lockstep_.steps == warmup_steps_) {
+    for (Replica* group : lockstep_.groups) group->EndWarmup(now);
+  }
   RequestBoundary(now);
 }
 
-// A step ends: what it did to batch, memory and counters.
+int64_t Replica::RequestsOfAllGroups() const {
+  int64_t requests = 0;
+  for (const Replica* group : lockstep_.groups) requests += group->batch_.requests;
+  return requests;
+}
+
+// A step of all groups ends: what it did to their batches, memory and counters. The lead counts what
+// they share.
 void Replica::CountStep(SimTime end) {
-  ++steps_;
-  const SimDuration length = end - boundary_;
+  const int64_t tokens = lockstep_.tokens_of_step();
+  ++lockstep_.steps;
+  lockstep_.tokens += tokens;
+  const SimDuration length = end - lockstep_.boundary;
+  lockstep_.boundary = end;
+  lockstep_.decode += length;
   counters_.steps += 1;
-  counters_.output_tokens += batch_.requests;
   counters_.decode += length;
-  counters_.seconds.Add(counters_.decode, batch_.requests);
-  counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
+  counters_.seconds.Add(counters_.decode, RequestsOfAllGroups() * tokens);
   counters_.step_ns.Add(length.ns);
   counters_.step_longest = std::max(counters_.step_longest, length);
-  for (size_t cause = 0; cause < step_stall_.size(); ++cause) {
-    counters_.stall[cause] += step_stall_[cause];
-    step_stall_[cause] = SimDuration{};
+  for (size_t cause = 0; cause < lockstep_.step_stall.size(); ++cause) {
+    counters_.stall[cause] += lockstep_.step_stall[cause];
+    lockstep_.step_stall[cause] = SimDuration{};
   }
+  int32_t fullest = 0;
+  for (Replica* group : lockstep_.groups) {
+    fullest = std::max(fullest, group->batch_.requests);
+    group->CountBatch(length, tokens);
+  }
+  counters_.fullest_group_steps += fullest;
+}
+
+// The group's requests have `tokens` more each.
+void Replica::CountBatch(SimDuration length, int64_t tokens) {
+  const int64_t gained = batch_.requests * tokens;
+  counters_.output_tokens += gained;
+  counters_.request_steps += batch_.requests;
+  counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
   counters_.active_page_steps += batch_active_pages_;
   counters_.context_token_steps += batch_.context_tokens;
   counters_.flop += step_model_.StepFlop(batch_);
   counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
-  batch_.context_tokens += batch_.requests;
-  tokens_in_use_ += batch_.requests;
+  batch_.context_tokens += gained;
+  tokens_in_use_ += gained;
   outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
-  boundary_ = end;
   CheckMemory();
+}
+
+// The last step gave the request more tokens than it takes: those count for nothing.
+void Replica::DropSurplus(RequestState& request, int64_t tokens) {
+  const int64_t surplus = Completed(request) - tokens;
+  if (surplus == 0) return;
+  request.base_step += surplus;
+  batch_.context_tokens -= surplus;
+  tokens_in_use_ -= surplus;
+  counters_.output_tokens -= surplus;
+  lockstep_.lead().counters_.seconds.tokens_open -= surplus;
 }
 
 // Asks for the boundary's work once everything else of this instant is done.
 void Replica::RequestBoundary(SimTime now) {
-  if (boundary_requested_) return;
-  boundary_requested_ = true;
-  Push(now.ns, kBoundary, 0);
+  if (lockstep_.boundary_requested) return;
+  lockstep_.boundary_requested = true;
+  lockstep_.lead().Push(now.ns, kBoundary, 0);
 }
 
-void Replica::OnBoundary(SimTime now) {
-  boundary_requested_ = false;
-  if (stepping_ || wait_ == Wait::kJoin || wait_ == Wait::kSync || wait_ == Wait::kSwapOut) return;
-  if (idle_) {
-    idle_total_ += now - idle_since_;
-    boundary_ = now;
+bool Replica::AnyBlocks() const {
+  return std::any_of(lockstep_.groups.begin(), lockstep_.groups.end(),
+                     [](const Replica* group) { return group->Blocks(); });
+}
+
+// Nobody decodes, nobody is about to, and first pages are on their way.
+bool Replica::StillCold() const {
+  bool cold = false;
+  for (const Replica* group : lockstep_.groups) {
+    if (!group->joining_.empty() || !group->chunk_queue_.empty()) return false;
+    cold |= group->cold_recalls_ > 0;
   }
-  idle_ = false;
-  AdmitWaiting(now);
+  return cold;
+}
+
+// A group that waits holds up all.
+void Replica::OnBoundary(SimTime now) {
+  lockstep_.boundary_requested = false;
+  if (lockstep_.stepping || AnyBlocks()) return;
+  if (lockstep_.idle) {
+    lockstep_.idle_total += now - lockstep_.idle_since;
+    lockstep_.boundary = now;
+  }
+  lockstep_.idle = false;
+  for (Replica* group : lockstep_.groups) group->AdmitWaiting(now);
   if (wait_ == Wait::kColdRecall) {
-    if (joining_.empty() && chunk_queue_.empty() && cold_recalls_ > 0) return;
+    if (StillCold()) return;
     EndWait(StallCause::kAdmission, now);
   }
-  Proceed(now);
+  for (Replica* group : lockstep_.groups) group->TakeUp(now);
+  if (!AnyBlocks()) Proceed(now);
 }
 
 void Replica::RunStepEvents(SimTime now) {
-  while (!step_queue_.empty() && step_queue_.next().key <= steps_) {
+  while (!step_queue_.empty() && step_queue_.next().key <= lockstep_.tokens) {
     ++outcome_.events;
     OnStepEvent(step_queue_.Pop(), now);
   }
@@ -218,6 +279,7 @@ void Replica::OnStepEvent(const Event& event, SimTime now) {
 // Step 0 of a request has run: its first token is out and its first tick is due.
 void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
+  DropSurplus(request, 1);  // nothing is drafted before a request's first step
   request.first_token = now;
   if (request.output_tokens() == 1) {
     Finish(slot, now);
@@ -259,10 +321,10 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
   batch_.scored_entries += kPageEntries;
 }
 
-// At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
-// A request that has tokens and no pages, after a preemption or a prefill on the replica, has its
-// tick first, and decodes beside it only if it decodes cold.
-void Replica::Proceed(SimTime now) {
+// At a step boundary: lets requests in and takes their due ticks, or waits. A request that has tokens
+// and no pages, after a preemption or a prefill on the replica, has its tick first, and decodes
+// beside it only if it decodes cold.
+void Replica::TakeUp(SimTime now) {
   for (int32_t slot : joining_) {
     const bool tick_due = tiered() && At(slot).cold && At(slot).steps_completed > 0;
     if (tick_due) due_.push_back(slot);
@@ -277,34 +339,73 @@ void Replica::Proceed(SimTime now) {
     if (job_.in_flight) return BeginWait(Wait::kJoin, now);
     MakeRoomForTicks(now);
   }
-  if (!due_.empty()) {
-    LaunchJob(now);
-    if (sync()) return BeginWait(Wait::kSync, now);
+  if (due_.empty()) return;
+  LaunchJob(now);
+  if (sync()) BeginWait(Wait::kSync, now);
+}
+
+// Runs the next step, waits, or falls idle.
+void Replica::Proceed(SimTime now) {
+  bool work = false, cold = false;
+  for (const Replica* group : lockstep_.groups) {
+    work |= group->HasWork();
+    cold |= group->cold_recalls_ > 0;
   }
-  if (batch_.requests > 0 || !chunk_queue_.empty()) {
-    if (!swap_outs_.empty()) return BeginWait(Wait::kSwapOut, now);
-    return StartStep(now);
+  if (work) {
+    for (Replica* group : lockstep_.groups) {
+      if (!group->swap_outs_.empty()) group->BeginWait(Wait::kSwapOut, now);
+    }
+    return AnyBlocks() ? void() : StartStep(now);
   }
-  if (cold_recalls_ > 0) return BeginWait(Wait::kColdRecall, now);
-  idle_ = true;
-  idle_since_ = boundary_;
+  if (cold) return BeginWait(Wait::kColdRecall, now);
+  lockstep_.idle = true;
+  lockstep_.idle_since = lockstep_.boundary;
+}
+
+void Replica::CountScored() {
+  if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
+}
+
+Replica::StepLength Replica::LengthOfStep(SimTime now) {
+  if (lockstep_.groups.size() > 1) return LengthOfJointStep(now);
+  CountScored();
+  SimDuration base = batch_.requests > 0 ? step_model_.Step(batch_) : SimDuration{};
+  if (!chunk_queue_.empty()) base += TakeChunk();
+  return {base, Interference(now, base)};
+}
+
+// All groups wait for the slowest: without side-bands that with the longest part of its own, and with
+// them perhaps another.
+Replica::StepLength Replica::LengthOfJointStep(SimTime now) {
+  int32_t requests = 0, fullest = 0;
+  SimDuration longest;
+  for (Replica* group : lockstep_.groups) {
+    group->CountScored();
+    group->step_part_ = step_model_.GroupPart(group->batch_);
+    longest = std::max(longest, group->step_part_);
+    requests += group->batch_.requests;
+    fullest = std::max(fullest, group->batch_.requests);
+  }
+  const SimDuration base = step_model_.JointPart(requests, fullest) + longest;
+  SimDuration lengthened;
+  for (Replica* group : lockstep_.groups) {
+    lengthened = std::max(lengthened, group->step_part_ + group->Interference(now, base));
+  }
+  return {base, lengthened - longest};
 }
 
 // Runs steps until one ends with, or is overtaken by, an event: that one goes through the queue.
 // Each leapt step is the arithmetic of a step alone.
 void Replica::StartStep(SimTime now) {
   for (;;) {
-    if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
-    SimDuration base = batch_.requests > 0 ? step_model_.Step(batch_) : SimDuration{};
-    if (!chunk_queue_.empty()) base += TakeChunk();
-    const SimDuration lengthening = Interference(now, base);
+    const auto [base, lengthening] = LengthOfStep(now);
     CountStall(StallCause::kInterference, lengthening);
     const SimTime end = now + base + lengthening;
-    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
+    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, RequestsOfAllGroups());
     if (!MayLeap(end)) {
-      stepping_ = true;
-      step_end_ = end;
-      activity_longest_ = std::max(activity_longest_, end - now);
+      lockstep_.stepping = true;
+      lockstep_.step_end = end;
+      lockstep_.LongestActivity(end - now);
       return Push(end.ns, kStepEnd, 0);
     }
     CountStep(end);
@@ -315,19 +416,25 @@ void Replica::StartStep(SimTime now) {
 
 // Nothing happens before, at, or because of the end of a step that begins now.
 bool Replica::MayLeap(SimTime end) const {
-  return options_.leap && chunk_queue_.empty() && end <= horizon_ &&
-         (queue_.empty() || queue_.next().key > end.ns) &&
-         (step_queue_.empty() || step_queue_.next().key > steps_ + 1) &&
-         steps_ + 1 != warmup_steps_;
+  if (!options_.leap || end > horizon_ || lockstep_.steps + 1 == warmup_steps_) return false;
+  if (!queue_.empty() && queue_.next().key <= end.ns) return false;
+  const int64_t tokens = lockstep_.clock.At(lockstep_.steps + 1);
+  return std::all_of(
+      lockstep_.groups.begin(), lockstep_.groups.end(), [tokens](const Replica* group) {
+        return group->chunk_queue_.empty() &&
+               (group->step_queue_.empty() || group->step_queue_.next().key > tokens);
+      });
 }
 
-// Ends the wait at the present boundary and counts it under `cause`.
+// Ends the wait at the present boundary. Waits of several groups begin at one boundary, and the last
+// to end counts, under its `cause`.
 void Replica::EndWait(StallCause cause, SimTime now) {
+  wait_ = Wait::kNone;
+  if (AnyBlocks()) return;
   static constexpr const char* kNames[] = {"index",    "queue",     "transfer",    "join",
                                            "eviction", "admission", "interference"};
   CountStall(cause, now - wait_begin_);
   if (observer_ != nullptr) observer_->Wait(wait_begin_, now, kNames[static_cast<size_t>(cause)]);
-  wait_ = Wait::kNone;
 }
 
 void Replica::EndWarmup(SimTime now) {
@@ -335,7 +442,6 @@ void Replica::EndWarmup(SimTime now) {
   CountAdmissionWait(now);
   outcome_.arrived_before_warmup_end = outcome_.arrived;
   outcome_.in_system_at_warmup_end = InSystem();
-  decode_before_ += counters_.decode;
   tokens_before_ += counters_.output_tokens;
   counters_ = Counters();
   warmup_end_ = counting_from_ = now;
@@ -365,6 +471,9 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
   CheckInvariants(end);
+  outcome_.shares.push_back({end - counting_from_, counters_.decode, counters_.link_busy,
+                             counters_.output_tokens, counters_.request_ns, counters_.slo_met,
+                             tokens_routed_});
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   if (prefix_) {
@@ -374,6 +483,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   }
   outcome_.end = end;
   outcome_.warmup_end = warmup_end_;
+  outcome_.groups_in_warmup = warmup_end_ ? 0 : 1;
   outcome_.event_digest = digest_.hex();
   return std::move(outcome_);
 }

@@ -8,9 +8,11 @@
 
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
+#include "scenarios/memory.h"
 #include "sim/base/status_macros.h"
+#include "sim/base/units.h"
+#include "sim/engine/fleet.h"
 #include "sim/engine/memory_plan.h"
-#include "sim/engine/replica.h"
 #include "sim/engine/result_metrics.h"
 
 namespace tierscope {
@@ -52,6 +54,7 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
         workload.has_output_tokens() ? workload.output_tokens() : c.output_tokens();
     if (its_context + its_output > context + output) context = its_context, output = its_output;
   }
+  output = plan.OutputTokens(output);
   if (context + output > plan.tokens_max) {
     return absl::InvalidArgumentError(
         absl::StrFormat("a request of %d + %d tokens does not fit: beside weights and pools one "
@@ -145,7 +148,58 @@ void NoteStepModel(const Scenario& scenario, RunResult* result) {
                                  ": not validated, and weights do not enter them"));
 }
 
+void NoteNode(const Scenario& scenario, RunResult* result) {
+  const Engine& engine = scenario.engine();
+  const int32_t replicas = ReplicasOfNode(scenario);
+  const int32_t idle = scenario.node().gpus() - replicas * engine.tensor_parallel();
+  if (engine.replicas() == 1 && idle > 0) {
+    result->add_notes(absl::StrCat("node: one replica has the host to itself; ", idle, " of its ",
+                                   scenario.node().gpus(), " GPUs are idle"));
+  }
+  if (engine.replicas() > 1) {
+    result->add_notes(absl::StrCat(
+        "replicas: ", engine.replicas(), " on ", CeilDiv(engine.replicas(), replicas),
+        " nodes, ", replicas, " on a full one, each with an even share of its host DRAM, for good; ",
+        idle, " of a full node's ", scenario.node().gpus(),
+        " GPUs are idle; figures of one rank are means over replicas, its peaks the fullest rank's, "
+        "those of a node a full node's; the timeline shows the first replica"));
+  }
+}
+
+void NoteLayout(const Scenario& scenario, RunResult* result) {
+  const Engine& engine = scenario.engine();
+  if (engine.dp_attention() > 1) {
+    result->add_notes(absl::StrCat(
+        "dp_attention: ", engine.dp_attention(), " groups of ",
+        engine.tensor_parallel() / engine.dp_attention(),
+        " ranks; a step takes the slowest group's attention and one pass of experts over all; an "
+        "all-gather and a reduce-scatter are timed as one all-reduce, and a group's share of the "
+        "host is fixed"));
+  }
+  if (engine.expert_parallel() > 1) {
+    result->add_notes(absl::StrCat(
+        "expert_parallel: the group with the most popular experts decides, in expectation over "
+        "tokens; ",
+        engine.dp_attention() > 1
+            ? "all-to-all at the all-reduce's ring rate, an assumption"
+            : "every rank has all tokens, so nothing is sent between groups"));
+  }
+}
+
+void NoteMtp(const Scenario& scenario, RunResult* result) {
+  const Mtp& mtp = scenario.engine().mtp();
+  if (mtp.draft_tokens() == 0) return;
+  const TokenClock clock = TokenClock::Of(mtp.draft_tokens(), mtp.acceptance());
+  result->add_notes(absl::StrCat(
+      "mtp: every request gains ", 1.0 + static_cast<double>(clock.accepted) / 4294967296.0,
+      " tokens a step, all alike: acceptance ", mtp.acceptance(),
+      " is an input and its scatter over requests is not modelled; a tick reads the trace at the "
+      "last recorded tick before its token; the draft layer's weights are in no footprint"));
+}
+
 void NoteModels(const Scenario& scenario, RunResult* result) {
+  NoteLayout(scenario, result);
+  NoteMtp(scenario, result);
   NoteStepModel(scenario, result);
   if (NeedsDemand(scenario)) {
     const Engine& engine = scenario.engine();
@@ -178,11 +232,7 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
     result->add_notes(
         "host link: the copy curve was measured on another card (H100) and is carried over");
   }
-  const int32_t idle = scenario.node().gpus() - scenario.engine().tensor_parallel();
-  if (idle > 0) {
-    result->add_notes(absl::StrCat("node: one replica has the host to itself; ", idle, " of its ",
-                                   scenario.node().gpus(), " GPUs are idle"));
-  }
+  NoteNode(scenario, result);
   if (!scenario.node().evidence().empty()) {
     result->add_notes(absl::StrCat("node: ", scenario.node().evidence()));
   }
@@ -248,9 +298,12 @@ void NotePrefixStore(const Scenario& scenario, const MemoryPlan& plan, const Req
 }
 
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
-  if (!outcome.warmup_end) {
+  if (outcome.groups_in_warmup > 0) {
+    const auto groups = static_cast<int64_t>(outcome.shares.size());
+    const std::string which =
+        groups == 1 ? "" : absl::StrCat(outcome.groups_in_warmup, " of ", groups, " groups: ");
     result->add_notes(
-        absl::StrCat("the run ended within the warm-up of ",
+        absl::StrCat(which, "the run ended within the warm-up of ",
                      scenario.engine().warmup_windows() * scenario.policy().tau_steps(),
                      " steps: nothing is left out of the metrics"));
   }
@@ -303,7 +356,11 @@ DemandSpec DemandSpecOf(const Scenario& scenario) {
   const Policy& policy = scenario.policy();
   DemandSpec spec;
   spec.policy = WantPolicyOf(policy.kind());
-  spec.tau_steps = policy.tau_steps();
+  // A window in steps of the trace, which is a token a step: with mtp as many as it can come to.
+  const Mtp& mtp = scenario.engine().mtp();
+  const int64_t tokens = TokenClock::Of(mtp.draft_tokens(), mtp.acceptance()).At(policy.tau_steps());
+  spec.tau_steps =
+      policy.tau_steps() * static_cast<int32_t>(CeilDiv(tokens, policy.tau_steps()));
   spec.threshold_code = ThresholdCode(policy.threshold());
   spec.page_kmax = policy.page_kmax();
   spec.recency_entries = policy.recency_entries();
@@ -328,8 +385,8 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
     TIERSCOPE_RETURN_IF_ERROR(
         CheckLowerTiers(scenario.engine().prefix_store(), plan, *inputs.requests));
   }
-  Replica replica(scenario, plan, inputs.demand, inputs.requests, inputs.observer, inputs.options);
-  ReplicaOutcome outcome = replica.Run();
+  Fleet fleet(scenario, plan, inputs.demand, inputs.requests, inputs.observer, inputs.options);
+  ReplicaOutcome outcome = fleet.Run();
   if (!outcome.stuck.empty()) return absl::AbortedError(outcome.stuck);
 
   Simulation simulation;

@@ -11,7 +11,8 @@
 
 namespace tierscope {
 
-// For equal requests under admit FULL, all admitted at once: HBM, host DRAM at
+// Of all replicas and dp_attention groups together, as if requests spread evenly over them. For equal
+// requests under admit FULL, all admitted at once: HBM, host DRAM at
 // host_usable_fraction, blocks of a
 // protected reserve, FlashMemory's request slots, and the largest captured CUDA graph. A resource
 // that the policy does not use is left out.

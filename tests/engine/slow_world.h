@@ -22,7 +22,7 @@
 #include "sim/base/rng.h"
 #include "sim/demand/demand.h"
 #include "sim/engine/observer.h"
-#include "sim/engine/replica.h"
+#include "sim/engine/fleet.h"
 #include "tests/engine/slow_reserve.h"
 
 namespace tierscope::testing {

@@ -17,7 +17,7 @@
 #include "sim/demand/distil.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/observer.h"
-#include "sim/engine/replica.h"
+#include "sim/engine/fleet.h"
 
 namespace tierscope::testing {
 
