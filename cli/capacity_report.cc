@@ -280,8 +280,8 @@ std::string TradedText(const TradedMemory& t) {
 std::string ThroughputText(const CapacityPrint& print) {
   const std::optional<double> rate = Throughput(print.report);
   if (!rate) return "throughput    -\n";
-  std::string text = absl::StrFormat("throughput    %.1f tok/s, %.1f per GPU", *rate,
-                                     *rate / Gpus(print));
+  std::string text =
+      absl::StrFormat("throughput    %.1f tok/s, %.1f per GPU", *rate, *rate / Gpus(print));
   if (print.price_per_gpu_hour > 0.0) {
     absl::StrAppendFormat(&text, ", %.0f tokens per unit of money", TokensPerMoney(print, *rate));
   }

@@ -19,13 +19,15 @@ inline int64_t WeightBytesPerRank(const Model& model, int32_t tensor_parallel) {
   return model.weight_bytes_replicated() + CeilDiv(model.weight_bytes_sharded(), tensor_parallel);
 }
 
-// The same where attention is split over the ranks of one of engine.dp_attention groups and the rest
-// over all: replicated + ceil((sharded - attention) / TP) + ceil(attention * dp_attention / TP).
+// The same where attention is split over the ranks of one of engine.dp_attention groups and the
+// rest over all: replicated + ceil((sharded - attention) / TP) + ceil(attention * dp_attention /
+// TP).
 inline int64_t WeightBytesPerRank(const Model& model, const Engine& engine) {
   const int32_t ranks = engine.tensor_parallel();
   if (engine.dp_attention() == 1) return WeightBytesPerRank(model, ranks);
   const int64_t attention = model.attention_weight_bytes_sharded();
-  return model.weight_bytes_replicated() + CeilDiv(model.weight_bytes_sharded() - attention, ranks) +
+  return model.weight_bytes_replicated() +
+         CeilDiv(model.weight_bytes_sharded() - attention, ranks) +
          CeilDiv(attention, ranks / engine.dp_attention());
 }
 

@@ -12,10 +12,10 @@ absl::Status CheckBalance(const Engine& engine, const Origins& origins) {
   if (engine.routing() == Engine::PREFIX_AWARE) return absl::OkStatus();
   const Engine& defaults = Engine::default_instance();
   const auto refuse = [&](absl::string_view field) {
-    return origins.Error(absl::StrCat("engine.", field),
-                         absl::StrCat("has no effect with routing ",
-                                      Engine::Routing_Name(engine.routing()),
-                                      "; remove it or choose PREFIX_AWARE"));
+    return origins.Error(
+        absl::StrCat("engine.", field),
+        absl::StrCat("has no effect with routing ", Engine::Routing_Name(engine.routing()),
+                     "; remove it or choose PREFIX_AWARE"));
   };
   if (engine.routing_imbalance_requests() != defaults.routing_imbalance_requests()) {
     return refuse("routing_imbalance_requests");
@@ -92,8 +92,8 @@ absl::Status CheckReplicas(const Scenario& scenario, const Origins& origins) {
   if (int64_t{engine.replicas()} * engine.dp_attention() > kAttentionGroupsMax) {
     return origins.Error("engine.replicas",
                          absl::StrCat(engine.replicas(), " replicas with engine.dp_attention ",
-                                      engine.dp_attention(), " are more than ",
-                                      kAttentionGroupsMax, " attention groups; lower one of them"));
+                                      engine.dp_attention(), " are more than ", kAttentionGroupsMax,
+                                      " attention groups; lower one of them"));
   }
   if (engine.replicas() == 1 && engine.routing() != Engine::ROUND_ROBIN) {
     return origins.Error("engine.routing",
@@ -146,9 +146,10 @@ absl::Status CheckMtp(const Scenario& scenario, const Origins& origins) {
         "engine.admit=FULL or engine.mtp.draft_tokens=0");
   }
   if (policy.kind() == Policy::FLASHMEMORY || policy.kind() == Policy::ORACLE) {
-    return refuse(absl::StrCat("is not modelled with policy ", Policy::Kind_Name(policy.kind()),
-                               ", whose windows are steps of the trace; give another policy.kind or "
-                               "engine.mtp.draft_tokens=0"));
+    return refuse(
+        absl::StrCat("is not modelled with policy ", Policy::Kind_Name(policy.kind()),
+                     ", whose windows are steps of the trace; give another policy.kind or "
+                     "engine.mtp.draft_tokens=0"));
   }
   if (policy.kind() == Policy::FULL || policy.eviction() != Policy::BELADY) return absl::OkStatus();
   return refuse(

@@ -33,20 +33,19 @@ constexpr MetricDef kDefinitions[] = {
     {"concurrency_mean", "requests", "replica",
      "Requests decoding, weighted by time: sum of (batch size * step duration) / decode_s, summed "
      "over replicas."},
-    {"replica_imbalance", "ratio", "replica",
+    {"replica_imbalance", "x", "replica",
      "Prompt and output tokens of all requests that were routed to the replica with most of "
      "them / mean over replicas, warm-up included; 1 = even; absent with one replica."},
-    {"dp_attention_imbalance", "ratio", "replica",
+    {"dp_attention_imbalance", "x", "replica",
      "Sum over counted steps of (requests of the fullest dp_attention group) * groups / sum "
      "over counted steps of all decoding requests; 1 = even; absent without "
      "engine.dp_attention."},
-    {"tokens_per_request_step", "tokens", "replica",
+    {"tokens_per_request_step", "tok/step", "replica",
      "Output tokens of decoding requests / sum over counted steps of decoding requests: 1, "
      "and with engine.mtp 1 + accepted drafts, less what is given beyond a request's end; a "
      "token that comes with a prompt's last chunk is one more."},
     // Speed
-    {"throughput_tok_per_s", "tok/s", "replica",
-     "output_tokens / decode_s, summed over replicas."},
+    {"throughput_tok_per_s", "tok/s", "replica", "output_tokens / decode_s, summed over replicas."},
     {"throughput_tok_per_s_1s_min", "tok/s", "replica",
      "Fewest output tokens in one second of decode time: counted decode time is cut into whole "
      "seconds from the end of the warm-up, idle time left out, and a step's tokens belong to "

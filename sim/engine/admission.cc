@@ -7,6 +7,7 @@
 
 namespace tierscope {
 void Replica::OnArrival(const Arrival& arrival, SimTime now) {
+  conservation_.Clock(now);
   const int64_t number = outcome_.arrived++;
   conservation_.Arrive(now);
   const bool nothing_to_decode = arrival.output_tokens == 0;
@@ -44,8 +45,8 @@ void Replica::StartPrefills(SimTime now) {
     Replica* next = nullptr;
     for (Replica* group : lockstep_.groups) {
       if (group->prefill_queue_.empty()) continue;
-      const bool earlier = next == nullptr || group->prefill_queue_.front().ready <
-                                                  next->prefill_queue_.front().ready;
+      const bool earlier = next == nullptr ||
+                           group->prefill_queue_.front().ready < next->prefill_queue_.front().ready;
       if (earlier) next = group;
     }
     if (next == nullptr) return;
@@ -368,10 +369,12 @@ void Replica::ScheduleSteps(int32_t slot, SimTime now) {
 void Replica::SchedulePageFull(int32_t slot) {
   const RequestState& request = At(slot);
   const int64_t step = Completed(request);
-  step_queue_.Push(lockstep_.tokens + request.StepsToNextPage(step), kPageFull, slot, request.generation);
+  step_queue_.Push(lockstep_.tokens + request.StepsToNextPage(step), kPageFull, slot,
+                   request.generation);
 }
 
-// The request's next tick is due after `steps` more batch steps, unless it ends before or with them.
+// The request's next tick is due after `steps` more batch steps, unless it ends before or with
+// them.
 void Replica::ScheduleTick(int32_t slot, int64_t steps) {
   const RequestState& request = At(slot);
   const int64_t tokens = lockstep_.clock.At(lockstep_.steps + steps);

@@ -49,7 +49,8 @@ struct DecodeSeconds {
     tokens_open = 0;
     end_ns += seconds * kSecondNs;
   }
-  // Adds the whole seconds of another replica, whose decode time is its own; there is no open one then.
+  // Adds the whole seconds of another replica, whose decode time is its own; there is no open one
+  // then.
   void Merge(const DecodeSeconds& other) {
     tokens.Merge(other.tokens);
     if (other.whole) tokens.Add(other.tokens_open);
@@ -63,9 +64,9 @@ struct Counters {
   int64_t output_tokens = 0;
   int64_t request_steps = 0;        // requests of each step
   int64_t fullest_group_steps = 0;  // of those the requests of the fullest dp_attention group
-  SimDuration decode;       // waits and steps; not idle time
-  __int128 request_ns = 0;  // batch size integrated over decode
-  LogHistogram step_ns;     // wait before the step and the step itself
+  SimDuration decode;               // waits and steps; not idle time
+  __int128 request_ns = 0;          // batch size integrated over decode
+  LogHistogram step_ns;             // wait before the step and the step itself
   SimDuration step_longest;
   DecodeSeconds seconds;
   std::array<SimDuration, kStallCauseCount> stall;

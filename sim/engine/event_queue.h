@@ -1,7 +1,7 @@
-// A queue of plain structs ordered by (key, phase, owner, sequence): time order, then the named order
-// of phases at one instant, then replicas in their order, then order of insertion. Replicas come
-// before insertion because one that leaps inserts its events earlier than one that steps. Implicit
-// 4-ary heap in one array.
+// A queue of plain structs ordered by (key, phase, owner, sequence): time order, then the named
+// order of phases at one instant, then replicas in their order, then order of insertion. Replicas
+// come before insertion because one that leaps inserts its events earlier than one that steps.
+// Implicit 4-ary heap in one array.
 #ifndef TIERSCOPE_SIM_ENGINE_EVENT_QUEUE_H_
 #define TIERSCOPE_SIM_ENGINE_EVENT_QUEUE_H_
 
@@ -33,8 +33,8 @@ class EventQueue {
   const Event& next() const { return heap_.front(); }
 
   void Push(int64_t key, uint8_t phase, int32_t subject, int32_t stamp = 0, int32_t owner = 0) {
-    const uint64_t place = (static_cast<uint64_t>(phase) << 56) |
-                           (static_cast<uint64_t>(owner) << Event::kOwnerShift);
+    const uint64_t place =
+        (static_cast<uint64_t>(phase) << 56) | (static_cast<uint64_t>(owner) << Event::kOwnerShift);
     const Event event{key, place | sequence_++, subject, stamp};
     size_t at = heap_.size();
     heap_.push_back(event);

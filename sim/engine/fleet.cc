@@ -118,9 +118,9 @@ bool Fleet::Sabotage(const Event& event) {
       if (fault.phase == Replica::kArrival) {
         queue_.Push(event.key + later, event.phase(), event.subject, event.stamp);
       } else {
-        groups_[static_cast<size_t>(event.owner())].Push(
-            event.key + later, static_cast<Replica::Phase>(event.phase()), event.subject,
-            event.stamp);
+        groups_[static_cast<size_t>(event.owner())].Push(event.key + later,
+                                                         static_cast<Replica::Phase>(event.phase()),
+                                                         event.subject, event.stamp);
       }
       return true;
     }

@@ -1,7 +1,7 @@
 // All replicas of a scenario on one clock: the event queue, arrivals and their routing, and the
-// watchdog. Replicas meet nowhere but there: GPUs, host DRAM, links and prefill instances of each are
-// its own, so N of them that get the same requests do the same N times. With engine.replicas 1 and
-// dp_attention 1 it is one Replica.
+// watchdog. Replicas meet nowhere but there: GPUs, host DRAM, links and prefill instances of each
+// are its own, so N of them that get the same requests do the same N times. With engine.replicas 1
+// and dp_attention 1 it is one Replica.
 //
 // Owns the replicas, in one array: the dp_attention groups of replica 0, then of replica 1, ...
 #ifndef TIERSCOPE_SIM_ENGINE_FLEET_H_
@@ -27,8 +27,8 @@ namespace tierscope {
 class Fleet {
  public:
   // `scenario` is resolved and valid; `demand` is null exactly under policy FULL; `trace` and
-  // `observer` may be null. All outlive the fleet. The observer sees the requests of the first group,
-  // and where all requests are routed.
+  // `observer` may be null. All outlive the fleet. The observer sees the requests of the first
+  // group, and where all requests are routed.
   Fleet(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
         const RequestTrace* trace, Observer* observer, const ReplicaOptions& options = {});
 
@@ -61,8 +61,9 @@ class Fleet {
   std::string stuck_;
 };
 
-// One outcome of those of all groups, in their order: counts add up, peaks of a rank are the fullest
-// rank's, of the host the fullest node's (its groups' peaks together), and `warmup_end` is the last.
+// One outcome of those of all groups, in their order: counts add up, peaks of a rank are the
+// fullest rank's, of the host the fullest node's (its groups' peaks together), and `warmup_end` is
+// the last.
 ReplicaOutcome MergeOutcomes(std::vector<ReplicaOutcome> groups, int64_t groups_of_node);
 
 }  // namespace tierscope

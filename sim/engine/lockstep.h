@@ -15,11 +15,11 @@ namespace tierscope {
 
 class Replica;
 
-// Tokens that a request gains by batch steps: exactly steps x (1 + expected accepted drafts), rounded
-// down, counted from the instance's first step. So all requests of a batch gain alike in one step,
-// and over steps their mean is the expected value; what is left out is that some requests are luckier
-// than others. Drawn per request, a step would cost time for every request, and a comparison of two
-// settings would compare their luck.
+// Tokens that a request gains by batch steps: exactly steps x (1 + expected accepted drafts),
+// rounded down, counted from the instance's first step. So all requests of a batch gain alike in
+// one step, and over steps their mean is the expected value; what is left out is that some requests
+// are luckier than others. Drawn per request, a step would cost time for every request, and a
+// comparison of two settings would compare their luck.
 struct TokenClock {
   int64_t accepted = 0;  // expected accepted drafts of a step, in 2^-32
 

@@ -1,6 +1,6 @@
 // How a scenario divides HBM and host DRAM, and what admission may promise. Integer bytes of one
-// rank unless a name says node: then of the node's share of one dp_attention group, all of it where a
-// node has one. Groups have even shares for good, as processes that pin their own host memory do.
+// rank unless a name says node: then of the node's share of one dp_attention group, all of it where
+// a node has one. Groups have even shares for good, as processes that pin their own host memory do.
 #ifndef TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 #define TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 
@@ -42,7 +42,7 @@ struct MemoryPlan {
       0;  // SWA pool and compressor states; under FULL in the per-token budget
   int64_t hbm_index_fixed_bytes = 0;  // index-key buffer of the non-target layers, when offloaded
   int64_t hbm_reserve_bytes = 0;      // decode region included
-  int64_t host_bytes_node = 0;  // of the whole node
+  int64_t host_bytes_node = 0;        // of the whole node
   int64_t host_usable_bytes_node = 0;
   int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
   int64_t prefix_bytes_node = 0;     // of the prefix store; not in host_usable_bytes_node

@@ -111,7 +111,8 @@ ReplicaOutcome MergeOutcomes(std::vector<ReplicaOutcome> groups, int64_t groups_
     RaiseRankPeaks(group.peaks, &all.peaks);
     AddProfiles(group.profile_use, &all.profile_use);
     all.end = group.end;
-    if (group.warmup_end) all.warmup_end = std::max(all.warmup_end.value_or(SimTime{}), *group.warmup_end);
+    if (group.warmup_end)
+      all.warmup_end = std::max(all.warmup_end.value_or(SimTime{}), *group.warmup_end);
     all.groups_in_warmup += group.groups_in_warmup;
     all.events += group.events;
     all.steps_leapt += group.steps_leapt;

@@ -17,7 +17,8 @@ int32_t RanksOfNode(const Scenario& scenario) {
   return scenario.engine().tensor_parallel() * ReplicasOfNode(scenario);
 }
 
-// An open loop's bound is a replica's, and its groups share it; a closed loop's users are the fleet's.
+// An open loop's bound is a replica's, and its groups share it; a closed loop's users are the
+// fleet's.
 int32_t MaxConcurrency(const Scenario& scenario) {
   const Workload& workload = scenario.workload();
   const bool closed = workload.arrivals() == Workload::CLOSED_LOOP;
@@ -154,8 +155,8 @@ int64_t Replica::RequestsOfAllGroups() const {
   return requests;
 }
 
-// A step of all groups ends: what it did to their batches, memory and counters. The lead counts what
-// they share.
+// A step of all groups ends: what it did to their batches, memory and counters. The lead counts
+// what they share.
 void Replica::CountStep(SimTime end) {
   const int64_t tokens = lockstep_.tokens_of_step();
   ++lockstep_.steps;
@@ -321,9 +322,9 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
   batch_.scored_entries += kPageEntries;
 }
 
-// At a step boundary: lets requests in and takes their due ticks, or waits. A request that has tokens
-// and no pages, after a preemption or a prefill on the replica, has its tick first, and decodes
-// beside it only if it decodes cold.
+// At a step boundary: lets requests in and takes their due ticks, or waits. A request that has
+// tokens and no pages, after a preemption or a prefill on the replica, has its tick first, and
+// decodes beside it only if it decodes cold.
 void Replica::TakeUp(SimTime now) {
   for (int32_t slot : joining_) {
     const bool tick_due = tiered() && At(slot).cold && At(slot).steps_completed > 0;
@@ -374,8 +375,8 @@ Replica::StepLength Replica::LengthOfStep(SimTime now) {
   return {base, Interference(now, base)};
 }
 
-// All groups wait for the slowest: without side-bands that with the longest part of its own, and with
-// them perhaps another.
+// All groups wait for the slowest: without side-bands that with the longest part of its own, and
+// with them perhaps another.
 Replica::StepLength Replica::LengthOfJointStep(SimTime now) {
   int32_t requests = 0, fullest = 0;
   SimDuration longest;
@@ -426,8 +427,8 @@ bool Replica::MayLeap(SimTime end) const {
       });
 }
 
-// Ends the wait at the present boundary. Waits of several groups begin at one boundary, and the last
-// to end counts, under its `cause`.
+// Ends the wait at the present boundary. Waits of several groups begin at one boundary, and the
+// last to end counts, under its `cause`.
 void Replica::EndWait(StallCause cause, SimTime now) {
   wait_ = Wait::kNone;
   if (AnyBlocks()) return;

@@ -4,8 +4,8 @@
 // one rank.
 //
 // Time: the fleet's event queue in nanoseconds drives arrivals, level-1 jobs, transfers and the end
-// of each batch step. What recurs with a request's own tokens (ticks, page growth, its end) waits in
-// a second queue in units of the token clock (lockstep.h; a token a step without mtp), so a step
+// of each batch step. What recurs with a request's own tokens (ticks, page growth, its end) waits
+// in a second queue in units of the token clock (lockstep.h; a token a step without mtp), so a step
 // costs nothing for the requests that have no event in it. The groups of an instance share steps:
 // the first of them, the lead, handles their end and their boundary for all. README.md beside this
 // file has the states and the order of work at a step boundary.

@@ -138,8 +138,7 @@ void SetSpeed(Frame& f) {
               throughput / static_cast<double>(f.plan.ranks * f.plan.groups), kNoStep);
   const Engine& engine = f.scenario.engine();
   const bool no_ttft = engine.slo().has_ttft_ms() && engine.prefill() == Engine::NONE;
-  SetOrAbsent(m, "goodput_req_per_s", engine.has_slo() && f.counted_s > 0 && !no_ttft,
-              goodput,
+  SetOrAbsent(m, "goodput_req_per_s", engine.has_slo() && f.counted_s > 0 && !no_ttft, goodput,
               no_ttft ? "engine.slo.ttft_ms needs a TTFT, which engine.prefill NONE does not give"
                       : "the scenario sets no engine.slo");
   SetOrAbsent(m, "step_ms_mean", any, ToMilliseconds(c.decode) / static_cast<double>(c.steps),

@@ -7,12 +7,14 @@
 //                 vLLM and SGLang count requests (vLLM's data-parallel balancer: 4 x waiting +
 //                 running; SGLang: shortest queue); at 4K beside 512K tokens that says little, and
 //                 the output's length, which a real router does not know, is taken as known
-//   PREFIX_AWARE  the replica whose prefix store has most leading blocks of the prompt; LEAST_LOADED
-//                 if none has any, and while the load is out of balance: most - fewest requests at a
-//                 replica > routing_imbalance_requests and most > routing_imbalance_factor x fewest.
-//                 After SGLang's cache_aware policy (sgl-router; defaults 64 and 1.5), which keeps
-//                 an approximate tree of what it routed where, and a least share of the prompt that
-//                 must match (0.3); here the stores themselves are asked and any block counts
+//   PREFIX_AWARE  the replica whose prefix store has most leading blocks of the prompt;
+//   LEAST_LOADED
+//                 if none has any, and while the load is out of balance: most - fewest requests at
+//                 a replica > routing_imbalance_requests and most > routing_imbalance_factor x
+//                 fewest. After SGLang's cache_aware policy (sgl-router; defaults 64 and 1.5),
+//                 which keeps an approximate tree of what it routed where, and a least share of the
+//                 prompt that must match (0.3); here the stores themselves are asked and any block
+//                 counts
 //
 // Ties go to the fewest outstanding tokens, then to the first. Within a replica a request goes to
 // the dp_attention group with the fewest outstanding tokens, or to the one that has its prefix.
@@ -31,8 +33,8 @@ namespace tierscope {
 // What a router knows of one dp_attention group.
 struct GroupLoad {
   int64_t outstanding_tokens = 0;
-  int64_t requests = 0;        // that arrived and have not finished
-  int32_t prefix_blocks = 0;   // leading blocks of the request at hand that its store has
+  int64_t requests = 0;       // that arrived and have not finished
+  int32_t prefix_blocks = 0;  // leading blocks of the request at hand that its store has
 };
 
 class Router {

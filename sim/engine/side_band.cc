@@ -176,8 +176,7 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
 // Steps since step 0 that keep the old set when it changes now: the step in progress does, if it
 // counts at all.
 int64_t Replica::StepsBeforeChange(const RequestState& request) const {
-  const bool one_more =
-      lockstep_.stepping && request.in_batch && lockstep_.step_end <= horizon_;
+  const bool one_more = lockstep_.stepping && request.in_batch && lockstep_.step_end <= horizon_;
   const int64_t next_step = Completed(request) + (one_more ? lockstep_.tokens_of_step() : 0);
   return std::clamp<int64_t>(next_step - 1, 0, request.output_tokens() - 1);
 }

@@ -158,10 +158,11 @@ void NoteNode(const Scenario& scenario, RunResult* result) {
   }
   if (engine.replicas() > 1) {
     result->add_notes(absl::StrCat(
-        "replicas: ", engine.replicas(), " on ", CeilDiv(engine.replicas(), replicas),
-        " nodes, ", replicas, " on a full one, each with an even share of its host DRAM, for good; ",
-        idle, " of a full node's ", scenario.node().gpus(),
-        " GPUs are idle; figures of one rank are means over replicas, its peaks the fullest rank's, "
+        "replicas: ", engine.replicas(), " on ", CeilDiv(engine.replicas(), replicas), " nodes, ",
+        replicas, " on a full one, each with an even share of its host DRAM, for good; ", idle,
+        " of a full node's ", scenario.node().gpus(),
+        " GPUs are idle; figures of one rank are means over replicas, its peaks the fullest "
+        "rank's, "
         "those of a node a full node's; the timeline shows the first replica"));
   }
 }
@@ -173,8 +174,9 @@ void NoteLayout(const Scenario& scenario, RunResult* result) {
         "dp_attention: ", engine.dp_attention(), " groups of ",
         engine.tensor_parallel() / engine.dp_attention(),
         " ranks; a step takes the slowest group's attention and one pass of experts over all; an "
-        "all-gather and a reduce-scatter are timed as one all-reduce, and a group's share of the "
-        "host is fixed"));
+        "all-gather and a reduce-scatter are timed as one all-reduce, a group's share of the host "
+        "is "
+        "fixed, and the step's constants, fitted without it, are carried"));
   }
   if (engine.expert_parallel() > 1) {
     result->add_notes(absl::StrCat(
@@ -358,9 +360,9 @@ DemandSpec DemandSpecOf(const Scenario& scenario) {
   spec.policy = WantPolicyOf(policy.kind());
   // A window in steps of the trace, which is a token a step: with mtp as many as it can come to.
   const Mtp& mtp = scenario.engine().mtp();
-  const int64_t tokens = TokenClock::Of(mtp.draft_tokens(), mtp.acceptance()).At(policy.tau_steps());
-  spec.tau_steps =
-      policy.tau_steps() * static_cast<int32_t>(CeilDiv(tokens, policy.tau_steps()));
+  const int64_t tokens =
+      TokenClock::Of(mtp.draft_tokens(), mtp.acceptance()).At(policy.tau_steps());
+  spec.tau_steps = policy.tau_steps() * static_cast<int32_t>(CeilDiv(tokens, policy.tau_steps()));
   spec.threshold_code = ThresholdCode(policy.threshold());
   spec.page_kmax = policy.page_kmax();
   spec.recency_entries = policy.recency_entries();

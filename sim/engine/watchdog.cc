@@ -1,5 +1,5 @@
-// What requests wait for when a run cannot go on, and the invariants that every run is held to at its
-// end.
+// What requests wait for when a run cannot go on, and the invariants that every run is held to at
+// its end.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -89,8 +89,8 @@ int64_t Replica::ReportWaits(size_t lines_max, std::vector<std::string>* lines) 
     ++count;
     if (lines->size() >= lines_max) return;
     const std::string where = plan_.groups > 1 ? absl::StrCat("group ", index_, ": ") : "";
-    lines->push_back(
-        absl::StrCat("  ", where, "request ", number, " since ", Seconds(since), " for ", resource));
+    lines->push_back(absl::StrCat("  ", where, "request ", number, " since ", Seconds(since),
+                                  " for ", resource));
   };
   for (const RequestState& request : slots_) {
     if (request.alive) add(request.number, request.stage_since, WaitsFor(request));

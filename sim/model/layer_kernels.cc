@@ -67,10 +67,9 @@ LayerKernels::LayerKernels(const Scenario& scenario)
 
 // The verified tokens of `batch` requests, and the drafts of the next step.
 LayerKernels::DensePart LayerKernels::Dense(int32_t batch) const {
-  const LayerCounts all = {static_cast<double>(model_.csa_layers()),
-                           static_cast<double>(model_.hca_layers()),
-                           static_cast<double>(model_.swa_layers()),
-                           static_cast<double>(model_.dense_layers())};
+  const LayerCounts all = {
+      static_cast<double>(model_.csa_layers()), static_cast<double>(model_.hca_layers()),
+      static_cast<double>(model_.swa_layers()), static_cast<double>(model_.dense_layers())};
   DensePart part = Layers(all, batch * queries_);
   if (drafts_ == 0.0) return part;
   const DensePart draft = Layers({.swa = 1.0}, batch);
@@ -109,13 +108,12 @@ LayerKernels::DensePart LayerKernels::Layers(const LayerCounts& layers, double t
 }
 
 double LayerKernels::ExpertsNs(double tokens) const {
-  const double touched = ExpertsTouched(tokens, model_.experts(), model_.experts_per_token(),
-                                        expert_alpha_);
+  const double touched =
+      ExpertsTouched(tokens, model_.experts(), model_.experts_per_token(), expert_alpha_);
   MoeWork work = RoutedExperts(model_, tensor_parallel_, tokens, touched);
   if (expert_groups_ > 1) {
-    const ExpertShare share = BusiestExpertGroup(tokens, model_.experts(),
-                                                 model_.experts_per_token(), expert_alpha_,
-                                                 expert_groups_);
+    const ExpertShare share = BusiestExpertGroup(
+        tokens, model_.experts(), model_.experts_per_token(), expert_alpha_, expert_groups_);
     work.rows = share.rows;
     work.touched = share.touched;
     work.weights *= expert_groups_;
@@ -181,8 +179,8 @@ std::vector<LayerKernels::Part> LayerKernels::Parts(int32_t padded, int32_t requ
       {"CSA attention", model_.csa_layers() * attention(window_blocks_ + attended / kBlockEntries)},
       {"HCA attention", model_.hca_layers() *
                             attention(window_blocks_ + context_tokens / n * hca_blocks_per_token_)},
-      {"SWA attention", model_.swa_layers() * attention(std::max(1.0, window_blocks_)) +
-                            DraftAttentionNs(n)}};
+      {"SWA attention",
+       model_.swa_layers() * attention(std::max(1.0, window_blocks_)) + DraftAttentionNs(n)}};
 }
 
 double LayerKernels::StepNs(int32_t padded, int32_t requests, double scored_entries,

@@ -2,21 +2,22 @@
 // when the object is made, what depends on contexts is computed per call. Immutable; thread-safe.
 //
 // engine.dp_attention = D > 1 splits a step: attention, its projections and glue of a group's own
-// requests, on tensor_parallel / D ranks (RankNs); experts, dense MLPs and the head over all groups'
-// requests, on all ranks (JointNs). The two all-reduces of a layer become one over a group, where it
-// has several ranks, and an all-gather and a reduce-scatter over all ranks, which together move what
-// an all-reduce does and are timed as one (no table has them). Source of the layout: SGLang's
+// requests, on tensor_parallel / D ranks (RankNs); experts, dense MLPs and the head over all
+// groups' requests, on all ranks (JointNs). The two all-reduces of a layer become one over a group,
+// where it has several ranks, and an all-gather and a reduce-scatter over all ranks, which together
+// move what an all-reduce does and are timed as one (no table has them). Source of the layout:
+// SGLang's
 // --enable-dp-attention, vLLM's data_parallel_deployment.md.
 //
-// engine.expert_parallel = E > 1: ranks form E groups, each with every E-th expert by popularity, cut
-// over tensor_parallel / E ranks. The layer waits for the group with the most popular experts, in
-// expectation over tokens; how a single step scatters around that is not modelled. With D > 1 the
-// gather becomes an all-to-all: a rank sends a token to the groups of its experts and gets it back,
-// at the all-reduce's ring rate and floor (an assumption: no table has it).
+// engine.expert_parallel = E > 1: ranks form E groups, each with every E-th expert by popularity,
+// cut over tensor_parallel / E ranks. The layer waits for the group with the most popular experts,
+// in expectation over tokens; how a single step scatters around that is not modelled. With D > 1
+// the gather becomes an all-to-all: a rank sends a token to the groups of its experts and gets it
+// back, at the all-reduce's ring rate and floor (an assumption: no table has it).
 //
-// engine.mtp with k drafts: every request has 1 + k query tokens, so products and collectives run on
-// that many tokens, each with its own top-k and attention; index keys are read once. Each draft is
-// one more SWA layer with experts and the head, one token a request. Source: DeepSeek-V3's MTP
+// engine.mtp with k drafts: every request has 1 + k query tokens, so products and collectives run
+// on that many tokens, each with its own top-k and attention; index keys are read once. Each draft
+// is one more SWA layer with experts and the head, one token a request. Source: DeepSeek-V3's MTP
 // module.
 #ifndef TIERSCOPE_SIM_MODEL_LAYER_KERNELS_H_
 #define TIERSCOPE_SIM_MODEL_LAYER_KERNELS_H_

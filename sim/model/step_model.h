@@ -55,10 +55,10 @@ class StepTimeModel {
   // count as equally long. Cost: tests/bench/step_bench.cc.
   SimDuration Step(const BatchWork& work) const;
 
-  // With dp_attention a step = joint part + the longest of its groups' parts. A group's: attention of
-  // its own requests, and per_request where kernels are calibrated, since each rank has a scheduler
-  // of its own. The joint part: base and all else over `requests` of all groups; with captured
-  // graphs every rank runs the one of the fullest group's `requests_max`. Without kernels
+  // With dp_attention a step = joint part + the longest of its groups' parts. A group's: attention
+  // of its own requests, and per_request where kernels are calibrated, since each rank has a
+  // scheduler of its own. The joint part: base and all else over `requests` of all groups; with
+  // captured graphs every rank runs the one of the fullest group's `requests_max`. Without kernels
   // per_request stands for dense products and counts all requests.
   SimDuration GroupPart(const BatchWork& work) const;
   SimDuration JointPart(int32_t requests, int32_t requests_max) const;

@@ -21,8 +21,7 @@ std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPla
   std::vector<Ceiling> ceilings = {
       {"HBM", plan.tokens_max / (context_tokens + output), Bottleneck::kHbm}};
   if (plan.tiered) {
-    ceilings.push_back({"host DRAM",
-                        plan.host_pages_max / plan.HostPages(context_tokens, output),
+    ceilings.push_back({"host DRAM", plan.host_pages_max / plan.HostPages(context_tokens, output),
                         Bottleneck::kHost});
     if (plan.protects_live || plan.decode_region_entries == 0) {
       ceilings.push_back({"page reserve", ReserveRequests(plan), Bottleneck::kReserve});

@@ -50,8 +50,8 @@ RequestShape LargestRequest(const Workload& workload) {
 }
 
 // Whether so many users are so many equal requests that hold memory at once: arithmetic then bounds
-// them. Who thinks or is prefilled elsewhere holds none; an optimistic promise grows; replicas in turn
-// do not stay evenly full.
+// them. Who thinks or is prefilled elsewhere holds none; an optimistic promise grows; replicas in
+// turn do not stay evenly full.
 bool AllAdmittedAtOnce(const Scenario& scenario, const RequestShape& shape) {
   const Workload& workload = scenario.workload();
   return workload.arrivals() == Workload::CLOSED_LOOP && shape.uniform && workload.think_s() == 0 &&

@@ -10,8 +10,8 @@
 
 #include "scenarios/loader.h"
 #include "sim/base/check.h"
-#include "sim/engine/memory_plan.h"
 #include "sim/engine/fleet.h"
+#include "sim/engine/memory_plan.h"
 #include "sim/engine/simulate.h"
 #include "tests/testing/temp_folder.h"
 #include "traces/generator.h"
