@@ -173,7 +173,7 @@ constexpr MetricDef kDefinitions[] = {
      "the sum of the seven stall_ms_by_cause metrics."},
     {"stall_ms_per_token", "ms", "replica",
      "stall_ms_total / steps: what one token of a request waits, as each request makes one token a "
-     "step."},
+     "step; with engine.mtp the tokens of one step together."},
     {"stall_fraction", "fraction", "replica", "stall_ms_total / decode_s."},
     {"stall_ms_by_cause.index", "ms", "replica",
      "Part of stall_ms_total in which decode waited for level-1 scoring and selection."},

@@ -296,7 +296,8 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   if (!MakeRoomForPage(slot, now)) return;
   OpenPage(slot, now);
   RequestState& request = At(slot);
-  const int64_t own_tokens = request.context_tokens() + Completed(request);
+  const int64_t beyond = plan_.page_tokens - request.StepsToNextPage(Completed(request));  // drafts
+  const int64_t own_tokens = request.context_tokens() + Completed(request) - beyond;
   const int64_t pages = std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
   host_pages_in_use_ += pages - request.host_pages;
   request.host_pages = pages;

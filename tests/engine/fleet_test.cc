@@ -67,11 +67,12 @@ struct FleetRun {
   ReplicaOutcome outcome;
 };
 
-FleetRun RunFleet(const Scenario& scenario, const RequestTrace* trace) {
+FleetRun RunFleet(const Scenario& scenario, const RequestTrace* trace,
+                  const WindowDemand* demand = nullptr) {
   const absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(scenario);
   EXPECT_TRUE(plan.ok()) << plan.status();
   RoutesSeen seen;
-  Fleet fleet(scenario, *plan, nullptr, trace, &seen);
+  Fleet fleet(scenario, *plan, demand, trace, &seen);
   FleetRun run;
   run.outcome = fleet.Run();
   EXPECT_TRUE(run.outcome.violations.empty());
@@ -320,6 +321,65 @@ TEST(FleetTest, GroupsWaitForEachOther) {
   EXPECT_GT(ValueOf(together, "tpot_ms_p50"), ValueOf(apart, "tpot_ms_p50"));
   EXPECT_GT(ValueOf(together, "stall_fraction"), 1.5 * ValueOf(apart, "stall_fraction"));
   EXPECT_EQ(ValueOf(together, "output_tokens"), ValueOf(apart, "output_tokens"));
+}
+
+// A differential test of the whole: over random traces, what a fleet does is, replica by replica,
+// what one replica does with the requests that were routed there.
+TEST(FleetTest, EachReplicaIsARunOfItsOwnRequests) {
+  Rng rng(23, 1);
+  int64_t recalled = 0, waited = 0;
+  for (int round = 0; round < 60; ++round) {
+    const bool tiered = round % 2 == 0;
+    std::vector<Sent> sent;
+    int64_t at = 0;
+    for (int i = 0; i < 40; ++i) {
+      at += static_cast<int64_t>(rng.NextBelow(60));
+      sent.push_back({at, 1500 + static_cast<int64_t>(rng.NextBelow(548)),
+                      1 + static_cast<int64_t>(rng.NextBelow(60))});
+    }
+    const auto replicas = static_cast<int32_t>(2 + rng.NextBelow(3));
+    Scenario scenario = ToyScenario(absl::StrCat(
+        kTraced,
+        "workload { attention { random_offset: false } } policy { tau_steps: 8 page_kmax: 2 ",
+        "reserve_entries: 2560 kind: ", tiered ? "LSA" : "FULL", " level1: ",
+        rng.NextBelow(2) == 0 ? "SYNC" : "ASYNC", " } engine { replicas: ", replicas, " }"));
+    scenario.mutable_hardware()->mutable_step_model()->set_per_request_ms(0.5);
+    if (!tiered) scenario.mutable_hardware()->set_hbm_bytes(5'000'000);  // two or three requests
+    if (rng.NextBelow(2) == 0) scenario.mutable_engine()->set_routing(Engine::LEAST_LOADED);
+    const WindowDemand demand = BusyDemand(scenario);
+    const RequestTrace trace = TraceOf(sent);
+    FleetRun all = RunFleet(scenario, &trace, tiered ? &demand : nullptr);
+    Ns latency, queue;
+    Counters sum;
+    for (int32_t replica = 0; replica < replicas; ++replica) {
+      std::vector<Sent> own;
+      for (size_t i = 0; i < sent.size(); ++i) {
+        if (all.routed[i] == replica) own.push_back(sent[i]);
+      }
+      Scenario one = scenario;
+      one.mutable_engine()->clear_replicas();
+      one.mutable_engine()->clear_routing();
+      const RequestTrace part = TraceOf(own);
+      const Counters c = RunFleet(one, &part, tiered ? &demand : nullptr).outcome.counters;
+      latency.insert(latency.end(), c.latency_ns.values().begin(), c.latency_ns.values().end());
+      queue.insert(queue.end(), c.queue_ns.values().begin(), c.queue_ns.values().end());
+      sum.steps += c.steps;
+      sum.pages_recalled += c.pages_recalled;
+      sum.selections += c.selections;
+      sum.decode += c.decode;
+    }
+    const Counters& c = all.outcome.counters;
+    ASSERT_EQ(c.latency_ns.values(), latency) << round;
+    ASSERT_EQ(c.queue_ns.values(), queue) << round;
+    ASSERT_EQ(c.steps, sum.steps);
+    ASSERT_EQ(c.pages_recalled, sum.pages_recalled);
+    ASSERT_EQ(c.selections.all, sum.selections.all);
+    ASSERT_EQ(c.decode, sum.decode);
+    recalled += c.pages_recalled;
+    waited += *std::max_element(queue.begin(), queue.end());
+  }
+  EXPECT_GT(recalled, 1000);
+  EXPECT_GT(waited, 0);
 }
 
 // A workload of prompts that share 24 prefixes: asking the stores finds at least what turns find.

@@ -101,7 +101,7 @@ TEST(MtpTest, PagesFillByTokens) {
     EXPECT_TRUE(run.outcome.violations.empty());
     EXPECT_EQ(run.outcome.counters.steps, 1 + 800 / (1 + drafts));
     EXPECT_EQ(run.outcome.counters.pages_written_back, 3);  // 801 tokens fill three
-    EXPECT_EQ(run.outcome.peaks.host_pages_in_use, 4 + 3 + 1);
+    EXPECT_EQ(run.outcome.peaks.host_pages_in_use, 4 + 3);
   }
 }
 
@@ -126,7 +126,12 @@ TEST(MtpTest, TicksCountStepsAndReadTheTraceByTokens) {
   EXPECT_EQ(c.inactive.all, 0);
   EXPECT_EQ(c.evicted.all, 0);
   EXPECT_EQ(c.pages_wanted, 2 + 1);  // page 0 and the open page; page 1, the open one is there
-  EXPECT_EQ(run.diary.find("scored 1 until"), run.diary.find("scored"));
+  int jobs = 0;
+  for (size_t at = run.diary.find("scored"); at != std::string::npos;
+       at = run.diary.find("scored", at + 1)) {
+    ++jobs;
+  }
+  EXPECT_EQ(jobs, 2);
 }
 
 // Without drafts a setting of acceptance 0 changes nothing but the room for them.
