@@ -296,7 +296,11 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   if (!MakeRoomForPage(slot, now)) return;
   OpenPage(slot, now);
   RequestState& request = At(slot);
-  const int64_t beyond = plan_.page_tokens - request.StepsToNextPage(Completed(request));  // drafts
+  // Of the step's tokens those behind the page's end; a recording that starts over hides where that
+  // was.
+  const int64_t gained = lockstep_.tokens - lockstep_.clock.At(lockstep_.steps - 1);
+  const int64_t beyond =
+      std::min(plan_.page_tokens - request.StepsToNextPage(Completed(request)), gained - 1);
   const int64_t own_tokens = request.context_tokens() + Completed(request) - beyond;
   const int64_t pages = std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
   host_pages_in_use_ += pages - request.host_pages;

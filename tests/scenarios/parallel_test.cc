@@ -36,11 +36,10 @@ TEST(ParallelTest, Replicas) {
   for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
   EXPECT_EQ(SetRefusal("engine.replicas=2,engine.tensor_parallel=4"), "accepted");
   EXPECT_EQ(SetRefusal("engine.replicas=200,engine.routing=least_loaded"), "accepted");
-  EXPECT_EQ(
-      Refusal(SmallScenario("engine { replicas: 256 tensor_parallel: 1024 dp_attention: 1024 } "
-                            "node { gpus: 1024 }")),
-      "s.txtpb:5:10: engine.replicas: 256 replicas with engine.dp_attention 1024 are more "
-      "than 4096 attention groups; lower one of them");
+  EXPECT_EQ(SetRefusal("node.gpus=1024,engine.tensor_parallel=1024,engine.dp_attention=1024,"
+                       "engine.replicas=256"),
+            "--set engine.replicas: 256 replicas with engine.dp_attention 1024 are more than 4096 "
+            "attention groups; lower one of them");
 }
 
 TEST(ParallelTest, LowerTiersAreOfOneStore) {
