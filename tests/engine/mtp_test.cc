@@ -125,7 +125,7 @@ TEST(MtpTest, TicksCountStepsAndReadTheTraceByTokens) {
   EXPECT_EQ(c.selections.all, 64 * 4);  // of 64 tokens, in quarters
   EXPECT_EQ(c.inactive.all, 0);
   EXPECT_EQ(c.evicted.all, 0);
-  EXPECT_EQ(c.pages_wanted, 2 + 1);  // page 0 and the open page; page 1, the open one is there
+  EXPECT_EQ(c.pages_wanted, 2 + 2);  // page 0, then page 1, each with the open one
   int jobs = 0;
   for (size_t at = run.diary.find("scored"); at != std::string::npos;
        at = run.diary.find("scored", at + 1)) {

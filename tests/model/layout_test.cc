@@ -15,11 +15,8 @@ namespace {
 
 Scenario Flash(const char* model = "v4_flash") {
   Scenario scenario;
-  scenario.mutable_model()->set_preset(model);
-  scenario.mutable_hardware()->set_preset("h20_141");
-  const absl::Status status = ExpandPresets(&scenario);
-  EXPECT_TRUE(status.ok()) << status;
-  scenario.mutable_engine()->set_tensor_parallel(8);
+  *scenario.mutable_model() = *ModelPreset(model);
+  *scenario.mutable_hardware() = *HardwarePreset("h20_141");
   return scenario;
 }
 

@@ -67,9 +67,6 @@ TEST(ParallelTest, Layouts) {
        "of it"},
       {"model.experts=255,engine.expert_parallel=2",
        "--set engine.expert_parallel: 2 does not divide model.experts (255); give a divisor of it"},
-      {"engine.dp_attention=2,model.attention_weight_bytes_sharded=none",
-       "model.attention_weight_bytes_sharded: is not given, and engine.dp_attention splits these "
-       "weights over fewer ranks than the others; give it or engine.dp_attention=1"},
       {"engine.dp_attention=2,model.attention_weight_bytes_sharded=1e12",
        "--set model.attention_weight_bytes_sharded: 1000000000000 is more than "
        "model.weight_bytes_sharded (144800000000); give at most that"},
@@ -79,6 +76,12 @@ TEST(ParallelTest, Layouts) {
        "all ranks together; give engine.dp_attention=1 or another engine.prefill"},
   };
   for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
+  Scenario unknown = *ParseScenario(SmallScenario(), "s.txtpb", {"engine.dp_attention=2"});
+  unknown.mutable_model()->clear_attention_weight_bytes_sharded();
+  EXPECT_EQ(
+      Refusal(ScenarioText(unknown)),
+      "model.attention_weight_bytes_sharded: is not given, and engine.dp_attention splits these "
+      "weights over fewer ranks than the others; give it or engine.dp_attention=1");
   for (const char* groups : {"1", "2", "4", "8"}) {
     EXPECT_EQ(SetRefusal(
                   absl::StrCat("engine.dp_attention=", groups, ",engine.expert_parallel=", groups)),
