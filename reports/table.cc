@@ -54,8 +54,8 @@ void LoadSection(Runs runs, Grid* grid) {
   if (runs.size() > 1) MetricRow(runs, "requests unfinished", "requests_unfinished", grid);
   MetricRow(runs, "output tokens", "output_tokens", grid, NoteOf(first, "in ", "steps", " steps"));
   const std::pair<const char*, const char*> balance[] = {
-      {"busiest replica, of the mean", "replica_imbalance"},
-      {"fullest attention group, of the mean", "dp_attention_imbalance"}};
+      {"busiest replica / mean", "replica_imbalance"},
+      {"fullest group / mean", "dp_attention_imbalance"}};
   for (const auto& [label, metric] : balance) {
     const bool any = std::any_of(runs.begin(), runs.end(), [metric](const RunReport& run) {
       return MetricText(run.result, metric) != "-";
