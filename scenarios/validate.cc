@@ -486,14 +486,12 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRecallPath(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRanks(scenario, origins));
-  TIERSCOPE_RETURN_IF_ERROR(CheckLayout(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckParallel(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckWeights(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPools(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPrefill(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPreemption(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPrefixStore(scenario, origins));
-  TIERSCOPE_RETURN_IF_ERROR(CheckReplicas(scenario, origins));
-  TIERSCOPE_RETURN_IF_ERROR(CheckMtp(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckGraphs(scenario.engine(), origins));
   return CheckEnd(scenario, origins);
 }

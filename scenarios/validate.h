@@ -16,14 +16,8 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins);
 // The part of it that is about engine.prefix_store.
 absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins);
 
-// The part about replicas and how requests find them.
-absl::Status CheckReplicas(const Scenario& scenario, const Origins& origins);
-
-// The part about what the ranks of a replica share: engine.dp_attention, engine.expert_parallel.
-absl::Status CheckLayout(const Scenario& scenario, const Origins& origins);
-
-// The part about engine.mtp.
-absl::Status CheckMtp(const Scenario& scenario, const Origins& origins);
+// The part about replicas and how requests find them, layouts over ranks, and engine.mtp.
+absl::Status CheckParallel(const Scenario& scenario, const Origins& origins);
 
 }  // namespace tierscope
 

@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "scenarios/validate.h"
+#include "sim/base/status_macros.h"
 
 namespace tierscope {
 namespace {
@@ -85,8 +86,6 @@ absl::Status CheckExpertParallel(const Scenario& scenario, const Origins& origin
                                     scenario.model().experts(), "); give a divisor of it"));
 }
 
-}  // namespace
-
 absl::Status CheckReplicas(const Scenario& scenario, const Origins& origins) {
   const Engine& engine = scenario.engine();
   if (int64_t{engine.replicas()} * engine.dp_attention() > kAttentionGroupsMax) {
@@ -104,7 +103,7 @@ absl::Status CheckReplicas(const Scenario& scenario, const Origins& origins) {
                          "PREFIX_AWARE looks for prefixes and there is no prefix store; give "
                          "engine.prefix_store.host_bytes or another engine.routing");
   }
-  if (absl::Status status = CheckBalance(engine, origins); !status.ok()) return status;
+  TIERSCOPE_RETURN_IF_ERROR(CheckBalance(engine, origins));
   return CheckOneStore(scenario, origins);
 }
 
@@ -113,9 +112,9 @@ absl::Status CheckLayout(const Scenario& scenario, const Origins& origins) {
   const std::pair<const char*, int32_t> layouts[] = {{"dp_attention", engine.dp_attention()},
                                                      {"expert_parallel", engine.expert_parallel()}};
   for (const auto& [field, groups] : layouts) {
-    if (absl::Status status = Divides(groups, field, engine, origins); !status.ok()) return status;
+    TIERSCOPE_RETURN_IF_ERROR(Divides(groups, field, engine, origins));
   }
-  if (absl::Status status = CheckDpAttention(scenario, origins); !status.ok()) return status;
+  TIERSCOPE_RETURN_IF_ERROR(CheckDpAttention(scenario, origins));
   return CheckExpertParallel(scenario, origins);
 }
 
@@ -155,6 +154,14 @@ absl::Status CheckMtp(const Scenario& scenario, const Origins& origins) {
   return refuse(
       "is not modelled with eviction BELADY, whose uses to come are counted in steps; give another "
       "policy.eviction or engine.mtp.draft_tokens=0");
+}
+
+}  // namespace
+
+absl::Status CheckParallel(const Scenario& scenario, const Origins& origins) {
+  TIERSCOPE_RETURN_IF_ERROR(CheckLayout(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckReplicas(scenario, origins));
+  return CheckMtp(scenario, origins);
 }
 
 }  // namespace tierscope

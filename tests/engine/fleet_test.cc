@@ -68,11 +68,11 @@ struct FleetRun {
 };
 
 FleetRun RunFleet(const Scenario& scenario, const RequestTrace* trace,
-                  const WindowDemand* demand = nullptr) {
+                  const WindowDemand* demand = nullptr, const ReplicaOptions& options = {}) {
   const absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(scenario);
   EXPECT_TRUE(plan.ok()) << plan.status();
   RoutesSeen seen;
-  Fleet fleet(scenario, *plan, demand, trace, &seen);
+  Fleet fleet(scenario, *plan, demand, trace, &seen, options);
   FleetRun run;
   run.outcome = fleet.Run();
   EXPECT_TRUE(run.outcome.violations.empty());
@@ -409,6 +409,11 @@ TEST(FleetTest, PrefixAwareReusesNoLess) {
              static_cast<double>(c.prefix_prompt_tokens);
     };
     const double aware = rate("PREFIX_AWARE"), turns = rate("ROUND_ROBIN");
+    const Scenario asking = ToyScenario(absl::StrCat(text, "PREFIX_AWARE }"));
+    ReplicaOptions stepping;
+    stepping.leap = false;
+    EXPECT_EQ(RunFleet(asking, &trace).outcome.event_digest,
+              RunFleet(asking, &trace, nullptr, stepping).outcome.event_digest);
     EXPECT_GE(aware, turns) << round;
     more += aware - turns;
   }
