@@ -7,7 +7,9 @@
 namespace tierscope {
 namespace {
 
-constexpr int32_t kAttentionGroupsMax = 4096;  // of all replicas: what an event can name
+// Of all replicas. Each has its tables of step times and its counters, some megabytes; an event can
+// name 4,096.
+constexpr int32_t kAttentionGroupsMax = 256;
 
 absl::Status CheckBalance(const Engine& engine, const Origins& origins) {
   if (engine.routing() == Engine::PREFIX_AWARE) return absl::OkStatus();

@@ -17,6 +17,12 @@
 
 namespace tierscope {
 
+namespace {
+
+constexpr int64_t kStoredBlocksMax = int64_t{1} << 26;  // of all prefix stores: 1.4 GB of state
+
+}  // namespace
+
 bool NeedsDemand(const Scenario& scenario) { return scenario.policy().kind() != Policy::FULL; }
 
 bool NeedsBlockIds(const Scenario& scenario) {
@@ -265,6 +271,13 @@ absl::Status CheckPrefixStore(const MemoryPlan& plan, const RequestTrace& reques
         requests.source_name, ": a trace of format ", requests.format,
         " without block ids shares no prefixes; give one with prefix ids, such as Mooncake or "
         "WEKA, or set engine.prefix_store.host_bytes=0"));
+  }
+  if (plan.groups > 1 && plan.groups * requests.block_count > kStoredBlocksMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("engine.replicas and engine.dp_attention make ", plan.groups,
+                     " prefix stores, each over the ", requests.block_count, " blocks of ",
+                     requests.source_name, "; at most ", kStoredBlocksMax,
+                     " can be tracked in all: lower them, or use a shorter trace"));
   }
   if (PrefixBlocks(plan.prefix_bytes_node, plan, requests) > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(

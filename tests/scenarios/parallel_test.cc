@@ -38,7 +38,7 @@ TEST(ParallelTest, Replicas) {
   EXPECT_EQ(SetRefusal("engine.replicas=200,engine.routing=least_loaded"), "accepted");
   EXPECT_EQ(SetRefusal("node.gpus=1024,engine.tensor_parallel=1024,engine.dp_attention=1024,"
                        "engine.replicas=256"),
-            "--set engine.replicas: 256 replicas with engine.dp_attention 1024 are more than 4096 "
+            "--set engine.replicas: 256 replicas with engine.dp_attention 1024 are more than 256 "
             "attention groups; lower one of them");
 }
 
