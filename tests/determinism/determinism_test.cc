@@ -169,9 +169,9 @@ class DeterminismTest : public ::testing::Test {
 
   static std::vector<std::string> ComparedFiles() {
     std::vector<std::string> names;
-    for (const char* run :
-         {"closed/1-h20_lsa/", "closed/2-h20_full/", "closed/3-h20_mix/",
-          "closed/4-h20_flashmemory/", "level1/1-h20_lsa/", "level1/2-h20_mix/", "spread/", "open/"}) {
+    for (const char* run : {"closed/1-h20_lsa/", "closed/2-h20_full/", "closed/3-h20_mix/",
+                            "closed/4-h20_flashmemory/", "level1/1-h20_lsa/", "level1/2-h20_mix/",
+                            "spread/", "open/"}) {
       for (const char* file : kSameBytes) names.push_back(absl::StrCat(run, file));
     }
     return names;
