@@ -1,0 +1,157 @@
+// tierscope compare: new runs against a base, with a verdict a metric.
+#include "reports/compare/compare.h"
+
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/rows.h"
+#include "cli/verb.h"
+
+#include "reports/atomic_file.h"
+#include "reports/compare/rows.h"
+#include "reports/text.h"
+#include "sim/base/quoted.h"
+#include "sim/base/status_macros.h"
+
+namespace tierscope::cli {
+namespace {
+
+struct CompareArguments {
+  std::string base, next;
+  std::string gates, today;
+  std::string across;
+  bool simulated_only = false;
+  bool all = false;
+  std::string format = "table";
+};
+
+constexpr FingerprintGroup kAllowable[] = {FingerprintGroup::kScenario, FingerprintGroup::kTrace,
+                                           FingerprintGroup::kModel, FingerprintGroup::kDevice};
+
+absl::StatusOr<std::set<FingerprintGroup>> ParseAcross(const std::string& list) {
+  std::set<FingerprintGroup> across;
+  for (const absl::string_view name : absl::StrSplit(list, ',', absl::SkipEmpty())) {
+    bool known = false;
+    for (const FingerprintGroup group : kAllowable) {
+      if (GroupName(group) != name) continue;
+      across.insert(group);
+      known = true;
+    }
+    if (!known) {
+      return absl::InvalidArgumentError(absl::StrCat("--across: unknown part ", Quoted(name),
+                                                     "; use scenario, trace, model, device"));
+    }
+  }
+  return across;
+}
+
+std::string TodayOfSystem() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[11];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+absl::StatusOr<CompareOptions> OptionsOf(const CompareArguments& arguments) {
+  CompareOptions options;
+  TIERSCOPE_ASSIGN_OR_RETURN(options.across, ParseAcross(arguments.across));
+  options.today = arguments.today.empty() ? TodayOfSystem() : arguments.today;
+  if (!IsDate(options.today)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--today: ", Quoted(options.today), " is no date; give YYYY-MM-DD"));
+  }
+  if (!arguments.gates.empty()) {
+    TIERSCOPE_ASSIGN_OR_RETURN(options.gates, ReadGates(arguments.gates));
+  }
+  return options;
+}
+
+Rows TableOf(const Comparison& comparison, bool all) {
+  Rows rows = {{"scenario", "metric", "verdict", "base", "new", "change", "samples", "why"}, {}};
+  for (const MetricComparison& metric : comparison.metrics) {
+    if (!all && IsDull(metric)) continue;
+    const ComparisonCells cells = CellsOf(metric);
+    const std::string verdict =
+        absl::StrCat(metric.fails ? "FAIL " : "", VerdictName(metric.verdict));
+    rows.cells.push_back(
+        {Cell::String(tierscope::OneLine(metric.scenario)), Cell::String(metric.metric),
+         Cell::String(verdict), Cell::String(cells.base), Cell::String(cells.next),
+         Cell::String(cells.change), Cell::String(cells.samples), Cell::String(cells.why)});
+  }
+  return rows;
+}
+
+std::string TableTextOf(const Comparison& comparison, bool all) {
+  std::string text = absl::StrCat(Headline(comparison), "\n  ", CountsText(comparison), "\n");
+  for (const Problem& problem : comparison.problems) {
+    absl::StrAppend(&text, "FAIL ", tierscope::OneLine(problem.scenario),
+                    problem.scenario.empty() ? "" : ": ", tierscope::OneLine(problem.what), "\n");
+  }
+  for (const std::string& note : comparison.notes) {
+    absl::StrAppend(&text, "note: ", tierscope::OneLine(note), "\n");
+  }
+  const Rows rows = TableOf(comparison, all);
+  if (!rows.cells.empty()) absl::StrAppend(&text, "\n", TableText(rows));
+  return text;
+}
+
+std::string TextOf(const Comparison& comparison, OutputFormat format, bool all) {
+  switch (format) {
+    case OutputFormat::kTable:
+      return TableTextOf(comparison, all);
+    case OutputFormat::kCsv:
+      return ComparisonCsv(comparison);
+    case OutputFormat::kJson:
+      return ComparisonJson(comparison);
+  }
+  return "";
+}
+
+absl::StatusOr<Comparison> RunCompare(const CompareArguments& arguments) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(arguments.format));
+  TIERSCOPE_ASSIGN_OR_RETURN(const CompareOptions options, OptionsOf(arguments));
+  TIERSCOPE_ASSIGN_OR_RETURN(const RunSet base,
+                             LoadRunSet(arguments.base, arguments.simulated_only));
+  TIERSCOPE_ASSIGN_OR_RETURN(const RunSet next,
+                             LoadRunSet(arguments.next, arguments.simulated_only));
+  TIERSCOPE_ASSIGN_OR_RETURN(Comparison comparison, Compare(base, next, options));
+  std::fputs(TextOf(comparison, format, arguments.all).c_str(), stdout);
+  return comparison;
+}
+
+int CompareExitCode(const absl::StatusOr<Comparison>& comparison) {
+  if (comparison.ok()) return comparison->passes ? kExitDone : kExitBoundFailed;
+  const int code = ExitCode(comparison.status());
+  return absl::IsFailedPrecondition(comparison.status()) ? kExitNotComparable : code;
+}
+
+}  // namespace
+
+void AddCompareVerb(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<CompareArguments>();
+  CLI::App* verb =
+      app.add_subcommand("compare", "Compare runs with a base; exit code 1 on a regression");
+  verb->add_option("BASE", options->base, "run folder, folder of run folders, or file with results")
+      ->required();
+  verb->add_option("NEW", options->next, "the same of what is judged")->required();
+  verb->add_option("--gates", options->gates,
+                   "gates.txtpb: direction, tolerance and severity a metric, waivers");
+  verb->add_option("--today", options->today, "YYYY-MM-DD, for waivers [the system's date, UTC]");
+  verb->add_option("--across", options->across,
+                   "compare although these differ: scenario, trace, model, device");
+  verb->add_flag("--simulated", options->simulated_only,
+                 "leave out what was measured: host.json and samples.csv");
+  verb->add_flag("--all", options->all, "list what is the same, too");
+  verb->add_option("--format", options->format, "table, csv or json")->capture_default_str();
+  verb->callback([options, exit_code] { *exit_code = CompareExitCode(RunCompare(*options)); });
+}
+
+}  // namespace tierscope::cli
