@@ -25,7 +25,6 @@ std::string Plain(absl::string_view text) {
       case '\\':
       case '`':
       case '*':
-      case '_':
       case '[':
       case ']':
       case '#':

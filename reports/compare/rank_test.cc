@@ -11,7 +11,7 @@
 namespace tierscope {
 namespace {
 
-constexpr int kResamples = 2000;
+constexpr int kResamples = 1000;
 constexpr double kPi = 3.14159265358979323846;
 
 // Twice the ranks, 1-based, of x then y among all of them: whole numbers with ties halved.
