@@ -34,7 +34,7 @@ struct RatioInterval {
 };
 
 // The percentile bootstrap interval of median(next) / median(base) at `level`, e.g. 0.95, from
-// 2,000 resamples drawn from `seed`. Not BCa: its acceleration comes from the jackknife, which is
+// 1,000 resamples drawn from `seed`. Not BCa: its acceleration comes from the jackknife, which is
 // not consistent for a median. Precondition: all samples are above 0 and neither side is empty.
 RatioInterval MedianRatioInterval(std::span<const double> base, std::span<const double> next,
                                   double level, uint64_t seed);
