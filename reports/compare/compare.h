@@ -6,7 +6,8 @@
 // - regressed or improved: the rank-sum test rejects, at p < 0.01 one-sided, that the new samples
 //   are no more than m beyond the base's, and the 95 % interval of the ratio of medians leaves 1
 //   out;
-// - same: that interval lies within 1/(1 + m) to 1 + m;
+// - same: two such tests, at p < 0.05 each, reject that they are m beyond on either side (two
+//   one-sided tests, Schuirmann 1987);
 // - ambiguous: else, and always where a side has one sample and the ratio is beyond the margin.
 #ifndef TIERSCOPE_REPORTS_COMPARE_COMPARE_H_
 #define TIERSCOPE_REPORTS_COMPARE_COMPARE_H_

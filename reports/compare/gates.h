@@ -19,7 +19,7 @@ struct MetricGate {
   Direction direction = Direction::kNone;
   double tolerance_relative = 0;
   double tolerance_absolute = 0;
-  double effect_min = 0.02;
+  double effect_min = 0.015;
   bool fails = true;
   bool ambiguous_fails = false;
 };

@@ -11,7 +11,8 @@
 namespace tierscope {
 namespace {
 
-constexpr double kProbabilityMax = 0.01;  // of the one-sided test
+constexpr double kProbabilityMax = 0.01;  // of a change, one-sided
+constexpr double kEquivalenceMax = 0.05;  // of each of the two tests that rule a change out
 constexpr double kIntervalLevel = 0.95;
 
 // The larger of the gate's tolerances, as a ratio.
@@ -20,10 +21,12 @@ double MarginOf(const MetricGate& gate, double base_median) {
       {gate.effect_min, gate.tolerance_relative, gate.tolerance_absolute / std::abs(base_median)});
 }
 
-std::vector<double> Scaled(std::span<const double> samples, double factor) {
-  std::vector<double> scaled(samples.begin(), samples.end());
+// Whether `next` lies above `factor` times `base`: the rank-sum test rejects that it does not.
+bool IsBeyond(std::span<const double> base, std::span<const double> next, double factor,
+              double probability_max) {
+  std::vector<double> scaled(base.begin(), base.end());
   for (double& sample : scaled) sample *= factor;
-  return scaled;
+  return ProbabilityOfRanksAbove(scaled, next) < probability_max;
 }
 
 Verdict VerdictOf(bool upwards, Direction direction) {
@@ -54,12 +57,12 @@ void JudgeSingle(double margin, MetricComparison* comparison) {
   if (!within) comparison->why = "one sample on a side cannot be told from noise; repeat the runs";
 }
 
-std::string TooFew(size_t base_count, size_t next_count, double margin) {
+std::string Undecided(size_t base_count, size_t next_count, double margin) {
   if (SmallestProbability(base_count, next_count) >= kProbabilityMax) {
     return absl::StrFormat("%d and %d samples cannot show a change at p < 0.01; 5 a side can",
                            base_count, next_count);
   }
-  return absl::StrFormat("the interval of the ratio neither leaves 1 out nor lies within %.3g %%",
+  return absl::StrFormat("the samples neither show a change beyond %.3g %% nor rule one out",
                          margin * 100);
 }
 
@@ -78,17 +81,16 @@ void JudgeMeasured(std::span<const double> base, std::span<const double> next,
   if (base.size() == 1 || next.size() == 1) return JudgeSingle(margin, comparison);
   const RatioInterval ratio = MedianRatioInterval(base, next, kIntervalLevel, seed);
   comparison->ratio = ratio;
-  const bool above =
-      ratio.low > 1 && ProbabilityOfRanksAbove(Scaled(base, 1 + margin), next) < kProbabilityMax;
-  const bool below =
-      ratio.high < 1 && ProbabilityOfRanksAbove(Scaled(next, 1 + margin), base) < kProbabilityMax;
-  if (above || below) {
-    comparison->verdict = VerdictOf(above, gate.direction);
-  } else if (ratio.low >= 1 / (1 + margin) && ratio.high <= 1 + margin) {
+  if (ratio.low > 1 && IsBeyond(base, next, 1 + margin, kProbabilityMax)) {
+    comparison->verdict = VerdictOf(/*upwards=*/true, gate.direction);
+  } else if (ratio.high < 1 && IsBeyond(next, base, 1 + margin, kProbabilityMax)) {
+    comparison->verdict = VerdictOf(/*upwards=*/false, gate.direction);
+  } else if (IsBeyond(next, base, 1 / (1 + margin), kEquivalenceMax) &&
+             IsBeyond(base, next, 1 / (1 + margin), kEquivalenceMax)) {
     comparison->verdict = Verdict::kSame;
   } else {
     comparison->verdict = Verdict::kAmbiguous;
-    comparison->why = TooFew(base.size(), next.size(), margin);
+    comparison->why = Undecided(base.size(), next.size(), margin);
   }
 }
 

@@ -204,11 +204,11 @@ std::string ComparisonCsv(const Comparison& comparison) {
       "scenario,metric,verdict,fails,base,new,unit,ratio_low,ratio_high,base_samples,new_samples,"
       "why,waiver\n";
   const auto number = [](const std::optional<double>& value) {
-    return value ? Exact(*value) : std::string();
+    return value && std::isfinite(*value) ? Exact(*value) : std::string();
   };
   for (const MetricComparison& m : comparison.metrics) {
-    const std::string low = m.ratio ? Exact(m.ratio->low) : "";
-    const std::string high = m.ratio ? Exact(m.ratio->high) : "";
+    const std::string low = m.ratio ? number(m.ratio->low) : "";
+    const std::string high = m.ratio ? number(m.ratio->high) : "";
     absl::StrAppend(&out, CsvField(OneLine(m.scenario)), ",", CsvField(OneLine(m.metric)), ",",
                     VerdictName(m.verdict), ",", m.fails ? "true" : "false", ",", number(m.base),
                     ",", number(m.next), ",", CsvField(OneLine(m.unit)), ",", low, ",", high, ",",

@@ -24,6 +24,9 @@ void FuzzJsonValue(absl::string_view input);         // one JSON document
 void FuzzScenario(absl::string_view input);          // scenario text, then \0 and a preset's text
 void FuzzOverrides(absl::string_view input);         // arguments of --set, one a line
 void FuzzOptions(absl::string_view input);           // other option values, one a line
+void FuzzResult(absl::string_view input);            // result.json, or what --format=json prints
+void FuzzGates(absl::string_view input);             // gates.txtpb
+void FuzzSamples(absl::string_view input);           // samples.csv
 
 struct FuzzTarget {
   const char* name;  // of the folder under corpus/ and of the binary, with "fuzz_" before it
@@ -44,6 +47,9 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"scenario", FuzzScenario},
     {"overrides", FuzzOverrides},
     {"options", FuzzOptions},
+    {"result", FuzzResult},
+    {"gates", FuzzGates},
+    {"samples", FuzzSamples},
 };
 
 }  // namespace tierscope::testing

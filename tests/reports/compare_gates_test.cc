@@ -30,7 +30,7 @@ TEST(CompareGatesTest, TheLastRuleThatSetsAFieldHolds) {
   EXPECT_TRUE(p99.ambiguous_fails);
   const MetricGate p50 = GateOf(*gates, "step_ms_p50");
   EXPECT_EQ(p50.tolerance_relative, 0.1);
-  EXPECT_EQ(p50.effect_min, 0.02);
+  EXPECT_EQ(p50.effect_min, 0.015);
   const MetricGate coverage = GateOf(*gates, "coverage");
   EXPECT_EQ(coverage.direction, Direction::kHigherBetter);
   EXPECT_FALSE(coverage.fails);

@@ -2,6 +2,7 @@
 // values, and how often they are right over many seeded pairs.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <functional>
 #include <vector>
 
@@ -117,8 +118,8 @@ MetricGate LowerBetter() {
   return gate;
 }
 
-// Verdicts of `pairs` pairs of runs with `repeats` samples a side.
-Counts Verdicts(int pairs, int repeats, const Draw& base, const Draw& next) {
+// Verdicts of `pairs` pairs of runs with `repeats` samples a side; printed, for the README.
+Counts Verdicts(const char* name, int pairs, int repeats, const Draw& base, const Draw& next) {
   Counts counts;
   for (int pair = 0; pair < pairs; ++pair) {
     Rng rng(1000 + static_cast<uint64_t>(pair));
@@ -147,6 +148,8 @@ Counts Verdicts(int pairs, int repeats, const Draw& base, const Draw& next) {
         break;
     }
   }
+  std::printf("  %s: %d regressed, %d improved, %d same, %d ambiguous\n", name, counts.regressed,
+              counts.improved, counts.same, counts.ambiguous);
   return counts;
 }
 
@@ -168,26 +171,30 @@ TEST(CompareStatsTest, RunsOfOneDistributionAreNotCalledRegressed) {
                {"noisy", 20, Normal(10, 0.2)},
                {"heavy tails", 20, HeavyTailed(3)}};
   for (const auto& one : cases) {
-    const Counts counts = Verdicts(200, one.repeats, one.draw, one.draw);
+    const Counts counts = Verdicts(one.name, 200, one.repeats, one.draw, one.draw);
     EXPECT_LE(counts.regressed, 4) << one.name;  // 2 % of 200
     EXPECT_LE(counts.improved, 4) << one.name;
+    if (one.repeats < 5) {
+      EXPECT_EQ(counts.ambiguous, 200) << one.name;
+    }
   }
 }
 
 TEST(CompareStatsTest, AShiftOf5PercentAtNoiseOf2PercentIsFound) {
-  const Counts slower = Verdicts(200, 20, Normal(10, 0.02), Normal(10.5, 0.02));
+  const Counts slower = Verdicts("5 % slower", 200, 20, Normal(10, 0.02), Normal(10.5, 0.02));
   EXPECT_GE(slower.regressed, 190);
   EXPECT_EQ(slower.improved, 0);
-  const Counts faster = Verdicts(200, 20, Normal(10.5, 0.02), Normal(10, 0.02));
+  const Counts faster = Verdicts("5 % faster", 200, 20, Normal(10.5, 0.02), Normal(10, 0.02));
   EXPECT_GE(faster.improved, 190);
   EXPECT_EQ(faster.regressed, 0);
 }
 
 // What is significant and yet below the minimum effect does not fail; a quiet pair is the same.
 TEST(CompareStatsTest, SmallEffectsAreTheSame) {
-  const Counts counts = Verdicts(50, 20, Normal(10, 0.001), Normal(10.05, 0.001));
+  const Counts counts =
+      Verdicts("0.5 % slower, quiet", 50, 20, Normal(10, 0.001), Normal(10.05, 0.001));
   EXPECT_EQ(counts.same, 50);
-  EXPECT_GE(Verdicts(50, 20, Normal(10, 0.005), Normal(10, 0.005)).same, 49);
+  EXPECT_GE(Verdicts("equal, quiet", 50, 20, Normal(10, 0.005), Normal(10, 0.005)).same, 49);
 }
 
 TEST(CompareStatsTest, OneWildSampleDecidesNothing) {
