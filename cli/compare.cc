@@ -121,6 +121,14 @@ std::string TextOf(const Comparison& comparison, OutputFormat format, bool all) 
   return "";
 }
 
+// CSV has rows for metrics alone: what else fails is said beside it.
+void PrintProblems(const Comparison& comparison) {
+  for (const Problem& problem : comparison.problems) {
+    std::fprintf(stderr, "FAIL %s%s%s\n", tierscope::OneLine(problem.scenario).c_str(),
+                 problem.scenario.empty() ? "" : ": ", tierscope::OneLine(problem.what).c_str());
+  }
+}
+
 absl::Status WriteDocuments(const CompareArguments& arguments, const Comparison& comparison) {
   const std::pair<const std::string&, std::string (*)(const Comparison&)> documents[] = {
       {arguments.markdown, [](const Comparison& c) { return ComparisonMarkdown(c); }},
@@ -164,6 +172,7 @@ absl::StatusOr<int> CompareSides(const CompareArguments& arguments, OutputFormat
     return absl::IsFailedPrecondition(comparison.status()) ? kExitNotComparable : code;
   }
   std::fputs(TextOf(*comparison, format, arguments.all).c_str(), stdout);
+  if (format == OutputFormat::kCsv) PrintProblems(*comparison);
   TIERSCOPE_RETURN_IF_ERROR(WriteDocuments(arguments, *comparison));
   return comparison->passes ? kExitDone : kExitBoundFailed;
 }

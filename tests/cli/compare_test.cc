@@ -101,6 +101,10 @@ TEST_F(CompareVerbTest, SuitesArePairedByName) {
   fs::remove_all(folder_.File("new/b"));
   ExpectExit(Compare(folder_.File("base") + " " + folder_.File("new") + " --simulated"), 1,
              "FAIL second: missing: the new runs do not have it");
+  const CommandOutput csv =
+      Compare(folder_.File("base") + " " + folder_.File("new") + " --simulated --format=csv");
+  EXPECT_EQ(csv.exit_code, 1);
+  EXPECT_EQ(csv.err, "FAIL second: missing: the new runs do not have it\n");
   ExpectExit(Compare(folder_.File("base/b") + " " + folder_.File("new") + " --simulated"), 3,
              "no common scenario");
 }
