@@ -33,6 +33,9 @@ void FuzzImportJsonl(absl::string_view input);        // resident dump, step log
 void FuzzKernelTable(absl::string_view input);        // CSV of kernel timings
 void FuzzModelConfig(absl::string_view input);        // config.json
 void FuzzSweep(absl::string_view input);              // sweep text
+void FuzzResult(absl::string_view input);             // result.json, or what --format=json prints
+void FuzzGates(absl::string_view input);              // gates.txtpb
+void FuzzSamples(absl::string_view input);            // samples.csv
 
 // What the import targets say where a format leaves something open: small limits.
 ImportOptions SmallImport();
@@ -63,6 +66,9 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"kernel_table", FuzzKernelTable},
     {"model_config", FuzzModelConfig},
     {"sweep", FuzzSweep},
+    {"result", FuzzResult},
+    {"gates", FuzzGates},
+    {"samples", FuzzSamples},
 };
 
 }  // namespace tierscope::testing

@@ -187,6 +187,7 @@ const std::vector<LayerRow>& LayerTable() {
       {"scenarios", {}},
       {"calibration", {"scenarios", "sim/model"}},
       {"reports", {"reports/schema"}},
+      {"reports/compare", {"reports", "reports/schema", "scenarios"}},
       {"reports/schema", {}},
       {"tests", {"*"}},
   };
