@@ -14,10 +14,13 @@
 #include "cli/rows.h"
 #include "cli/run_observer.h"
 #include "cli/scenario_inputs.h"
+#include "cli/series_json.h"
+#include "cli/timeline_window.h"
 #include "cli/verb.h"
 #include "tbb/parallel_for.h"
 #include "tbb/task_arena.h"
 
+#include "reports/atomic_file.h"
 #include "reports/csv.h"
 #include "reports/host_result.h"
 #include "reports/result_json.h"
@@ -41,6 +44,7 @@ struct Run {
   ScenarioInputs inputs;
   RunFolder folder;
   RunReport report;
+  TimelineWindow window;
   double wall_s = 0.0;
 
   const Scenario& scenario() const { return inputs.scenario; }
@@ -67,24 +71,33 @@ absl::Status Load(Run& run) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Simulation> SimulateWithTimeline(const Run& run) {
+// `series_json` is the text of series.json.
+absl::StatusOr<Simulation> SimulateWatched(const Run& run, std::string* series_json) {
   const Engine& engine = run.scenario().engine();
+  TIERSCOPE_ASSIGN_OR_RETURN(const MemoryPlan plan, MakeMemoryPlan(run.scenario()));
+  const bool shows = run.window.begin || engine.timeline_s() > 0;
+  TimelineWindow window = run.window;
+  window.length = DurationFromSeconds(engine.timeline_s());
   TimelineWriter writer;
-  if (engine.timeline_s() > 0) {
+  if (shows) {
     TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.File("timeline.json"), kTimelineEventsMax));
   }
-  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()),
-                       engine.timeline_s() > 0 ? &writer : nullptr,
-                       DurationFromSeconds(engine.timeline_s()));
-  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation,
-                             Simulate(run.scenario(), run.inputs.ForSimulation(&observer)));
-  if (engine.timeline_s() > 0) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+  CoverageTally coverage;
+  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()), &plan,
+                       &coverage, shows ? &writer : nullptr, window);
+  SimulationInputs inputs = run.inputs.ForSimulation(&observer);
+  inputs.options.coverage = &coverage;
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, Simulate(run.scenario(), inputs));
+  if (shows) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      *series_json, SeriesJson(run.scenario(), inputs.requests, observer.series(), coverage));
   return simulation;
 }
 
 absl::Status Execute(Run& run) {
   const Clock::time_point begin = Clock::now();
-  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, SimulateWithTimeline(run));
+  std::string series_json;
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, SimulateWatched(run, &series_json));
   const double loop_s = SecondsSince(begin);
   RunReport& report = run.report;
   report.result = std::move(simulation.result);
@@ -97,6 +110,7 @@ absl::Status Execute(Run& run) {
   host.peak_rss_bytes = PeakRssBytes();
   host.build_type = TIERSCOPE_BUILD_TYPE;
   host.cpu = CpuModelName();
+  TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(run.folder.File("series.json"), series_json));
   return WriteRunFolder(run.folder, ScenarioText(run.scenario()), report.result, report.host);
 }
 
@@ -166,10 +180,13 @@ absl::Status CheckViolations(const std::vector<Run>& runs) {
 
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
+  TIERSCOPE_ASSIGN_OR_RETURN(const TimelineWindow window,
+                             ParseTimelineWindow(options.timeline_window));
   std::vector<Run> runs(options.scenarios.size());
   for (size_t i = 0; i < runs.size(); ++i) {
     const Clock::time_point begin = i == 0 ? process_begin : Clock::now();
     TIERSCOPE_RETURN_IF_ERROR(Prepare(options.scenarios[i], options, runs[i]));
+    runs[i].window = window;
     runs[i].wall_s += SecondsSince(begin);
   }
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
@@ -195,6 +212,9 @@ void AddRunVerb(CLI::App& app, int* exit_code) {
   verb->add_option("--jobs", options->jobs, "scenarios to run at once")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  verb->add_option("--timeline-window", options->timeline_window,
+                   "BEGIN,END: what timeline.json shows, in seconds of simulated time "
+                   "[engine.timeline_s from the warm-up's end on]");
   verb->callback([options, process_begin, exit_code] {
     *exit_code = ExitCode(RunScenarios(*options, process_begin));
   });

@@ -17,6 +17,7 @@ struct RunOptions {
   bool overwrite = false;
   std::string format = "table";
   int jobs = 1;
+  std::string timeline_window;  // "BEGIN,END" in seconds; "": as the scenario says
 };
 
 // Simulates the scenarios, leaves a run folder for each and prints the report. `process_begin`:

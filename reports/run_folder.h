@@ -29,7 +29,7 @@ absl::StatusOr<RunFolder> CreateRunFolder(absl::string_view out, absl::string_vi
                                           bool overwrite);
 
 // Writes scenario.txtpb, result.json, host.json, metrics.csv and report.html. timeline.json is
-// written during the run, through timeline.h.
+// written during the run, through timeline.h, and series.json by the simulator's caller.
 absl::Status WriteRunFolder(const RunFolder& folder, absl::string_view scenario_text,
                             const RunResult& result, const HostResult& host);
 

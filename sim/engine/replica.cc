@@ -161,6 +161,19 @@ void Replica::CountStep(SimTime end) {
   outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
   boundary_ = end;
   CheckMemory();
+  if (observer_ != nullptr) observer_->StepEnded(end, length, counters_, MemoryNow());
+}
+
+MemoryUse Replica::MemoryNow() const {
+  return {.requests_admitted = admitted_,
+          .tokens_reserved = tokens_reserved_,
+          .tokens_in_use = tokens_in_use_,
+          .host_pages_reserved = host_pages_reserved_,
+          .host_pages_in_use = host_pages_in_use_,
+          .swap_bytes_reserved = swap_bytes_reserved_,
+          .swap_bytes_in_use = swap_bytes_in_use_,
+          .blocks_held = residency_.held_count(),
+          .prefix_blocks = prefix_ ? prefix_->host_blocks() : 0};
 }
 
 // Asks for the boundary's work once everything else of this instant is done.
@@ -351,7 +364,7 @@ void Replica::SettleAccounts() {
 
 // Counts the selections of all steps that the request has run.
 void Replica::SettleAccount(RequestState& request) {
-  request.Account(Completed(request) - 1, counters_);
+  request.Account(Completed(request) - 1, counters_, options_.coverage);
   if (plan_.decode_region_entries == 0) return;
   const int64_t lost = request.EntriesOverflowed(Completed(request), plan_.decode_region_entries);
   counters_.entries_lost += lost - request.entries_lost;
@@ -365,6 +378,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
   CheckInvariants(end);
+  if (observer_ != nullptr) observer_->Finished(end, counters_);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   if (prefix_) {
