@@ -44,16 +44,14 @@ std::string InputJson(const ReportInput& input) {
   AppendJsonString(NameOf(input), &out);
   const std::pair<const char*, const std::string&> documents[] = {
       {"document", input.document}, {"result", input.result},     {"host", input.host},
-      {"series", input.series},     {"timeline", input.timeline}, {"reconcile", input.reconcile}};
+      {"series", input.series},     {"timeline", input.timeline}, {"reconcile", input.reconcile},
+      {"phases", input.phases}};
   for (const auto& [key, json] : documents) {
     if (!json.empty()) absl::StrAppend(&out, ",\"", key, "\":", json);
   }
-  for (const auto& [key, text] :
-       {std::pair<const char*, const std::string&>("phases", input.phases),
-        {"scenario", input.scenario}}) {
-    if (text.empty()) continue;
-    absl::StrAppend(&out, ",\"", key, "\":");
-    AppendJsonString(text, &out);
+  if (!input.scenario.empty()) {
+    out += ",\"scenario\":";
+    AppendJsonString(input.scenario, &out);
   }
   return absl::StrCat(out, "}");
 }

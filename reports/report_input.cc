@@ -10,6 +10,7 @@
 #include "simdjson.h"
 
 #include "reports/atomic_file.h"
+#include "reports/phase_sums.h"
 #include "reports/schema/metrics.h"
 #include "reports/sweep_columns.h"
 #include "reports/text.h"
@@ -24,7 +25,6 @@ constexpr int64_t kDocumentBytesMax = 512 * kMiB;  // a sweep of 100,000 points
 constexpr int64_t kResultBytesMax = 16 * kMiB;
 constexpr int64_t kSeriesBytesMax = 4 * kMiB;
 constexpr int64_t kReconcileBytesMax = 6 * kMiB;
-constexpr int64_t kPhasesBytesMax = 2 * kMiB;
 constexpr int64_t kScenarioBytesMax = kMiB;
 
 bool Exists(const std::string& path, struct stat* info) { return stat(path.c_str(), info) == 0; }
@@ -100,8 +100,9 @@ absl::StatusOr<ReportInput> ReadRunFolder(const std::string& path) {
   TIERSCOPE_ASSIGN_OR_RETURN(input.series, ReadJsonIfThere(file("series.json"), kSeriesBytesMax));
   TIERSCOPE_ASSIGN_OR_RETURN(input.reconcile,
                              ReadJsonIfThere(file("reconcile.json"), kReconcileBytesMax));
-  TIERSCOPE_ASSIGN_OR_RETURN(std::string phases, ReadIfThere(file("phases.csv"), kPhasesBytesMax));
-  input.phases = ValidUtf8(phases);
+  if (Exists(file("phases.csv"), &info)) {
+    TIERSCOPE_ASSIGN_OR_RETURN(input.phases, PhaseSums(file("phases.csv")));
+  }
   TIERSCOPE_ASSIGN_OR_RETURN(std::string scenario,
                              ReadIfThere(file("scenario.txtpb"), kScenarioBytesMax));
   input.scenario = ValidUtf8(scenario);
@@ -117,7 +118,9 @@ absl::StatusOr<ReportInputKind> KindOf(const std::string& path,
   if (has("sweep") && has("points")) return ReportInputKind::kSweep;
   if (has("curve") && has("binding")) return ReportInputKind::kCapacity;
   if (has("rows") && has("serving")) return ReportInputKind::kValidation;
-  if (has("phases")) return ReportInputKind::kReconciliation;
+  const bool one = has("terms") && has("counts");
+  const bool suite = has("scenarios") && has("passed");
+  if (has("phases") || one || suite) return ReportInputKind::kReconciliation;
   if (has("metrics") && has("scenario_digest")) return ReportInputKind::kRun;
   return absl::InvalidArgumentError(absl::StrCat(
       path,

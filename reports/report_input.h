@@ -28,7 +28,7 @@ struct ReportInput {
   std::string series;
   std::string timeline;   // columns (timeline_reader.h)
   std::string reconcile;  // a reconciliation that lies in the folder
-  std::string phases;     // phases.csv as it is
+  std::string phases;     // sums over phases.csv (phase_sums.h)
   std::string scenario;   // scenario.txtpb as it is
 };
 

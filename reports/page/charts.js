@@ -2,17 +2,41 @@
 // walks, so the page's policy forbids evaluated code. Colours of words and lines are the page's own
 // custom properties: a chart follows the theme, and the printer, without being drawn again.
 
-const COLOURS = ['#3f7fca', '#e08b2c', '#3d9a6a', '#c8524f', '#8c6bc8', '#9a7b4f', '#d070ab', '#7a8794', '#2fa3b5', '#b0a02c'];
+const COLOURS = [
+  '#3f7fca', '#e08b2c', '#3d9a6a', '#c8524f', '#8c6bc8', '#9a7b4f', '#d070ab', '#7a8794', '#2fa3b5',
+  '#b0a02c', '#86b4ea', '#f0b878', '#7cc9a2', '#e39492', '#b9a3e3', '#c4ab86'
+];
 
 const CHART_CONFIG = {
   background: null,
   font: 'system-ui, sans-serif',
   view: {stroke: null},
-  axis: {labelColor: 'var(--soft)', titleColor: 'var(--soft)', domainColor: 'var(--line)', tickColor: 'var(--line)',
-         gridColor: 'var(--grid)', labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 160},
-  legend: {labelColor: 'var(--ink)', titleColor: 'var(--soft)', labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal',
-           labelLimit: 220, orient: 'bottom', columns: {expr: 'width < 420 ? 2 : 4'}, symbolType: 'square', title: null},
+  axis: {
+    labelColor: 'var(--soft)',
+    titleColor: 'var(--soft)',
+    domainColor: 'var(--line)',
+    tickColor: 'var(--line)',
+    gridColor: 'var(--grid)',
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+    labelLimit: 160
+  },
+  legend: {
+    labelColor: 'var(--ink)',
+    titleColor: 'var(--soft)',
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+    labelLimit: 220,
+    orient: 'bottom',
+    columns: {expr: 'width < 420 ? 2 : 4'},
+    symbolType: 'square',
+    symbolOpacity: 1,
+    title: null
+  },
   title: {color: 'var(--ink)'},
+  mark: {color: COLOURS[0]},
   text: {color: 'var(--ink)', fontSize: 12},
   rule: {color: 'var(--ink)'},
   range: {category: COLOURS},
@@ -47,19 +71,38 @@ function showTooltip(handler, event, item, value) {
 async function drawChart(entry) {
   if (entry.view) entry.view.finalize();
   entry.chart.replaceChildren();
-  const spec = {width: 'container', height: 240, autosize: {type: 'fit-x', contains: 'padding', resize: true}, ...entry.spec()};
+  const spec = {
+    width: 'container',
+    height: 240,
+    autosize: {type: 'fit-x', contains: 'padding', resize: true},
+    ...entry.spec()
+  };
   const compiled = vegaLite.compile(spec, {config: CHART_CONFIG, logger: SILENT}).spec;
   entry.view = new vega.View(vega.parse(compiled, null, {ast: true}), {
-    expr: vega.expressionInterpreter, renderer: 'svg', container: entry.chart, hover: true, loader: NO_LOADER,
-    tooltip: showTooltip, logLevel: vega.Error});
+    expr: vega.expressionInterpreter,
+    renderer: 'svg',
+    container: entry.chart,
+    hover: true,
+    loader: NO_LOADER,
+    tooltip: showTooltip,
+    logLevel: vega.Error
+  });
   entry.view.description('');
   await entry.view.runAsync();
   const svg = entry.chart.querySelector('svg');
   if (svg) svg.setAttribute('aria-hidden', 'true');  // the chart's words stand on its frame
 }
 
-const SILENT = {level: () => SILENT, error: (...a) => { console.error(...a); return SILENT; }, warn: () => SILENT,
-                info: () => SILENT, debug: () => SILENT};
+const SILENT = {
+  level: () => SILENT,
+  error: (...a) => {
+    console.error(...a);
+    return SILENT;
+  },
+  warn: () => SILENT,
+  info: () => SILENT,
+  debug: () => SILENT
+};
 
 // Shapes drawn by a chart, groups and axes aside: what a test counts.
 function marksOf(view) {
@@ -67,8 +110,10 @@ function marksOf(view) {
   const walk = (item) => {
     for (const child of item.items || []) {
       if (item.marktype && item.marktype !== 'group' && item.role === 'mark') ++count;
-      if (item.marktype === 'group' || !item.marktype) walk(child);
-      else if (child.items) walk(child);
+      if (item.marktype === 'group' || !item.marktype)
+        walk(child);
+      else if (child.items)
+        walk(child);
     }
   };
   walk(view.scenegraph().root);
@@ -86,20 +131,40 @@ function tip(name, title, format) {
   return {field: name, title, ...(format ? {type: 'quantitative', format} : {type: 'nominal'})};
 }
 
+// The colour of a series; its legend only where there are several.
+function seriesColour(rows, legend) {
+  const several = new Set(rows.map((r) => r.s)).size > 1;
+  return field('s', 'nominal', null, {sort: null, legend: several ? legend || {} : null});
+}
+
 // Lines over time, one a series: rows {t, y, s}.
 function lineSpec(rows, yTitle, more) {
   const {format = '~s', domain, step} = more || {};
   return {
     data: {values: rows},
-    mark: {type: 'line', strokeWidth: 1.8, interpolate: step ? 'step-before' : 'linear', clip: true,
-           ...(rows.length <= 2 ? {point: true} : {})},
+    mark: {
+      type: 'line',
+      strokeWidth: 1.8,
+      interpolate: step ? 'step-before' : 'linear',
+      clip: true,
+      ...(rows.length <= 2 ? {point: true} : {})
+    },
     encoding: {
       x: field('t', 'quantitative', 'simulated time, s', {scale: {nice: false}}),
-      y: field('y', 'quantitative', yTitle, {axis: {format, tickCount: 5}, ...(domain ? {scale: {domain}} : {})}),
-      color: field('s', 'nominal', null, {sort: null}),
-      tooltip: [tip('s', ''), tip('t', 'time, s', ',.3~f'), tip('y', yTitle, format === '.0%' ? '.2%' : ',.4~r')],
+      y: field(
+          'y', 'quantitative', yTitle, {axis: {format, tickCount: 5}, ...(domain ? {scale: {domain}} : {})}),
+      color: seriesColour(rows, {symbolType: 'stroke', symbolStrokeWidth: 3}),
+      tooltip: [
+        tip('s', ''), tip('t', 'time, s', ',.3~f'), tip('y', yTitle, format.endsWith('%') ? '.2%' : ',.4~r')
+      ],
     },
   };
+}
+
+// A scale for values of which the largest would flatten the others.
+function logWhereWide(rows) {
+  const values = rows.map((r) => r.y);
+  return Math.min(...values) > 0 && Math.max(...values) > 20 * Math.min(...values) ? {type: 'log'} : {};
 }
 
 // Stacked bars: rows {g: bar, s: part, y}.
@@ -110,7 +175,10 @@ function stackSpec(rows, yTitle, barHeight = 34) {
     height: {step: barHeight},
     mark: {type: 'bar'},
     encoding: {
-      y: field('g', 'nominal', null, {sort: null, axis: {labelLimit: 110, ticks: false, domain: false, ...(bars === 1 ? {labels: false} : {})}}),
+      y: field('g', 'nominal', null, {
+        sort: null,
+        axis: {labelLimit: 110, ticks: false, domain: false, ...(bars === 1 ? {labels: false} : {})}
+      }),
       x: field('y', 'quantitative', yTitle, {stack: 'zero', axis: {tickCount: 6}}),
       color: field('s', 'nominal', null, {sort: null}),
       order: {field: 'o', type: 'quantitative'},

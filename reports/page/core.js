@@ -16,13 +16,14 @@ function el(tag, attributes, ...children) {
       node.setAttribute(name, value === true ? '' : value);
     }
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
 
 // Names from files on one line, without what redraws the text around them.
 function oneLine(text) {
-  return String(text).replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
+  return String(text)
+      .replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
       .replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
@@ -103,39 +104,54 @@ const ROWS_SHOWN = 400;
 function cellOf(value, column, first, marks) {
   const number = typeof value === 'number';
   const attributes = {
-    class: number ? 'number' : null,
+    class: number || (!first && !column.text && (value === null || value === undefined)) ? 'number' : null,
     title: number ? hoverText(value, column.unit, column.definition) : column.definition,
     'data-value': number ? String(value) : null,
     'data-metric': marks && marks.metric,
     'data-run': marks && marks.run !== undefined ? String(marks.run) : null,
   };
   const text = number ? (column.unit === 'fraction' ? formatPercent(value) : formatNumber(value)) :
-                        value === null || value === undefined ? '-' : oneLine(value);
+      value === null || value === undefined ? '-' :
+                                              oneLine(value);
   return first ? el('th', {scope: 'row', ...attributes}, text) : el('td', attributes, text);
 }
 
 function headCell(column) {
   const unit = column.unit && column.unit !== 'fraction' ? ` (${column.unit})` : '';
-  return el('th', {scope: 'col', class: column.text ? null : 'number', title: column.definition || null},
-            oneLine(column.name) + unit);
+  return el(
+      'th', {scope: 'col', class: column.text ? null : 'number', title: column.definition || null},
+      oneLine(column.name) + unit);
 }
 
 // A table that may be wider than the page scrolls by itself, with the keyboard too. Rows past
 // ROWS_SHOWN are in the CSV only, and the table says so.
 function dataTable({caption, columns, rows, marks}) {
-  const body = rows.slice(0, ROWS_SHOWN).map((row, r) => el('tr', {}, row.map(
-      (value, c) => cellOf(value, columns[c], c === 0, marks && marks(r, c)))));
+  const body =
+      rows.slice(0, ROWS_SHOWN)
+          .map(
+              (row, r) => el(
+                  'tr', {}, row.map((value, c) => cellOf(value, columns[c], c === 0, marks && marks(r, c)))));
   const more = rows.length > ROWS_SHOWN ?
-      el('p', {class: 'muted'}, `The first ${ROWS_SHOWN} of ${formatNumber(rows.length)} rows; the CSV has all.`) : null;
-  return el('div', {},
+      el('p', {class: 'muted'},
+         `The first ${ROWS_SHOWN} of ${formatNumber(rows.length)} rows; the CSV has all.`) :
+      null;
+  return el(
+      'div', {},
       el('div', {class: 'scroll', role: 'region', tabindex: '0', 'aria-label': caption},
-          el('table', {}, el('caption', {}, caption), el('thead', {}, el('tr', {}, columns.map(headCell))),
-              el('tbody', {}, body))), more);
+         el('table', {}, el('caption', {}, caption), el('thead', {}, el('tr', {}, columns.map(headCell))),
+            el('tbody', {}, body))),
+      more);
 }
 
 function csvButton(name, columns, rows) {
-  return el('button', {type: 'button', class: 'csv', 'data-csv': name, onclick: () => download(name + '.csv', csvText(columns, rows()))},
-            'Download CSV');
+  return el(
+      'button', {
+        type: 'button',
+        class: 'csv',
+        'data-csv': name,
+        onclick: () => download(name + '.csv', csvText(columns, rows()))
+      },
+      'Download CSV');
 }
 
 // ---- sections and figures ---------------------------------------------------------------------
@@ -158,7 +174,8 @@ function uniqueId(text) {
 
 function section(title, ...children) {
   const id = uniqueId(title);
-  return el('section', {id, 'aria-labelledby': id + '-title'}, el('h2', {id: id + '-title'}, title), children);
+  return el(
+      'section', {id, 'aria-labelledby': id + '-title'}, el('h2', {id: id + '-title'}, title), children);
 }
 
 function note(text) {
@@ -181,12 +198,21 @@ function figure({title, says, spec, table, controls}) {
   };
   details.addEventListener('toggle', () => details.open && !filled && fill());
   const columnsNow = () => get(table).columns;
-  const button = el('button', {type: 'button', class: 'csv', 'data-csv': id, onclick: () => {
-    download(id + '.csv', csvText(columnsNow(), get(table).rows));
-  }}, 'Download CSV');
-  const node = el('figure', {id}, el('figcaption', {}, el('h3', {}, title), el('p', {class: 'muted'}, says)),
-                  controls || null, chart, el('div', {class: 'under'}, details, button));
-  const entry = {id, chart, spec: () => get(spec), view: null, csv: () => csvText(columnsNow(), get(table).rows)};
+  const button =
+      el('button', {
+        type: 'button',
+        class: 'csv',
+        'data-csv': id,
+        onclick: () => {
+          download(id + '.csv', csvText(columnsNow(), get(table).rows));
+        }
+      },
+         'Download CSV');
+  const node =
+      el('figure', {id}, el('figcaption', {}, el('h3', {}, title), el('p', {class: 'muted'}, says)),
+         controls || null, chart, el('div', {class: 'under'}, details, button));
+  const entry =
+      {id, chart, spec: () => get(spec), view: null, csv: () => csvText(columnsNow(), get(table).rows)};
   CHARTS.push(entry);
   node.update = () => {
     if (filled) fill();

@@ -1,34 +1,34 @@
-// Timelines, capacities, reconciliations, validations, and what every page ends with.
+// Timelines, capacities, and what every page ends with.
 
-// ---- phases.csv: measured or simulated spans of steps and ticks -----------------------------------
-
-// Lines of CSV without quotes inside fields: phases.csv holds names of ours and numbers.
-function parseCsv(text) {
-  const lines = text.split(/\r?\n/).filter(Boolean);
-  return {columns: lines[0] ? lines[0].split(',') : [], rows: lines.slice(1).map((line) => line.split(','))};
-}
-
-// Mean milliseconds by phase of a run's phases.csv: columns phase and duration_ns, or begin_ns and end_ns.
-function phaseMeans(run) {
-  if (!run.phases) return [];
-  const {columns, rows} = parseCsv(run.phases);
-  const at = (name) => columns.indexOf(name);
-  if (at('phase') < 0 || (at('duration_ns') < 0 && (at('begin_ns') < 0 || at('end_ns') < 0))) return [];
-  const phases = new Map();
-  for (const row of rows) {
-    const ns = at('duration_ns') >= 0 ? Number(row[at('duration_ns')]) : Number(row[at('end_ns')]) - Number(row[at('begin_ns')]);
-    if (!Number.isFinite(ns)) continue;
-    const old = phases.get(row[at('phase')]) || {n: 0, ns: 0};
-    phases.set(row[at('phase')], {n: old.n + 1, ns: old.ns + ns});
-  }
-  return [...phases].map(([s, p], o) => ({g: run.label, s, o, n: p.n, y: p.ns / p.n / 1e6}));
-}
+// ---- phases.csv: spans of steps and ticks, simulated or measured ---------------------------------
 
 function phasesFigure(run) {
-  const rows = phaseMeans(run);
-  return rows.length === 0 ? null : figure({title: (RUNS.length > 1 ? run.label + ': ' : '') + 'Recorded phases', says: 'Mean of each phase in phases.csv.',
-    spec: () => stackSpec(rows, 'ms'),
-    table: {columns: [{name: 'phase', text: true}, {name: 'times'}, {name: 'mean', unit: 'ms'}], rows: rows.map((r) => [r.s, r.n, r.y])}});
+  const rows = (run.phases || [])
+                   .filter((p) => p.phase !== 'step' && p.n > 0)
+                   .map((p, o) => ({g: run.label, s: p.phase, o, n: p.n, y: p.duration_ns / p.n / 1e6}));
+  return rows.length === 0 ? null : figure({
+    title: (RUNS.length > 1 ? run.label + ': ' : '') + 'Recorded phases',
+    says: `Mean of each phase in phases.csv, ${
+        run.result.kind}. Phases of a step add up to it; those of a level-1 job run beside the decode.`,
+    spec: () => ({
+      data: {values: rows},
+      height: {step: 22},
+      mark: {type: 'bar', color: COLOURS[0]},
+      encoding: {
+        y: field('s', 'nominal', null, {sort: null}),
+        x: field('y', 'quantitative', 'ms'),
+        tooltip: [tip('s', ''), tip('y', 'mean, ms', ',.4~r'), tip('n', 'times')]
+      }
+    }),
+    table: {
+      columns: [
+        {name: 'phase', text: true},
+        {name: 'times', definition: 'Rows of phases.csv for the whole batch or job.'},
+        {name: 'mean', unit: 'ms'}
+      ],
+      rows: rows.map((r) => [r.s, r.n, r.y])
+    }
+  });
 }
 
 // ---- timeline ---------------------------------------------------------------------------------
@@ -45,36 +45,110 @@ function timelineFigures(run) {
   let from = first;
   const rows = () => spans.begin_us.flatMap((begin, i) => {
     const b = begin / 1e6, e = b + spans.length_us[i] / 1e6;
-    return e < from || b > from + window ? [] : [{track: timeline.tracks[spans.track[i]], name: timeline.names[spans.name[i]], b: Math.max(b, from), e: Math.min(Math.max(e, b + window / 4000), from + window), at: b, ms: spans.length_us[i] / 1e3}];
+    return e < from || b > from + window ? [] : [{
+      track: timeline.tracks[spans.track[i]],
+      name: timeline.names[spans.name[i]],
+      b: Math.max(b, from),
+      e: Math.min(Math.max(e, b + window / 4000), from + window),
+      at: b,
+      ms: spans.length_us[i] / 1e3
+    }];
   });
   const title = (RUNS.length > 1 ? run.label + ': ' : '') + 'Timeline of one second';
   const id = uniqueId(title + ' begin');
-  const shown = el('output', {for: id});
-  const say = () => { shown.textContent = `from ${from.toFixed(3)} s`; };
-  const slider = el('input', {type: 'range', id, min: '0', max: String(Math.max(0, steps - 1)), step: '1', value: '0', oninput: (event) => {
-    from = first + Number(event.target.value) * window;
-    say();
-    for (const f of figures) f.update();
-  }});
+  const shown = el('output', {for: id
+  });
+  const say = () => {
+    shown.textContent = `from ${from.toFixed(3)} s`;
+  };
+  const slider = el('input', {
+    type: 'range',
+    id,
+    min: '0',
+    max: String(Math.max(0, steps - 1)),
+    step: '1',
+    value: '0',
+    oninput: (event) => {
+      from = first + Number(event.target.value) * window;
+      say();
+      for (const f of figures) f.update();
+    }
+  });
   say();
   const time = field('b', 'quantitative', 'simulated time, s', {axis: {format: '.3f', tickCount: 5}});
-  const figures = [figure({title, says: 'Spans of each track; a bar shorter than a pixel is drawn as one. The whole file, with arrows, opens in ui.perfetto.dev.',
-    controls: el('div', {class: 'controls'}, el('label', {for: id}, 'Second '), slider, shown),
-    spec: () => ({data: {values: rows()}, height: {step: 44}, mark: {type: 'bar', height: 20},
-      encoding: {y: field('track', 'nominal', null, {sort: timeline.tracks, axis: {ticks: false}}), x: {...time, scale: {domain: [from, from + window], nice: false}}, x2: {field: 'e'},
-                 color: field('name', 'nominal', null, {sort: timeline.names}), tooltip: [tip('name', ''), tip('at', 'begins, s', ',.6~f'), tip('ms', 'lasts, ms', ',.4~r')]}}),
-    table: () => ({columns: [{name: 'track', text: true}, {name: 'span', text: true}, {name: 'begins', unit: 's'}, {name: 'lasts', unit: 'ms'}], rows: rows().map((r) => [r.track, r.name, r.at, r.ms])})})];
+  const figures = [figure({
+    title,
+    says:
+        'Spans of each track; a bar shorter than a pixel is drawn as one. The whole file, with arrows, opens in ui.perfetto.dev.',
+    controls:
+        el('div', {class: 'controls'},
+           el('label',
+              {for: id
+              },
+              'Second '),
+           slider, shown),
+    spec: () => ({
+      data: {values: rows()},
+      height: {step: 44},
+      mark: {type: 'bar', height: 20},
+      encoding: {
+        y: field('track', 'nominal', null, {sort: timeline.tracks, axis: {ticks: false}}),
+        x: {...time, scale: {domain: [from, from + window], nice: false}},
+        x2: {field: 'e'},
+        color: field('name', 'nominal', null, {sort: timeline.names}),
+        tooltip: [tip('name', ''), tip('at', 'begins, s', ',.6~f'), tip('ms', 'lasts, ms', ',.4~r')]
+      }
+    }),
+    table: () => ({
+      columns: [
+        {name: 'track', text: true}, {name: 'span', text: true}, {name: 'begins', unit: 's'},
+        {name: 'lasts', unit: 'ms'}
+      ],
+      rows: rows().map((r) => [r.track, r.name, r.at, r.ms])
+    })
+  })];
   const counters = timeline.counters;
   const names = [...new Set(counters.name)];
-  const values = () => counters.at_us.flatMap((us, i) => us / 1e6 < from || us / 1e6 > from + window ? [] : [{t: us / 1e6, y: counters.value[i], s: timeline.names[counters.name[i]]}]);
+  const values = () => counters.at_us.flatMap((us, i) => us / 1e6 < from || us / 1e6 > from + window ? [] : [
+    {t: us / 1e6, y: counters.value[i], s: timeline.names[counters.name[i]]}
+  ]);
   if (names.length > 0) {
-    figures.push(figure({title: (RUNS.length > 1 ? run.label + ': ' : '') + 'Counters in that second', says: 'Resident bytes, reserve blocks and link use as the timeline has them; each its own scale.',
-      spec: () => ({data: {values: values()}, facet: {row: field('s', 'nominal', null, {header: {labelOrient: 'top', labelAnchor: 'start', labelAngle: 0, labelColor: 'var(--soft)'}})},
-        spec: {width: 560, height: 60, mark: {type: 'line', interpolate: 'step-after', point: {size: 14}},
-               encoding: {x: field('t', 'quantitative', 'simulated time, s', {scale: {domain: [from, from + window], nice: false}}), y: field('y', 'quantitative', null, {axis: {format: '.4~s', tickCount: 3}, scale: {zero: false}}),
-                          tooltip: [tip('s', ''), tip('t', 'time, s', ',.6~f'), tip('y', 'value', ',.6~s')]}},
-        resolve: {scale: {y: 'independent'}}, autosize: {type: 'pad'}}),
-      table: () => ({columns: [{name: 'counter', text: true}, {name: 'time', unit: 's'}, {name: 'value'}], rows: values().map((r) => [r.s, r.t, r.y])})}));
+    figures.push(figure({
+      title: (RUNS.length > 1 ? run.label + ': ' : '') + 'Counters in that second',
+      says: 'Resident bytes, reserve blocks and link use as the timeline has them; each its own scale.',
+      spec: () => ({
+        data: {values: values()},
+        facet: {
+          row: field('s', 'nominal', null, {
+            header: {
+              labelOrient: 'top',
+              labelAnchor: 'start',
+              labelAngle: 0,
+              labelColor: 'var(--ink)',
+              labelFontSize: 12
+            }
+          })
+        },
+        spec: {
+          width: Math.max(180, document.getElementById('content').clientWidth - 80),
+          height: 60,
+          mark: {type: 'line', interpolate: 'step-after', point: {size: 14}},
+          encoding: {
+            x: field(
+                't', 'quantitative', 'simulated time, s',
+                {scale: {domain: [from, from + window], nice: false}}),
+            y: field('y', 'quantitative', null, {axis: {format: '.4~s', tickCount: 3}, scale: {zero: false}}),
+            tooltip: [tip('s', ''), tip('t', 'time, s', ',.6~f'), tip('y', 'value', ',.6~s')]
+          }
+        },
+        resolve: {scale: {y: 'independent'}},
+        autosize: {type: 'pad'}
+      }),
+      table: () => ({
+        columns: [{name: 'counter', text: true}, {name: 'time', unit: 's'}, {name: 'value'}],
+        rows: values().map((r) => [r.s, r.t, r.y])
+      })
+    }));
   }
   return figures;
 }
@@ -83,125 +157,155 @@ function timelineSection() {
   const runs = RUNS.filter((run) => run.timeline);
   if (runs.length === 0) return null;
   const cut = runs.filter((run) => run.timeline.left_out > 0);
-  return section('Timeline', runs.slice(0, RUNS_DRAWN).map(timelineFigures),
-      cut.map((run) => note(`${run.label}: ${formatNumber(run.timeline.left_out)} later events of timeline.json are not in this page.`)));
+  return section(
+      'Timeline', runs.slice(0, RUNS_DRAWN).map(timelineFigures),
+      cut.map(
+          (run) => note(`${run.label}: ${
+              formatNumber(run.timeline.left_out)} later events of timeline.json are not in this page.`)));
 }
 
 // ---- capacity ---------------------------------------------------------------------------------
 
-const CAPACITY_LINES = ['throughput_tok_per_s', 'tpot_ms_p99', 'ttft_ms_p99', 'coverage', 'stall_fraction', 'link_utilisation', 'hbm_total_gib_peak', 'host_gib_peak'];
+const CAPACITY_LINES = [
+  'throughput_tok_per_s', 'tpot_ms_p99', 'ttft_ms_p99', 'coverage', 'stall_fraction', 'link_utilisation',
+  'hbm_total_gib_peak', 'host_gib_peak'
+];
 
 function loadOf(curve) {
-  return 'requests' in curve[0] ? {key: 'requests', title: 'concurrent requests'} : {key: 'req_per_s', title: 'requests per second'};
+  return 'requests' in curve[0] ? {key: 'requests', title: 'concurrent requests'} :
+                                  {key: 'req_per_s', title: 'requests per second'};
 }
 
 function capacityFigure(capacity, curve, load, name) {
-  const rows = curve.filter((p) => isNumber(p[name])).map((p) => ({x: p[load.key], y: p[name], h: p.holds ? 'all limits hold' : 'a limit fails'}));
+  const rows =
+      curve.filter((p) => isNumber(p[name]))
+          .map((p) => ({x: p[load.key], y: p[name], h: p.holds ? 'all limits hold' : 'a limit fails'}));
   if (rows.length === 0) return null;
   const d = DEFINITIONS.get(name);
-  return figure({title: `${capacity.scenario}: ${name} over load`, says: d ? d.definition : '',
-    spec: () => ({height: 180, layer: [
-      {data: {values: rows}, mark: {type: 'line', color: 'var(--line)'}, encoding: {x: field('x', 'quantitative', load.title), y: field('y', 'quantitative', d ? d.unit : '', {axis: {tickCount: 4, format: ',.4~r'}, scale: {zero: false}})}},
-      {data: {values: rows}, mark: {type: 'point', filled: true, size: 50, opacity: 1}, encoding: {x: {field: 'x', type: 'quantitative'}, y: {field: 'y', type: 'quantitative'}, color: field('h', 'nominal', null, {scale: {domain: ['all limits hold', 'a limit fails'], range: [COLOURS[2], COLOURS[3]]}}), shape: {field: 'h', type: 'nominal', legend: null}, tooltip: [tip('x', load.title, ',.4~r'), tip('y', name, ',.5~r'), tip('h', '')]}},
-      {data: {values: [{x: capacity[load.key]}]}, mark: {type: 'rule', strokeDash: [4, 3]}, encoding: {x: {field: 'x', type: 'quantitative'}, tooltip: [tip('x', 'capacity', ',.5~r')]}}]}),
-    table: {columns: [{name: load.title}, {name, unit: d && d.unit, definition: definitionOf(name)}, {name: 'limits', text: true}], rows: rows.map((r) => [r.x, r.y, r.h])}});
+  return figure({
+    title: `${capacity.scenario}: ${name} over load`,
+    says: d ? d.definition : '',
+    spec: () => ({
+      height: 180,
+      layer: [
+        {
+          data: {values: rows},
+          mark: {type: 'line', color: 'var(--line)'},
+          encoding: {
+            x: field('x', 'quantitative', load.title),
+            y: field('y', 'quantitative', d && d.unit !== 'fraction' ? d.unit : '', {
+              axis: {tickCount: 4, format: d && d.unit === 'fraction' ? '~%' : ',.4~r'},
+              scale: {zero: false}
+            })
+          }
+        },
+        {
+          data: {values: rows},
+          mark: {type: 'point', filled: true, size: 50, opacity: 1},
+          encoding: {
+            x: {field: 'x', type: 'quantitative'},
+            y: {field: 'y', type: 'quantitative'},
+            color: field(
+                'h', 'nominal', null,
+                {scale: {domain: ['all limits hold', 'a limit fails'], range: [COLOURS[2], COLOURS[3]]}}),
+            shape: {field: 'h', type: 'nominal', legend: null},
+            tooltip: [tip('x', load.title, ',.4~r'), tip('y', name, ',.5~r'), tip('h', '')]
+          }
+        },
+        {
+          data: {values: [{x: capacity[load.key]}]},
+          mark: {type: 'rule', strokeDash: [4, 3]},
+          encoding: {x: {field: 'x', type: 'quantitative'}, tooltip: [tip('x', 'capacity', ',.5~r')]}
+        }
+      ]
+    }),
+    table: {
+      columns: [
+        {name: load.title}, {name, unit: d && d.unit, definition: definitionOf(name)},
+        {name: 'limits', text: true}
+      ],
+      rows: rows.map((r) => [r.x, r.y, r.h])
+    }
+  });
 }
 
 function objectsTable(caption, list, definitions) {
   const names = [...new Set(list.flatMap((row) => Object.keys(row)))];
-  const columns = names.map((name) => ({name, text: list.some((row) => typeof row[name] === 'string'), definition: (definitions || {})[name] || definitionOf(name) || null, unit: (DEFINITIONS.get(name) || {}).unit}));
-  const rows = list.map((row) => names.map((name) => typeof row[name] === 'boolean' ? (row[name] ? 'yes' : 'no') : row[name] === undefined ? null : row[name]));
-  return el('div', {}, dataTable({caption, columns, rows}), el('div', {class: 'under'}, csvButton(slug(caption), columns, () => rows)));
+  const columns = names.map((name) => ({
+                              name,
+                              text: list.some((row) => typeof row[name] === 'string'),
+                              definition: (definitions || {})[name] || definitionOf(name) || null,
+                              unit: (DEFINITIONS.get(name) || {}).unit
+                            }));
+  const rows = list.map(
+      (row) => names.map(
+          (name) => typeof row[name] === 'boolean' ? (row[name] ? 'yes' : 'no') :
+              row[name] === undefined              ? null :
+                                                     row[name]));
+  return el(
+      'div', {}, dataTable({caption, columns, rows}),
+      el('div', {class: 'under'}, csvButton(slug(caption), columns, () => rows)));
 }
 
 function capacitySection(input) {
   const c = input.document;
   const curve = c.curve.length ? c.curve : null;
   const load = curve ? loadOf(curve) : null;
-  const cards = el('ul', {class: 'cards'},
-      el('li', {}, el('span', {class: 'label'}, 'Capacity'), el('span', {class: 'figure', title: 'The largest load at which every limit holds.'}, load ? formatNumber(c[load.key]) : '-'), el('span', {class: 'sentence'}, load ? load.title : '')),
-      el('li', {class: 'binding'}, el('span', {class: 'label'}, 'Binding limit'), el('span', {class: 'figure'}, oneLine(c.binding || 'none')), el('span', {class: 'sentence'}, c.next ? 'behind it ' + oneLine(c.next) : '')),
-      el('li', {}, el('span', {class: 'label'}, 'Throughput there'), el('span', {class: 'figure', title: hoverText(c.throughput_tok_per_s, 'tok/s', definitionOf('throughput_tok_per_s'))}, formatQuantity(c.throughput_tok_per_s, 'tok/s')), el('span', {class: 'sentence'}, '')));
-  return section(`Capacity of ${oneLine(c.scenario)}`, cards, (c.remarks || []).map((r) => note(oneLine(r))),
+  const cards =
+      el('ul', {class: 'cards'},
+         el('li', {}, el('span', {class: 'label'}, 'Capacity'),
+            el('span', {class: 'figure', title: 'The largest load at which every limit holds.'},
+               load ? formatNumber(c[load.key]) : '-'),
+            el('span', {class: 'sentence'}, load ? load.title : '')),
+         el('li', {class: 'binding'}, el('span', {class: 'label'}, 'Binding limit'),
+            el('span', {class: 'figure'}, oneLine(c.binding || 'none')),
+            el('span', {class: 'sentence'}, c.next ? 'behind it ' + oneLine(c.next) : '')),
+         el('li', {}, el('span', {class: 'label'}, 'Throughput there'),
+            el('span', {
+              class: 'figure',
+              title: hoverText(c.throughput_tok_per_s, 'tok/s', definitionOf('throughput_tok_per_s'))
+            },
+               formatQuantity(c.throughput_tok_per_s, 'tok/s')),
+            el('span', {class: 'sentence'}, '')));
+  return section(
+      `Capacity of ${oneLine(c.scenario)}`, cards, (c.remarks || []).map((r) => note(oneLine(r))),
       objectsTable('Limits of ' + oneLine(c.scenario), c.limits || []),
-      curve ? el('div', {class: 'pair'}, CAPACITY_LINES.map((name) => capacityFigure(c, curve, load, name))) : null,
+      (c.ceilings || []).length ?
+          objectsTable('Memory of ' + oneLine(c.scenario) + ': what it would hold', c.ceilings) :
+          null,
+      curve ? el('div', {class: 'pair'}, CAPACITY_LINES.map((name) => capacityFigure(c, curve, load, name))) :
+              null,
       el('p', {class: 'muted'}, `Scenario digest ${oneLine(c.scenario_digest)}.`));
-}
-
-// ---- reconciliation ---------------------------------------------------------------------------
-
-// reconcile.json: phases [{phase, n, measured_ms, simulated_ms, mape, bias, noise, bound}], points
-// [{scenario, phase, step, measured_ns, simulated_ns}]; all else is shown as it is.
-const ERROR_COLUMNS = {mape: 'Mean absolute error over the points, as a share of what was measured.', bias: 'Mean signed error, as a share.', noise: 'Half width of what repeated measurements differ by, as a share.',
-                       n: 'Points that were joined.', measured_ms: 'Mean measured, ms.', simulated_ms: 'Mean simulated, ms.', bound: 'The largest MAPE that passes.'};
-const POINTS_DRAWN = 4000;
-
-function reconciliationSection(document, name) {
-  const phases = Array.isArray(document.phases) ? document.phases : [];
-  const noise = new Map(phases.map((p) => [p.phase, p.noise || 0]));
-  const points = (document.points || []).filter((p) => p.measured_ns > 0 && p.simulated_ns > 0).map((p) => ({
-    ...p, x: p.measured_ns / 1e6, y: p.simulated_ns / 1e6, e: p.simulated_ns / p.measured_ns - 1,
-    lo: p.measured_ns / 1e6 * (1 - (noise.get(p.phase) || 0)), hi: p.measured_ns / 1e6 * (1 + (noise.get(p.phase) || 0))}));
-  const every = Math.ceil(points.length / POINTS_DRAWN) || 1;
-  const drawn = points.filter((p, i) => i % every === 0);
-  const span = points.length ? [Math.min(...points.map((p) => Math.min(p.x, p.y))) * 0.9, Math.max(...points.map((p) => Math.max(p.x, p.y))) * 1.1] : [0, 1];
-  const log = span[1] / span[0] > 30;
-  const scale = {type: log ? 'log' : 'linear', domain: span, nice: false, zero: false};
-  const x = field('x', 'quantitative', 'measured, ms', {scale, axis: {tickCount: 5, format: ',.3~r', labelOverlap: true}}), y = field('y', 'quantitative', 'simulated, ms', {scale, axis: {tickCount: 5, format: ',.3~r', labelOverlap: true}});
-  const pointColumns = [{name: 'scenario', text: true}, {name: 'phase', text: true}, {name: 'step'}, {name: 'measured', unit: 'ms'}, {name: 'simulated', unit: 'ms'}, {name: 'error', unit: 'fraction', definition: 'simulated / measured - 1'}];
-  const cells = (list) => list.map((p) => [p.scenario, p.phase, isNumber(p.step) ? p.step : null, p.x, p.y, p.e]);
-  const worst = [...points].sort((a, b) => Math.abs(b.e) - Math.abs(a.e)).slice(0, 20);
-  const worstPhases = phases.filter((p) => isNumber(p.mape));
-  const plain = Object.entries(document).filter(([, v]) => typeof v !== 'object' || v === null);
-  return section(`Reconciliation: ${oneLine(name)}`,
-      plain.length === 0 ? null : el('dl', {class: 'facts'}, plain.map(([k, v]) => [el('dt', {}, oneLine(k)), el('dd', {}, oneLine(v))])),
-      points.length === 0 ? note('No joined points.') : figure({title: 'Simulated against measured', says: `Each point a joined span; the line is y = x, the bars the noise of repeated measurements. ${every > 1 ? `One in ${every} is drawn; the table has all.` : ''}`,
-        spec: () => ({height: 340, layer: [
-          {data: {values: [{x: span[0], y: span[0]}, {x: span[1], y: span[1]}]}, mark: {type: 'line', strokeDash: [4, 3], color: 'var(--ink)'}, encoding: {x, y}},
-          {data: {values: drawn}, mark: {type: 'rule', opacity: 0.35}, encoding: {x: {field: 'lo', type: 'quantitative'}, x2: {field: 'hi'}, y: {field: 'y', type: 'quantitative'}, color: field('phase', 'nominal', null)}},
-          {data: {values: drawn}, mark: {type: 'point', filled: true, size: 26}, encoding: {x: {field: 'x', type: 'quantitative'}, y: {field: 'y', type: 'quantitative'}, color: field('phase', 'nominal', null),
-            tooltip: [tip('scenario', ''), tip('phase', ''), tip('step', 'step'), tip('x', 'measured, ms', ',.4~r'), tip('y', 'simulated, ms', ',.4~r'), tip('e', 'error', '+.1%')]}}]}),
-        table: {columns: pointColumns, rows: cells(points)}}),
-      worstPhases.length === 0 ? null : figure({title: 'Error by phase', says: 'Mean absolute error of each phase (bar) beside the noise of repeated measurements (tick); bias is in the table.',
-        spec: () => ({height: {step: 28}, layer: [
-          {data: {values: worstPhases}, mark: {type: 'bar', color: COLOURS[0]}, encoding: {y: field('phase', 'nominal', null, {sort: '-x'}), x: field('mape', 'quantitative', 'mean absolute error', {axis: {format: '.0%'}}), tooltip: [tip('phase', ''), tip('mape', 'MAPE', '.2%'), tip('bias', 'bias', '+.2%')]}},
-          {data: {values: worstPhases.filter((p) => isNumber(p.noise))}, mark: {type: 'tick', color: 'var(--bad)', thickness: 3}, encoding: {y: field('phase', 'nominal', null, {sort: '-x'}), x: {field: 'noise', type: 'quantitative'}, tooltip: [tip('noise', 'noise', '.2%')]}}]}),
-        table: {columns: Object.keys(phases[0]).map((k) => ({name: k, text: k === 'phase', definition: ERROR_COLUMNS[k], unit: ['mape', 'bias', 'noise', 'bound'].includes(k) ? 'fraction' : k.endsWith('_ms') ? 'ms' : null})),
-                rows: phases.map((p) => Object.keys(phases[0]).map((k) => typeof p[k] === 'object' ? null : typeof p[k] === 'boolean' ? (p[k] ? 'yes' : 'no') : p[k]))}}),
-      worst.length === 0 ? null : el('div', {}, dataTable({caption: 'Worst cases', columns: pointColumns, rows: cells(worst)}), el('div', {class: 'under'}, csvButton('worst-cases', pointColumns, () => cells(worst)))));
-}
-
-// ---- validation -------------------------------------------------------------------------------
-
-function validationSection(input) {
-  const v = input.document;
-  const rows = (v.rows || []).filter((r) => isNumber(r['error_%']));
-  const label = (r) => `${r.row}: ${r['published result']}`;
-  return section('Fidelity: published against predicted',
-      objectsTable('Fidelity table', v.rows || [], {class: 'A is arithmetic, B a fitted or predicted time, C shape or order only.', fitted: 'Whether a constant was fitted to this very row.', 'error_%': 'predicted / published - 1, in percent.'}),
-      rows.length === 0 ? null : figure({title: 'Error against published results', says: 'Predicted / published - 1, by row; colour is the class of evidence.',
-        spec: () => ({data: {values: rows.map((r) => ({l: label(r), e: r['error_%'] / 100, c: r.class}))}, height: {step: 18}, mark: {type: 'bar'},
-          encoding: {y: field('l', 'nominal', null, {sort: null, axis: {labelLimit: 190}}), x: field('e', 'quantitative', 'error', {axis: {format: '+.0%'}}), color: field('c', 'nominal', null), tooltip: [tip('l', ''), tip('e', 'error', '+.2%')]}}),
-        table: {columns: [{name: 'row', text: true}, {name: 'published', text: true}, {name: 'predicted', text: true}, {name: 'error', unit: 'fraction', definition: 'predicted / published - 1'}, {name: 'class', text: true}], rows: rows.map((r) => [label(r), r.published, r.predicted, r['error_%'] / 100, r.class])}}),
-      (v.serving || []).length ? objectsTable('Engine constants under other choices', v.serving) : null,
-      (v.kernels || []).length ? objectsTable('Kernel times kept out of the fit', v.kernels) : null);
 }
 
 // ---- what every page has ----------------------------------------------------------------------
 
 function metricsSection() {
-  const names = [...DEFINITIONS.keys(), ...new Set(RUNS.flatMap((run) => Object.keys(run.result.metrics)).filter((n) => !DEFINITIONS.has(n)))];
-  return section('Metrics', metricsTable(names, 'Every metric with its unit, scope and formula; percentiles are nearest-rank'));
+  const names = [
+    ...DEFINITIONS.keys(),
+    ...new Set(RUNS.flatMap((run) => Object.keys(run.result.metrics)).filter((n) => !DEFINITIONS.has(n)))
+  ];
+  return section(
+      'Metrics',
+      metricsTable(names, 'Every metric with its unit, scope and formula; percentiles are nearest-rank'));
 }
 
 function notesSection() {
-  const blocks = RUNS.filter((run) => run.result.notes.length > 0).map((run) => [RUNS.length > 1 ? el('h3', {}, run.label) : null, el('ul', {class: 'notes'}, run.result.notes.map((n) => el('li', {}, oneLine(n))))]);
-  return blocks.length === 0 ? null : section('Notes', el('p', {class: 'muted'}, 'What is assumed, fitted, rounded or not validated.'), blocks);
+  const blocks =
+      RUNS.filter((run) => run.result.notes.length > 0)
+          .map(
+              (run) =>
+                  [RUNS.length > 1 ? el('h3', {}, run.label) : null,
+                   el('ul', {class: 'notes'}, run.result.notes.map((n) => el('li', {}, oneLine(n))))]);
+  return blocks.length === 0 ?
+      null :
+      section(
+          'Notes', el('p', {class: 'muted'}, 'What is assumed, fitted, rounded or not validated.'), blocks);
 }
 
-// The name of the scenario's hardware, as the resolved scenario spells it.
+// The modelled GPU, as the resolved scenario spells it.
 function hardwareOf(run) {
-  const found = /\bhardware\s*\{\s*(?:[a-z_]+:[^\n]*\n\s*)*?name:\s*"((?:[^"\\]|\\.)*)"/.exec(run.scenario || '');
+  const found = /\bgpu:\s*"((?:[^"\\]|\\.)*)"/.exec(run.scenario || '');
   return found ? found[1] : null;
 }
 
@@ -218,12 +322,28 @@ function seedOf(run) {
 
 function provenanceSection() {
   const facts = (run) => [
-    ['scenario', run.result.scenario], ['scenario digest', run.result.scenario_digest], ['seed', seedOf(run)], ['event digest', run.result.event_digest],
-    ['tierscope', `${run.result.version}, ${run.result.kind}, result schema ${run.result.schema_version}`], ['hardware', hardwareOf(run)], ['device', deviceOf(run)],
-    ['build', run.host && run.host.build_type], ['wall time', run.host && isNumber(run.host.sim_wall_s) ? `${formatNumber(run.host.sim_wall_s)} s, ${formatNumber(run.host.sim_events)} events` : null],
-    ...run.result.inputs.map((i) => [i.role, `${i.name} ${i.digest} ${i.provenance}`]), ['folder', run.name]];
-  return section('Provenance', el('p', {class: 'muted'}, 'What to repeat to get these results.'), RUNS.map((run) => [
-    RUNS.length > 1 ? el('h3', {}, run.label) : null,
-    el('dl', {class: 'facts'}, facts(run).filter(([, v]) => v).map(([k, v]) => [el('dt', {}, oneLine(k)), el('dd', {}, oneLine(v))])),
-    run.scenario ? el('details', {class: 'data'}, el('summary', {}, 'The resolved scenario'), el('pre', {tabindex: '0'}, run.scenario)) : null]));
+      ['scenario', run.result.scenario], ['scenario digest', run.result.scenario_digest],
+      ['seed', seedOf(run)], ['event digest', run.result.event_digest],
+      ['tierscope', `${run.result.version}, ${run.result.kind}, result schema ${run.result.schema_version}`],
+      ['hardware', hardwareOf(run)], ['device', deviceOf(run)], ['build', run.host && run.host.build_type],
+      [
+        'wall time',
+        run.host && isNumber(run.host.sim_wall_s) ?
+            `${formatNumber(run.host.sim_wall_s)} s, ${formatNumber(run.host.sim_events)} events` :
+            null
+      ],
+      ...run.result.inputs.map((i) => [i.role, `${i.name} ${i.digest} ${i.provenance}`]),
+      ['folder', run.name]];
+  return section(
+      'Provenance', el('p', {class: 'muted'}, 'What to repeat to get these results.'),
+      RUNS.map(
+          (run) =>
+              [RUNS.length > 1 ? el('h3', {}, run.label) : null,
+               el('dl', {class: 'facts'},
+                  facts(run)
+                      .filter(([, v]) => v)
+                      .map(([k, v]) => [el('dt', {}, oneLine(k)), el('dd', {}, oneLine(v))])),
+               run.scenario ? el('details', {class: 'data'}, el('summary', {}, 'The resolved scenario'),
+                                 el('pre', {tabindex: '0'}, run.scenario)) :
+                              null]));
 }

@@ -110,8 +110,8 @@ struct RequestState {
   // Steps until a new page opens, counted from own step `step`.
   int64_t StepsToNextPage(int64_t step) const;
   // Counts the selections of steps [accounted_steps, steps) since step 0 under the active set.
-  // `tally` may be null; it is told the same.
-  void Account(int64_t steps, Counters& counters, CoverageTally* tally);
+  // `tally` is told the same.
+  void Account(int64_t steps, Counters& counters, CoverageTally* tally = nullptr);
 
  private:
   // Selections of `page` in steps [begin, end) since step 0, in units of 1 / stride.

@@ -6,8 +6,6 @@
 namespace tierscope {
 namespace {
 
-constexpr int kBitsOfBin = 4;
-
 void RaiseTo(int64_t value, int64_t& largest) { largest = std::max(largest, value); }
 
 void RaiseMemory(const MemoryUse& memory, MemoryUse& largest) {
@@ -31,7 +29,8 @@ void AddAll(const SampleSet& samples, CoarseHistogram& histogram) {
 size_t CoarseHistogram::BinOf(int64_t value) {
   const auto v = static_cast<uint64_t>(std::max<int64_t>(0, value));
   if (v < (1 << kBitsOfBin)) return v;
-  const size_t octave = static_cast<size_t>(std::bit_width(v)) - 1 - kBitsOfBin;  // v >> octave is in [16, 32)
+  // v >> octave is in [64, 128).
+  const size_t octave = static_cast<size_t>(std::bit_width(v)) - 1 - kBitsOfBin;
   return (octave << kBitsOfBin) + (v >> octave);
 }
 

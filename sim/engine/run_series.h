@@ -16,10 +16,11 @@
 
 namespace tierscope {
 
-// A histogram of non-negative integers with 16 bins an octave: bin b counts values in
-// [LowerEdge(b), LowerEdge(b + 1)). Values below 16 are exact.
+// A histogram of non-negative integers with 64 bins an octave: bin b counts values in
+// [LowerEdge(b), LowerEdge(b + 1)). Values below 64 are exact.
 struct CoarseHistogram {
-  static constexpr size_t kBins = 16 * 60;
+  static constexpr int kBitsOfBin = 6;
+  static constexpr size_t kBins = size_t{64 - kBitsOfBin} << kBitsOfBin;
   std::array<int64_t, kBins> bins = {};
 
   static size_t BinOf(int64_t value);
