@@ -77,16 +77,27 @@ absl::Status WriteTimeline(const ReportOptions& options, const std::vector<Repor
     join.end_s = ToSeconds(window.end);
   }
   std::vector<TimelinePart> parts;
+  size_t with_timeline = 0, with_phases = 0;
   for (const ReportInput& input : inputs) {
-    if (input.timeline.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(input.path,
-                       ": has no timeline.json: give run folders of scenarios with "
-                       "engine.timeline_s above 0"));
+    if (input.timeline.empty() && input.phases.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          input.path,
+          ": has neither timeline.json nor phases.csv: give run folders of scenarios with "
+          "engine.timeline_s above 0"));
     }
+    const auto file = [&](const std::string& content, const char* name) {
+      return content.empty() ? std::string() : absl::StrCat(input.path, "/", name);
+    };
     TIERSCOPE_ASSIGN_OR_RETURN(const RunResult result, ParseResultJson(input.path, input.result));
     parts.push_back({absl::StrCat(result.kind(), ": ", result.scenario()),
-                     absl::StrCat(input.path, "/timeline.json")});
+                     file(input.timeline, "timeline.json"), file(input.phases, "phases.csv")});
+    with_timeline += input.timeline.empty() ? 0 : 1;
+    with_phases += input.phases.empty() ? 0 : 1;
+  }
+  if (with_timeline < inputs.size() && with_phases < inputs.size()) {
+    return absl::InvalidArgumentError(
+        "--timeline: some runs have only timeline.json and others only phases.csv, whose tracks "
+        "differ; run all of them with this tierscope");
   }
   TIERSCOPE_RETURN_IF_ERROR(JoinTimelines(parts, join, options.timeline));
   std::fprintf(stderr, "timeline: %s\n", OneLine(options.timeline).c_str());

@@ -28,32 +28,47 @@ struct Sum {
   double duration_ns = 0.0;
 };
 
+// Where each number of a row stands; the count of columns where it does not.
 struct Columns {
-  size_t phase, duration, request, count;  // request: count where there is none
+  size_t phase, duration, request, step, tick, begin, count;
 };
 
 size_t ColumnNamed(const Fields& header, absl::string_view name) {
   return static_cast<size_t>(std::find(header.begin(), header.end(), name) - header.begin());
 }
 
+Columns ColumnsOf(const Fields& header) {
+  return {ColumnNamed(header, "phase"),
+          ColumnNamed(header, "duration_ns"),
+          ColumnNamed(header, "request"),
+          ColumnNamed(header, "step"),
+          ColumnNamed(header, "tick"),
+          ColumnNamed(header, "begin_ns"),
+          header.size()};
+}
+
 // False: no row of a phase log.
-bool AddRow(const Columns& columns, const Fields& fields, std::vector<Sum>* sums) {
+bool ParseRow(const Columns& columns, const Fields& fields, PhaseRow* row) {
   if (fields.size() != columns.count) return false;
-  int64_t request = -1, duration = 0;
-  if (columns.request < columns.count && !absl::SimpleAtoi(fields[columns.request], &request)) {
-    return false;
-  }
-  if (!absl::SimpleAtoi(fields[columns.duration], &duration) || duration < 0) return false;
-  if (request >= 0) return true;
+  const auto read = [&](size_t column, int64_t* value) {
+    return column == columns.count || absl::SimpleAtoi(fields[column], value);
+  };
+  row->phase = fields[columns.phase];
+  return read(columns.duration, &row->duration_ns) && row->duration_ns >= 0 &&
+         read(columns.request, &row->request) && read(columns.step, &row->step) &&
+         read(columns.tick, &row->tick) && read(columns.begin, &row->begin_ns);
+}
+
+void AddTo(const PhaseRow& row, std::vector<Sum>* sums) {
+  if (row.request >= 0) return;
   auto at = std::find_if(sums->begin(), sums->end(),
-                         [&](const Sum& sum) { return sum.phase == fields[columns.phase]; });
+                         [&](const Sum& sum) { return sum.phase == row.phase; });
   if (at == sums->end()) {
-    if (sums->size() == kPhasesMax) return false;
-    at = sums->insert(sums->end(), {std::string(fields[columns.phase]), 0, 0.0});
+    if (sums->size() == kPhasesMax) return;
+    at = sums->insert(sums->end(), {std::string(row.phase), 0, 0.0});
   }
   at->n += 1;
-  at->duration_ns += static_cast<double>(duration);
-  return true;
+  at->duration_ns += static_cast<double>(row.duration_ns);
 }
 
 std::string SumsJson(const std::vector<Sum>& sums) {
@@ -73,27 +88,31 @@ std::string SumsJson(const std::vector<Sum>& sums) {
 
 }  // namespace
 
-absl::StatusOr<std::string> PhaseSums(const std::string& path) {
+absl::Status ForEachPhaseRow(const std::string& path,
+                             const std::function<void(const PhaseRow&)>& row) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return FileError(errno, path, "open");
-  std::string header_line, line;
-  std::getline(file, header_line);
-  const Fields header = absl::StrSplit(header_line, ',');
-  const Columns columns = {ColumnNamed(header, "phase"), ColumnNamed(header, "duration_ns"),
-                           ColumnNamed(header, "request"), header.size()};
+  std::string header, line;
+  std::getline(file, header);
+  const Columns columns = ColumnsOf(absl::StrSplit(header, ','));
   if (columns.phase == columns.count || columns.duration == columns.count) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ":1: lacks the column phase or duration_ns: is no phases.csv"));
   }
-  std::vector<Sum> sums;
   for (int64_t number = 2; std::getline(file, line); ++number) {
-    const Fields fields = absl::StrSplit(line, ',');
-    if (line.size() > kLineBytesMax || !AddRow(columns, fields, &sums)) {
+    PhaseRow parsed;
+    if (line.size() > kLineBytesMax || !ParseRow(columns, absl::StrSplit(line, ','), &parsed)) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ":", number, ": is no row of a phases.csv"));
     }
+    row(parsed);
   }
-  if (file.bad()) return FileError(errno, path, "read");
+  return file.bad() ? FileError(errno, path, "read") : absl::OkStatus();
+}
+
+absl::StatusOr<std::string> PhaseSums(const std::string& path) {
+  std::vector<Sum> sums;
+  TIERSCOPE_RETURN_IF_ERROR(ForEachPhaseRow(path, [&](const PhaseRow& row) { AddTo(row, &sums); }));
   return SumsJson(sums);
 }
 

@@ -1,16 +1,19 @@
 #include "reports/timeline_reader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "simdjson.h"
 
 #include "reports/atomic_file.h"
 #include "reports/json_writer.h"
+#include "reports/phase_sums.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -202,36 +205,105 @@ std::string Renumbered(const element& event, int pid, const std::string& process
   return text + "}";
 }
 
-struct JoinState {
-  AtomicFile file;
-  int64_t events = 0;
-  int64_t left_out = 0;
+// The file that is written, and what of a part goes into it.
+class Joiner {
+ public:
+  explicit Joiner(const TimelineJoin& join) : join_(join) {}
+
+  absl::Status Open(const std::string& out) {
+    TIERSCOPE_RETURN_IF_ERROR(file_.Open(out));
+    file_.Append("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[");
+    return absl::OkStatus();
+  }
+  absl::Status Finish() {
+    file_.Append(absl::StrCat("\n],\"otherData\":{\"events\":", events_,
+                              ",\"events_dropped\":", left_out_, "}}\n"));
+    return file_.Commit();
+  }
+  // Events of timeline.json; of phases.csv its spans and arrows.
+  absl::Status AddTimeline(const TimelinePart& part, int pid, bool counters_only);
+  absl::Status AddPhases(const TimelinePart& part, int pid);
+
+  int64_t kept() const { return kept_; }  // names of processes and tracks left out
+  absl::Status ErrorNothing(const std::string& path) const {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": has no event from ", join_.begin_s, " s to ", join_.end_s, " s"));
+  }
+
+ private:
+  bool Inside(double at_s) const { return at_s >= join_.begin_s && at_s < join_.end_s; }
+  bool Admit() {
+    if (events_ < join_.events_max) return ++kept_, true;
+    ++left_out_;
+    return false;
+  }
+  void Add(const std::string& event) {
+    file_.Append(events_ == 0 ? "\n" : ",\n");
+    file_.Append(event);
+    ++events_;
+  }
+  void AddName(int pid, int64_t tid, absl::string_view kind, absl::string_view name);
+  void AddSpan(const PhaseRow& row, int pid, int64_t tid);
+
+  const TimelineJoin& join_;
+  AtomicFile file_;
+  int64_t events_ = 0;
+  int64_t kept_ = 0;
+  int64_t left_out_ = 0;
 };
 
-absl::Status AppendPart(const TimelinePart& part, int pid, const TimelineJoin& join,
-                        JoinState* state) {
+absl::Status Joiner::AddTimeline(const TimelinePart& part, int pid, bool counters_only) {
   EventReader reader;
   TIERSCOPE_RETURN_IF_ERROR(reader.Open(part.path));
   element event;
-  int64_t kept = 0;
   for (;;) {
     TIERSCOPE_ASSIGN_OR_RETURN(const bool more, reader.Next(&event));
-    if (!more) break;
-    const bool meta = Text(event, "ph") == "M";
-    const double at_s = Number(event, "ts") * 1e-6;
-    if (!meta && (at_s < join.begin_s || at_s >= join.end_s)) continue;
-    if (!meta && state->events >= join.events_max) {
-      ++state->left_out;
-      continue;
-    }
-    state->file.Append(state->events == 0 ? "\n" : ",\n");
-    state->file.Append(Renumbered(event, pid, part.process));
-    ++state->events;
-    if (!meta) ++kept;
+    if (!more) return absl::OkStatus();
+    const absl::string_view phase = Text(event, "ph");
+    if (counters_only && phase != "C") continue;
+    if (phase != "M" && (!Inside(Number(event, "ts") * 1e-6) || !Admit())) continue;
+    Add(Renumbered(event, pid, part.process));
   }
-  if (kept > 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(part.path, ": has no event from ", join.begin_s, " s to ", join.end_s, " s"));
+}
+
+void Joiner::AddName(int pid, int64_t tid, absl::string_view kind, absl::string_view name) {
+  std::string event = absl::StrCat("{\"ph\":\"M\",\"pid\":", pid, ",\"tid\":", tid, ",\"name\":\"",
+                                   kind, "\",\"args\":{\"name\":");
+  AppendJsonString(name, &event);
+  Add(event + "}}");
+}
+
+// A span, and its end of the arrow of its tick.
+void Joiner::AddSpan(const PhaseRow& row, int pid, int64_t tid) {
+  const std::string where = absl::StrFormat("\"pid\":%d,\"tid\":%d,\"ts\":%d.%03d", pid, tid,
+                                            row.begin_ns / 1000, row.begin_ns % 1000);
+  std::string span = absl::StrFormat("{\"ph\":\"X\",%s,\"dur\":%d.%03d,\"name\":", where,
+                                     row.duration_ns / 1000, row.duration_ns % 1000);
+  AppendJsonString(row.phase, &span);
+  Add(absl::StrCat(span, ",\"args\":{\"step\":", row.step, ",\"tick\":", row.tick, "}}"));
+  const absl::string_view end = row.phase == "score"     ? "s"
+                                : row.phase == "recall"  ? "t"
+                                : row.phase == "publish" ? "f"
+                                                         : "";
+  if (end.empty() || row.tick < 0) return;
+  Add(absl::StrCat("{\"ph\":\"", end, "\",", where, ",\"cat\":\"tick\",\"id\":\"", pid, ".",
+                   row.tick, end == "f" ? "\",\"bp\":\"e" : "", "\",\"name\":\"tick\"}"));
+}
+
+absl::Status Joiner::AddPhases(const TimelinePart& part, int pid) {
+  AddName(pid, 0, "process_name", part.process);
+  std::vector<std::string> tracks;
+  return ForEachPhaseRow(part.phases, [&](const PhaseRow& row) {
+    if (row.request >= 0 || row.begin_ns < 0 || !Inside(static_cast<double>(row.begin_ns) * 1e-9))
+      return;
+    auto at = std::find(tracks.begin(), tracks.end(), row.phase);
+    if (at == tracks.end()) {
+      if (tracks.size() == kNamesMax) return;
+      at = tracks.insert(tracks.end(), std::string(row.phase));
+      AddName(pid, at - tracks.begin() + 1, "thread_name", row.phase);
+    }
+    if (Admit()) AddSpan(row, pid, at - tracks.begin() + 1);
+  });
 }
 
 }  // namespace
@@ -250,15 +322,21 @@ absl::StatusOr<std::string> TimelineColumns(const std::string& path) {
 
 absl::Status JoinTimelines(std::span<const TimelinePart> parts, const TimelineJoin& join,
                            const std::string& out) {
-  JoinState state;
-  TIERSCOPE_RETURN_IF_ERROR(state.file.Open(out));
-  state.file.Append("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[");
+  const bool phases = std::all_of(parts.begin(), parts.end(),
+                                  [](const TimelinePart& part) { return !part.phases.empty(); });
+  Joiner joiner(join);
+  TIERSCOPE_RETURN_IF_ERROR(joiner.Open(out));
   for (size_t i = 0; i < parts.size(); ++i) {
-    TIERSCOPE_RETURN_IF_ERROR(AppendPart(parts[i], static_cast<int>(i) + 1, join, &state));
+    const TimelinePart& part = parts[i];
+    const int pid = static_cast<int>(i) + 1;
+    const int64_t before = joiner.kept();
+    if (phases) TIERSCOPE_RETURN_IF_ERROR(joiner.AddPhases(part, pid));
+    if (!phases || !part.path.empty()) {
+      TIERSCOPE_RETURN_IF_ERROR(joiner.AddTimeline(part, pid, phases));
+    }
+    if (joiner.kept() == before) return joiner.ErrorNothing(phases ? part.phases : part.path);
   }
-  state.file.Append(absl::StrCat("\n],\"otherData\":{\"events\":", state.events,
-                                 ",\"events_dropped\":", state.left_out, "}}\n"));
-  return state.file.Commit();
+  return joiner.Finish();
 }
 
 }  // namespace tierscope

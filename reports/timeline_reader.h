@@ -19,10 +19,11 @@ inline constexpr int64_t kTimelineColumnEventsMax = 20'000;
 // names as positions in their lists. Errors: not readable, a line that is no event.
 absl::StatusOr<std::string> TimelineColumns(const std::string& path);
 
-// One run's timeline among several: the process it becomes, and its file.
+// One run's timeline among several: the process it becomes, and its files.
 struct TimelinePart {
   std::string process;
-  std::string path;
+  std::string path;    // timeline.json; "" where there is none
+  std::string phases;  // phases.csv; "" where there is none
 };
 
 struct TimelineJoin {
@@ -31,9 +32,11 @@ struct TimelineJoin {
   int64_t events_max = 1'000'000;
 };
 
-// Writes one Chrome trace in which every part is a process of its own. Tracks and events keep their
-// names, so that simulated and measured ones stand below each other under the same; flow arrows
-// stay within their part. Streamed. Errors: a part that is not readable, or has no event there.
+// Writes one Chrome trace in which every part is a process of its own. Where every part has a
+// phases.csv, its spans are shown, a track a phase, with arrows score -> recall -> publish by tick,
+// and of timeline.json only the counters; otherwise the events of timeline.json as they are. Either
+// way simulated and measured spans of one kind have the same track and name, and arrows stay within
+// their part. Streamed. Errors: a part that is not readable, or has no event there.
 absl::Status JoinTimelines(std::span<const TimelinePart> parts, const TimelineJoin& join,
                            const std::string& out);
 

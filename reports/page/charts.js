@@ -30,7 +30,7 @@ const CHART_CONFIG = {
     titleFontWeight: 'normal',
     labelLimit: 220,
     orient: 'bottom',
-    columns: {expr: 'width < 420 ? 2 : 4'},
+    columns: {expr: 'width < 330 ? 1 : width < 560 ? 2 : 4'},
     symbolType: 'square',
     symbolOpacity: 1,
     title: null

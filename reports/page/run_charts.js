@@ -265,10 +265,15 @@ const HISTOGRAMS = {
   },
 };
 
-function histogramOf(run, name) {
+function storedHistogram(run, name) {
   const found = run.series && run.series.histograms.find((h) => h.name === name);
-  const known = found && metricOf(run, HISTOGRAMS[name].stem + '_p50') !== null;
-  return known && found.upper_ns[found.upper_ns.length - 1] > 1 ? found : null;  // else all are 0
+  return found && metricOf(run, HISTOGRAMS[name].stem + '_p50') !== null ? found : null;
+}
+
+// Nothing is drawn where all samples are 0.
+function histogramOf(run, name) {
+  const found = storedHistogram(run, name);
+  return found && found.upper_ns[found.upper_ns.length - 1] > 1 ? found : null;
 }
 
 function histogramSpec(run, name) {
@@ -304,7 +309,7 @@ function histogramSpec(run, name) {
           x2: {field: 'x2'},
           y: field('n', 'quantitative', 'count', {
             scale: {type: 'symlog', constant: 1, nice: false},
-            axis: {format: '~s', values: [0, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7]}
+            axis: {format: ',d', values: [0, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7]}
           }),
           y2: {datum: 0},
           tooltip: [tip('x', 'from, ms', ',.5~r'), tip('x2', 'to, ms', ',.5~r'), tip('n', 'count', ',')]

@@ -471,7 +471,7 @@ function latencySection() {
         }))
   ];
   const rows = RUNS.flatMap((run) => Object.entries(HISTOGRAMS).flatMap(([name, h]) => {
-    const counts = histogramOf(run, name);
+    const counts = storedHistogram(run, name);
     const values = ['mean', 'p50', 'p90', 'p99', 'max'].map((p) => metricOf(run, `${h.stem}_${p}`));
     return values.every((v) => v === null) ?
         [] :

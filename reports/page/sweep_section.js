@@ -259,7 +259,7 @@ function paretoFigures(sweep) {
               },
               {
                 data: {values: all.filter((r) => r.f)},
-                mark: {type: 'circle', size: 46, opacity: 1, stroke: 'var(--page)', strokeWidth: 0.5},
+                mark: {type: 'circle', size: 46, opacity: 1, stroke: 'var(--ink)', strokeWidth: 0.8},
                 encoding: {
                   x: axis('x', a),
                   y: axis('y', b),

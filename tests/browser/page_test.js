@@ -204,6 +204,12 @@ async function checkReadable(page, name) {
       if (contrast < 4.5 && !(svg && node.classList.length))
         bad.push(`${node.tagName} "${node.textContent.slice(0, 30)}" ${contrast.toFixed(1)}`);
     }
+    for (const node of document.querySelectorAll('.chart text')) {
+      const own = node.getBoundingClientRect(), chart = node.closest('.chart').getBoundingClientRect();
+      if (own.width && (own.right > chart.right + 2 || own.left < chart.left - 2)) {
+        bad.push(`${node.closest('figure').id} cuts "${node.textContent}"`);
+      }
+    }
     return {
       bad: [...new Set(bad)].slice(0, 5),
       width: document.documentElement.scrollWidth,

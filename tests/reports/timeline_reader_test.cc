@@ -71,8 +71,8 @@ TEST(TimelineColumnsTest, RefusesWhatIsNoTimeline) {
 // Two runs become two processes with the same tracks and names; arrows stay within their own.
 TEST(JoinTimelinesTest, PutsRunsBesideEachOther) {
   const TempFolder folder;
-  const TimelinePart parts[] = {{"simulated: a", WriteTimeline(folder, "a.json", 20)},
-                                {"measured: \"<b>\"", WriteTimeline(folder, "b.json", 30)}};
+  const TimelinePart parts[] = {{"simulated: a", WriteTimeline(folder, "a.json", 20), ""},
+                                {"measured: \"<b>\"", WriteTimeline(folder, "b.json", 30), ""}};
   const std::string out = folder.File("joined.json");
   ASSERT_TRUE(JoinTimelines(parts, {}, out).ok());
   simdjson::dom::parser parser;
@@ -101,9 +101,45 @@ TEST(JoinTimelinesTest, PutsRunsBesideEachOther) {
   for (const auto& [id, phases] : flows) EXPECT_EQ(phases, "stf") << id;
 }
 
+// A simulated run with a timeline and a measured one with none: both have phases.csv, and so the
+// same tracks. Rows of single requests are not drawn again.
+TEST(JoinTimelinesTest, OfPhasesHaveOneTrackAPhase) {
+  const TempFolder folder;
+  const std::string phases = folder.Write(
+      "phases.csv",
+      "step,tick,request,phase,begin_ns,duration_ns,bytes,pages\n"
+      "0,-1,-1,step,0,2000001,0,0\n0,-1,7,step,0,2000001,0,0\n0,3,-1,score,1500,10,0,0\n"
+      "0,3,-1,recall,1510,90,0,4\n1,3,-1,publish,1600,1,0,0\n");
+  const TimelinePart parts[] = {{"simulated: a", WriteTimeline(folder, "a.json", 3), phases},
+                                {"measured: a", "", phases}};
+  const std::string out = folder.File("joined.json");
+  ASSERT_TRUE(JoinTimelines(parts, {}, out).ok());
+  const std::string text = ReadFile(out);
+  EXPECT_NE(text.find("\"ts\":0.000,\"dur\":2000.001,\"name\":\"step\""), std::string::npos)
+      << text;
+  simdjson::dom::parser parser;
+  const element root = parser.load(out);
+  std::map<int64_t, std::map<std::string, int>> names;
+  std::map<std::string, std::string> flows;
+  for (const element event : root["traceEvents"].get_array()) {
+    const std::string phase{std::string_view(event["ph"])};
+    if (phase == "X" || phase == "C")
+      ++names[event["pid"]][std::string{std::string_view(event["name"])}];
+    if (phase == "s" || phase == "t" || phase == "f")
+      flows[std::string{std::string_view(event["id"])}] += phase;
+  }
+  const std::map<std::string, int> spans = {
+      {"step", 1}, {"score", 1}, {"recall", 1}, {"publish", 1}};
+  EXPECT_EQ(names[2], spans);
+  EXPECT_EQ(names[1]["HBM in use, bytes"], 3) << "counters of the timeline stay";
+  names[1].erase("HBM in use, bytes");
+  EXPECT_EQ(names[1], spans);
+  EXPECT_EQ(flows, (std::map<std::string, std::string>{{"1.3", "stf"}, {"2.3", "stf"}}));
+}
+
 TEST(JoinTimelinesTest, WindowAndBoundHold) {
   const TempFolder folder;
-  const TimelinePart parts[] = {{"a", WriteTimeline(folder, "a.json", 100)}};
+  const TimelinePart parts[] = {{"a", WriteTimeline(folder, "a.json", 100), ""}};
   const std::string out = folder.File("joined.json");
   ASSERT_TRUE(JoinTimelines(parts, {.begin_s = 0.3, .end_s = 0.5}, out).ok());
   simdjson::dom::parser parser;
