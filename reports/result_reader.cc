@@ -66,6 +66,7 @@ void ReadMetrics(const element& root, std::string* problem, RunResult* result) {
       metric->set_value(number);
     } else {
       metric->set_absent(members.Text("absent"));
+      if (metric->absent().empty()) members.Miss("absent");
     }
   }
 }

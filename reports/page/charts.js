@@ -30,7 +30,6 @@ const CHART_CONFIG = {
     titleFontWeight: 'normal',
     labelLimit: 220,
     orient: 'bottom',
-    columns: {expr: 'width < 330 ? 1 : width < 560 ? 2 : 4'},
     symbolType: 'square',
     symbolOpacity: 1,
     title: null
@@ -77,7 +76,9 @@ async function drawChart(entry) {
     autosize: {type: 'fit-x', contains: 'padding', resize: true},
     ...entry.spec()
   };
-  const compiled = vegaLite.compile(spec, {config: CHART_CONFIG, logger: SILENT}).spec;
+  const room = entry.chart.clientWidth;
+  const legend = {...CHART_CONFIG.legend, columns: room < 420 ? 1 : room < 640 ? 2 : 4};
+  const compiled = vegaLite.compile(spec, {config: {...CHART_CONFIG, legend}, logger: SILENT}).spec;
   entry.view = new vega.View(vega.parse(compiled, null, {ast: true}), {
     expr: vega.expressionInterpreter,
     renderer: 'svg',

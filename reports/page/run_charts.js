@@ -222,7 +222,7 @@ function gridSpec(cells) {
     mark: {type: 'rect', stroke: 'var(--page)', strokeWidth: 0.3},
     encoding: {
       x: field(
-          'x', 'quantitative', 'context position: share of the prompt, then generated entries',
+          'x', 'quantitative', 'position in the prompt, then generated',
           {scale: {nice: false}, axis: {format: '.0%', grid: false}}),
       x2: {field: 'x2'},
       y: field(

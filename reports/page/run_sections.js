@@ -211,7 +211,7 @@ function footprintSection() {
   const shares = RUNS.flatMap(
       (run) => run.result.footprint.filter((p) => p.capacity_bytes > 0)
                    .map((p, o) => ({
-                          g: (RUNS.length > 1 ? run.label + ', ' : '') + (TIERS[p.tier] || p.tier),
+                          g: RUNS.length > 1 ? `${p.tier}, ${run.label}` : TIERS[p.tier] || p.tier,
                           s: p.pool,
                           y: p.allocated_bytes / p.capacity_bytes,
                           o
@@ -223,17 +223,9 @@ function footprintSection() {
       const s = stackSpec(shares, 'of capacity');
       s.encoding.color = poolColour(shares);
       s.encoding.x.axis.format = '~%';
-      s.encoding.x.scale = {
-        domainMax: Math.max(
-            1,
-            ...RUNS.flatMap(
-                (run) => tiersOf(run).map(
-                    (tier) => sum(shares
-                                      .filter(
-                                          (r) => r.g.endsWith(TIERS[tier] || tier) &&
-                                              r.g.startsWith(RUNS.length > 1 ? run.label : ''))
-                                      .map((r) => r.y)))))
-      };
+      const total = new Map();
+      for (const r of shares) total.set(r.g, (total.get(r.g) || 0) + r.y);
+      s.encoding.x.scale = {domainMax: Math.max(1, ...total.values())};
       s.encoding.tooltip[2].format = '.2%';
       return s;
     },

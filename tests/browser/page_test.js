@@ -206,7 +206,8 @@ async function checkReadable(page, name) {
     }
     for (const node of document.querySelectorAll('.chart text')) {
       const own = node.getBoundingClientRect(), chart = node.closest('.chart').getBoundingClientRect();
-      if (own.width && (own.right > chart.right + 2 || own.left < chart.left - 2)) {
+      if (own.width &&
+          (own.right > chart.right + 2 || own.left < chart.left - 2 || own.bottom > chart.bottom + 2)) {
         bad.push(`${node.closest('figure').id} cuts "${node.textContent}"`);
       }
     }

@@ -8,8 +8,8 @@ set -euo pipefail
 # About 5 s each on one core. Counts, not seconds: the same binary does the same on every machine.
 COUNTS=(
   attention:16000 azure:40000 container:16000 json_value:200000 mooncake:80000 options:6000
-  oracle_general:150000 overrides:2000 request_container:40000 request_trace:30000 scenario:60000
-  weka:100000 wire_record:600000
+  oracle_general:150000 overrides:2000 report_input:20000 request_container:40000 request_trace:30000
+  scenario:60000 weka:100000 wire_record:600000
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

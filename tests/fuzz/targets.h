@@ -24,6 +24,7 @@ void FuzzJsonValue(absl::string_view input);         // one JSON document
 void FuzzScenario(absl::string_view input);          // scenario text, then \0 and a preset's text
 void FuzzOverrides(absl::string_view input);         // arguments of --set, one a line
 void FuzzOptions(absl::string_view input);           // other option values, one a line
+void FuzzReportInput(absl::string_view input);       // a file that a report is made of
 
 struct FuzzTarget {
   const char* name;  // of the folder under corpus/ and of the binary, with "fuzz_" before it
@@ -44,6 +45,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"scenario", FuzzScenario},
     {"overrides", FuzzOverrides},
     {"options", FuzzOptions},
+    {"report_input", FuzzReportInput},
 };
 
 }  // namespace tierscope::testing
