@@ -77,7 +77,8 @@ TEST_F(ReportVerbTest, RefusesWhatItCannotShow) {
   ExpectRefused(folder_.path(), "holds no result.json");
   ExpectRefused(folder_.File("run") + " --format=pdf", "neither html nor markdown");
   ExpectRefused(folder_.File("run") + "/scenario.txtpb", "is not JSON");
-  ExpectRefused(folder_.File("run") + " --out " + folder_.File("no/such/x.html"), "no/such");
+  ExpectRefused(folder_.File("run") + " --format=markdown --out " + folder_.File("no/such/x.md"),
+                "no/such");
   std::string many;
   for (int i = 0; i < 65; ++i) many += folder_.File("run") + " ";
   ExpectRefused(many, "at most 64 inputs");
