@@ -143,10 +143,11 @@ void Replica::OnStepEnd(SimTime now) {
 void Replica::CountStep(SimTime end) {
   ++steps_;
   if (end > half_of_steps_) MarkHalfOfSteps();
+  const SimDuration length = end - boundary_;
   if (batch_.requests > 0) {
-    CountDecodeStep(end - boundary_);
+    CountDecodeStep(length);
   } else {
-    counters_.prefill_only += end - boundary_;
+    counters_.prefill_only += length;
   }
   step_stall_.fill(SimDuration{});
   batch_.context_tokens += batch_.requests;
@@ -154,6 +155,7 @@ void Replica::CountStep(SimTime end) {
   outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
   boundary_ = end;
   CheckMemory();
+  if (observer_ != nullptr) observer_->StepEnded(end, length, counters_, MemoryNow());
 }
 
 void Replica::CountDecodeStep(SimDuration length) {
@@ -172,6 +174,18 @@ void Replica::CountDecodeStep(SimDuration length) {
   counters_.context_token_steps += batch_.context_tokens;
   counters_.flop += step_model_.StepFlop(batch_);
   counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
+}
+
+MemoryUse Replica::MemoryNow() const {
+  return {.requests_admitted = admitted_,
+          .tokens_reserved = tokens_reserved_,
+          .tokens_in_use = tokens_in_use_,
+          .host_pages_reserved = host_pages_reserved_,
+          .host_pages_in_use = host_pages_in_use_,
+          .swap_bytes_reserved = swap_bytes_reserved_,
+          .swap_bytes_in_use = swap_bytes_in_use_,
+          .blocks_held = residency_.held_count(),
+          .prefix_blocks = prefix_ ? prefix_->host_blocks() : 0};
 }
 
 // Asks for the boundary's work once everything else of this instant is done.
@@ -410,7 +424,7 @@ void Replica::SettleAccounts() {
 
 // Counts the selections of all steps that the request has run.
 void Replica::SettleAccount(RequestState& request) {
-  request.Account(Completed(request) - 1, counters_);
+  request.Account(Completed(request) - 1, counters_, options_.coverage);
   if (plan_.decode_region_entries == 0) return;
   const int64_t lost = request.EntriesOverflowed(Completed(request), plan_.decode_region_entries);
   counters_.entries_lost += lost - request.entries_lost;
@@ -427,6 +441,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
   CheckInvariants(end);
+  if (observer_ != nullptr) observer_->Finished(end, counters_);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   if (prefix_) {

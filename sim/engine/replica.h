@@ -26,6 +26,7 @@
 #include "sim/engine/counters.h"
 #include "sim/engine/event_queue.h"
 #include "sim/engine/memory_plan.h"
+#include "sim/engine/memory_use.h"
 #include "sim/engine/observer.h"
 #include "sim/engine/prefix_store.h"
 #include "sim/engine/replica_options.h"
@@ -160,6 +161,7 @@ class Replica {
   void Dispatch(const Event& event);
   void OnStepEnd(SimTime now);
   void CountStep(SimTime end);
+  MemoryUse MemoryNow() const;
   bool MayLeap(SimTime end) const;
   void OnBoundary(SimTime now);
   void RunStepEvents(SimTime now);

@@ -55,6 +55,10 @@ class StepTimeModel {
   // count as equally long. Cost: tests/bench/step_bench.cc.
   SimDuration Step(const BatchWork& work) const;
 
+  // The same by part, in nanoseconds, summing to Step before it is rounded: what the serving engine
+  // adds, then the kernel families. Empty where nobody decodes.
+  std::vector<LayerKernels::Part> Parts(const BatchWork& work) const;
+
   // Compute of one level-1 job over the histories of its requests: launch (none where the policy
   // has a level1_fixed_ms), scoring, selection. `entries`: CSA entries over all requests of the
   // job. scores = false: the policy has no indexer and only the launch remains.

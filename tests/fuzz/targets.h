@@ -39,6 +39,7 @@ void FuzzSamples(absl::string_view input);            // samples.csv
 
 // What the import targets say where a format leaves something open: small limits.
 ImportOptions SmallImport();
+void FuzzReportInput(absl::string_view input);  // a file that a report is made of
 
 struct FuzzTarget {
   const char* name;  // of the folder under corpus/ and of the binary, with "fuzz_" before it
@@ -69,6 +70,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"result", FuzzResult},
     {"gates", FuzzGates},
     {"samples", FuzzSamples},
+    {"report_input", FuzzReportInput},
 };
 
 }  // namespace tierscope::testing
