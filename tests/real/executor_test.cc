@@ -18,6 +18,7 @@
 namespace tierscope {
 namespace {
 
+using testing::ChurningDemand;
 using testing::RunOnce;
 using testing::SmallBackend;
 using testing::SmallPlan;
@@ -197,23 +198,25 @@ class Inspector {
 };
 
 void RunInspected(const Scenario& scenario) {
-  const ExecutionPlan plan = SmallPlan(scenario);
+  const WindowDemand demand = ChurningDemand();
+  const ExecutionPlan plan = SmallPlan(scenario, RealMode::kReplay, &demand);
   Inspector inspector(plan);
   ExecutorOptions options;
+  options.demand = &demand;
   options.poison = true;
   options.inspector = [&](const CsaLayerView& view) { inspector.Look(view); };
   const PassRecord pass = RunOnce(plan, options);
   EXPECT_EQ(pass.steps.size(), 34u);
   EXPECT_EQ(inspector.layers_seen(), 34 * 3);
   EXPECT_EQ(inspector.deep_checks(), 2);
-  EXPECT_GT(inspector.rows_compared(), 2 * 33 * 3 * 3 * kPageEntries);
+  EXPECT_GT(inspector.rows_compared(), 2 * 33 * 3 * 2 * kPageEntries);
   int64_t evicted = 0, recalled = 0;
   for (const JobRecord& record : pass.jobs) {
     evicted += record.job.pages_evicted;
     recalled += record.job.pages;
   }
-  EXPECT_GT(evicted, 0) << "blocks must change hands, or the check above shows little";
-  EXPECT_GT(recalled, 12);
+  EXPECT_GT(evicted, 5) << "blocks must change hands, or the check above shows little";
+  EXPECT_GT(recalled, 12 + 5);
 }
 
 TEST(ExecutorTest, WhatWasRecalledIsThereAndIsWhatAttentionReads) { RunInspected(SmallScenario()); }
@@ -222,7 +225,7 @@ TEST(ExecutorTest, SoItIsBesideTheDecodeStream) {
   RunInspected(SmallScenario({"policy.level1=ASYNC,policy.recall_path=STAGED"}));
 }
 
-// Page 15 was sealed after step 3 of each request: the cold pool has its last entry, which formed
+// Page 7 was sealed after step 19 of each request: the cold pool has its last entry, which formed
 // in the reserve.
 TEST(ExecutorTest, SealedPagesAreWrittenBack) {
   const ExecutionPlan plan = SmallPlan(SmallScenario());
@@ -231,17 +234,17 @@ TEST(ExecutorTest, SealedPagesAreWrittenBack) {
   const PassRecord pass = executor->RunPass(/*profiled=*/false).value();
   ASSERT_EQ(pass.writebacks.size(), 2u);
   for (const WritebackSpan& span : pass.writebacks) {
-    EXPECT_EQ(span.batch_step, 3);
+    EXPECT_EQ(span.batch_step, 19);
     EXPECT_GE(span.end_ns, span.begin_ns);
   }
   for (const RequestPlan& request : plan.requests) {
-    const uint8_t* page = executor->store().ColdPage(request.page_begin + 15);
+    const uint8_t* page = executor->store().ColdPage(request.page_begin + 7);
     for (int32_t layer = 0; layer < plan.csa_layers; ++layer) {
       EXPECT_TRUE(
           RowIs(page + layer * kKvPageLayerBytes, 63,
-                ExpectedRow({plan.scenario.seed(), request.profile, kCsaPool, layer, 1023})));
+                ExpectedRow({plan.scenario.seed(), request.profile, kCsaPool, layer, 511})));
     }
-    EXPECT_EQ(executor->store().ColdPage(request.page_begin + 16)[0], 0xFF) << "it is still open";
+    EXPECT_EQ(executor->store().ColdPage(request.page_begin + 8)[0], 0xFF) << "it is still open";
   }
 }
 
@@ -260,12 +263,14 @@ TEST(ExecutorTest, TicksStandWhereThePolicyPutsThem) {
   std::vector<std::pair<int32_t, int64_t>> ticks;
   for (const auto& [tick, list] : ListsOf(pass)) {
     ticks.push_back(tick);
-    EXPECT_GE(list.size(), 2u);  // the pages of the newest 64 entries
+    EXPECT_GE(list.size(), 1u);  // the pages of the newest 32 entries
     EXPECT_LE(list.size(), 4u);  // and two more
   }
-  EXPECT_EQ(ticks, (std::vector<std::pair<int32_t, int64_t>>{
-                       {0, 0}, {0, 16}, {0, 32}, {1, 0}, {1, 8}, {1, 24}}));
-  ASSERT_EQ(pass.jobs.size(), 5u);
+  EXPECT_EQ(
+      ticks,
+      (std::vector<std::pair<int32_t, int64_t>>{
+          {0, 0}, {0, 8}, {0, 16}, {0, 24}, {0, 32}, {1, 0}, {1, 4}, {1, 12}, {1, 20}, {1, 28}}));
+  ASSERT_EQ(pass.jobs.size(), 9u);
   for (const JobRecord& record : pass.jobs) {
     EXPECT_EQ(record.publish_step, record.job.batch_step + 1) << "synchronous";
     EXPECT_FALSE(record.joined);
@@ -309,7 +314,8 @@ TEST(ExecutorTest, APassRepeatsAndProfilingChangesNothing) {
     EXPECT_EQ(first.jobs[i].job.pages, second.jobs[i].job.pages);
     EXPECT_EQ(first.jobs[i].job.pages_evicted, second.jobs[i].job.pages_evicted);
   }
-  EXPECT_EQ(first.blocks_peak, 12);
+  EXPECT_LE(first.blocks_peak, 12);
+  EXPECT_GE(first.blocks_peak, 8);
   EXPECT_EQ(second.steps[20].kernels.Of(Phase::kBallast).duration_ns, 0);
 }
 
@@ -343,11 +349,11 @@ TEST(ExecutorTest, PhasesAddUp) {
   EXPECT_EQ(rows[Phase::kBallast], 34);
   EXPECT_EQ(rows[Phase::kHcaAttention], 34);
   EXPECT_EQ(rows[Phase::kEngine], 34);
-  EXPECT_EQ(rows[Phase::kPublish], 5);
-  EXPECT_EQ(rows[Phase::kRecall], 5 + 6);
+  EXPECT_EQ(rows[Phase::kPublish], 9);
+  EXPECT_EQ(rows[Phase::kRecall], 9 + 10);
   EXPECT_EQ(rows[Phase::kWaitAdmission], 1);
-  EXPECT_EQ(rows[Phase::kWaitTransfer], 4);
-  EXPECT_EQ(rows[Phase::kWaitIndex], 4);
+  EXPECT_EQ(rows[Phase::kWaitTransfer], 8);
+  EXPECT_EQ(rows[Phase::kWaitIndex], 8);
 }
 
 TEST(ExecutorTest, AnInterruptedPassIsNone) {

@@ -122,10 +122,11 @@ TEST(RecordReplayTest, TheSimulatorCountsWhatTheMachineCounted) {
   const Recorded& recorded = TheRecording();
   const Simulated simulated = Simulate(SmallScenario(), recorded.path());
   EXPECT_EQ(RecallsOf(recorded.run.timed[0]), simulated.recalls);
-  EXPECT_EQ(simulated.recalls.size(), 6u);
+  EXPECT_EQ(simulated.recalls.size(), 10u);
   ExpectSameCounts(recorded.run.result, simulated.result);
   // And there is something to count.
   EXPECT_GT(Value(simulated.result, "pages_recalled"), 0);
+  EXPECT_EQ(Value(simulated.result, "pages_written_back"), 2);
   EXPECT_GT(Value(simulated.result, "pages_evicted"), 0);
   EXPECT_GT(Value(simulated.result, "miss_inactive"), 0);
   EXPECT_GT(Value(simulated.result, "coverage"), 0.2);
@@ -139,7 +140,7 @@ TEST(RecordReplayTest, WantListsAreThoseOfTheRecordedCodes) {
   for (const JobRecord& record : recorded.run.timed[0].jobs) {
     for (const JobTick& tick : record.job.ticks) {
       const auto profile = static_cast<size_t>(plan.requests[tick.request].profile);
-      const auto list = demand.profiles[profile].WantList(static_cast<int32_t>(tick.own_step / 8));
+      const auto list = demand.profiles[profile].WantList(static_cast<int32_t>(tick.own_step / 4));
       EXPECT_EQ(tick.list, std::vector<PageIndex>(list.begin(), list.end()));
     }
   }
@@ -148,7 +149,7 @@ TEST(RecordReplayTest, WantListsAreThoseOfTheRecordedCodes) {
 // What was recorded at one tau and threshold answers for others: a live run there counts the same.
 TEST(RecordReplayTest, ItAnswersForOtherPolicies) {
   const Recorded& recorded = TheRecording();
-  for (const char* sets : {"policy.threshold=0.75,policy.tau_steps=8,policy.page_kmax=1",
+  for (const char* sets : {"policy.threshold=0.75,policy.tau_steps=4,policy.page_kmax=1",
                            "policy.threshold=0.2,policy.phase=OWN_STEPS,policy.sink_entries=70,"
                            "policy.reserve_entries=1024"}) {
     const Scenario scenario = SmallScenario({sets});
@@ -178,7 +179,7 @@ TEST(RecordReplayTest, AReplayOnTheMachineCountsTheSameAgain) {
 // A replay takes its lists from the trace even where the kernels would say something else.
 TEST(RecordReplayTest, AReplayForcesForeignLists) {
   const Recorded& recorded = TheRecording();
-  Scenario other = SmallScenario({"seed=7"});
+  Scenario other = SmallScenario({"seed=8"});
   const WindowDemand demand = DistilTrace(recorded.path(), DemandSpecOf(SmallScenario())).value();
   const ExecutionPlan plan = SmallPlan(other, RealMode::kReplay, &demand);
   ExecutorOptions options;
@@ -187,7 +188,7 @@ TEST(RecordReplayTest, AReplayForcesForeignLists) {
   for (const JobRecord& record : pass.jobs) {
     for (const JobTick& tick : record.job.ticks) {
       const auto profile = static_cast<size_t>(plan.requests[tick.request].profile);
-      const auto list = demand.profiles[profile].WantList(static_cast<int32_t>(tick.own_step / 8));
+      const auto list = demand.profiles[profile].WantList(static_cast<int32_t>(tick.own_step / 4));
       EXPECT_EQ(tick.list, std::vector<PageIndex>(list.begin(), list.end()));
     }
   }
@@ -223,15 +224,15 @@ TEST(RecordReplayTest, TheTraceSaysWhatItIs) {
   ASSERT_TRUE(status.ok()) << status;
   ASSERT_EQ(visitor.headers.size(), 2u);
   for (const ProfileHeader& header : visitor.headers) {
-    EXPECT_EQ(header.prompt_tokens(), 4092);
-    EXPECT_EQ(header.step_count(), 40);  // 33 steps behind the first, in whole strides
-    EXPECT_EQ(header.tick_stride_steps(), 8);
+    EXPECT_EQ(header.prompt_tokens(), 2028);
+    EXPECT_EQ(header.step_count(), 36);  // 33 steps behind the first, in whole strides
+    EXPECT_EQ(header.tick_stride_steps(), 4);
     EXPECT_EQ(header.selections(), SELECTIONS_FULL_HISTORY);
     EXPECT_EQ(header.provenance().recorded_with(), "a test");
     EXPECT_EQ(header.score_floor_code(), 26u);
   }
-  EXPECT_EQ(visitor.ticks, 2 * 5);
-  EXPECT_EQ(visitor.selections, 2 * 41 * 3 * 32);  // profiles, steps, layers, top_k
+  EXPECT_EQ(visitor.ticks, 2 * 9);
+  EXPECT_EQ(visitor.selections, 2 * 37 * 3 * 16);  // profiles, steps, layers, top_k
   EXPECT_GE(visitor.code_min, 26);
 }
 
@@ -246,10 +247,10 @@ TEST(RecordReplayTest, ResultsSayWhatTheyAre) {
   EXPECT_EQ(execution.step_ms_p50_of_repeats_size(), 1);
   EXPECT_GT(execution.step_ms_p50_unprofiled(), 0);
   EXPECT_LT(execution.step_ms_p50_without_ballast(), execution.step_ms_p50_of_repeats(0));
-  EXPECT_EQ(execution.level1_jobs(), 3);  // behind steps 16, 24 and 32
+  EXPECT_EQ(execution.level1_jobs(), 7);  // from step 8 on
   EXPECT_EQ(std::vector<int64_t>(execution.publish_delay_steps().begin(),
                                  execution.publish_delay_steps().end()),
-            std::vector<int64_t>{3});
+            std::vector<int64_t>{7});
   EXPECT_GE(execution.not_validated_size(), 4);
   EXPECT_GT(Value(result, "hbm_total_gib_peak"), 0);
   EXPECT_NE(FindMetric(result, "ttft_ms_p50")->absent(), "");
