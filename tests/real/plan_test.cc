@@ -66,12 +66,12 @@ TEST(PlanTest, OneRankOfSeveralIsExecuted) {
 // Lengths come from the simulator's own source: a ramp shortens the first request's output.
 TEST(PlanTest, RequestsAreTheSimulators) {
   const ExecutionPlan plan = SmallPlan(SmallScenario({"workload.ramp_start=true"}));
-  EXPECT_EQ(plan.requests[0].output_tokens, 17);
-  EXPECT_EQ(plan.requests[1].output_tokens, 34);
-  EXPECT_EQ(plan.step_count, 36);
+  EXPECT_EQ(plan.requests[0].output_tokens, 13);
+  EXPECT_EQ(plan.requests[1].output_tokens, 26);
+  EXPECT_EQ(plan.step_count, 28);
   EXPECT_EQ(plan.requests[0].page_begin, 0);
   EXPECT_EQ(plan.requests[1].page_begin, plan.requests[0].page_count);
-  EXPECT_EQ(plan.requests[0].page_count, 9);  // 2,065 tokens are 516 entries
+  EXPECT_EQ(plan.requests[0].page_count, 9);  // 2,057 tokens are 514 entries
   EXPECT_EQ(plan.EntriesAt(plan.requests[0], 0), 507);
   EXPECT_EQ(plan.EntriesAt(plan.requests[0], 3), 508);
   EXPECT_EQ(plan.code_cutoff, 128);
@@ -96,10 +96,10 @@ TEST(PlanTest, AReplayNeedsATraceOfItsLengths) {
     const absl::Status status = PlanExecution(SmallScenario(), RealMode::kReplay, &demand).status();
     return status.ok() ? "accepted" : std::string(status.message());
   };
-  EXPECT_EQ(refusal(OneProfile(2028, 5, 256)), "accepted");
-  EXPECT_EQ(refusal(OneProfile(2028, 4, 256)),
-            "t.trace: its profile ends after 32 steps and a request takes 33; set "
-            "workload.output_tokens=33 or less");
+  EXPECT_EQ(refusal(OneProfile(2028, 4, 256)), "accepted");
+  EXPECT_EQ(refusal(OneProfile(2028, 3, 256)),
+            "t.trace: its profile ends after 24 steps and a request takes 25; set "
+            "workload.output_tokens=25 or less");
   EXPECT_TRUE(absl::StartsWith(refusal(OneProfile(2048, 5, 256)),
                                "t.trace: its nearest profile has 2048 prompt tokens and a request "
                                "2028, and the real mode rescales nothing"));
