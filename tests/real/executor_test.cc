@@ -268,7 +268,8 @@ TEST(ExecutorTest, ABlockIsNotFilledWhileItIsRead) {
         std::includes(set.pages.begin(), set.pages.end(), set.lost.begin(), set.lost.end()));
   }
   EXPECT_GE(waited, 2);
-  EXPECT_GE(sets_with_losses, 2) << "a step at least runs without the pages";
+  // One for each, unless the job is done before the next step begins.
+  EXPECT_LE(sets_with_losses, waited);
 }
 
 // Page 7 was sealed after step 19 of each request: the cold pool has its last entry, which formed
