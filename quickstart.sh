@@ -17,4 +17,7 @@ echo "== build/release/cli/tierscope run scenarios/h20_lsa.txtpb --out $OUT --ov
 build/release/cli/tierscope run scenarios/h20_lsa.txtpb --out "$OUT" --overwrite ||
   die "the run failed (message above). A cache folder that can be written: TIERSCOPE_CACHE=DIR ./quickstart.sh"
 [ -s "$OUT/report.html" ] || die "the run left no $OUT/report.html"
+echo "== build/release/cli/tierscope report $OUT"
+build/release/cli/tierscope report "$OUT" || die "the report failed (message above)"
 printf '\nThe report, for a browser: %s\n' "$PWD/$OUT/report.html"
+[ ! -s "$OUT/interactive.html" ] || printf 'With charts:               %s\n' "$PWD/$OUT/interactive.html"

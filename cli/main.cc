@@ -64,6 +64,9 @@ int main(int argc, char** argv) {
   tierscope::cli::AddCacheVerb(app, &exit_code);
   tierscope::cli::AddCalibrateVerb(app, &exit_code);
   tierscope::cli::AddCapacityVerb(app, &exit_code);
+  tierscope::cli::AddCompareVerb(app, &exit_code);
+  tierscope::cli::AddRealVerb(app, &exit_code);
+  tierscope::cli::AddReportVerb(app, &exit_code);
   tierscope::cli::AddSweepVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);
   tierscope::cli::AddValidateVerb(app, &exit_code);

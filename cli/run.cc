@@ -14,10 +14,13 @@
 #include "cli/rows.h"
 #include "cli/run_observer.h"
 #include "cli/scenario_inputs.h"
+#include "cli/series_json.h"
+#include "cli/timeline_window.h"
 #include "cli/verb.h"
 #include "tbb/parallel_for.h"
 #include "tbb/task_arena.h"
 
+#include "reports/atomic_file.h"
 #include "reports/csv.h"
 #include "reports/host_result.h"
 #include "reports/result_json.h"
@@ -41,6 +44,7 @@ struct Run {
   ScenarioInputs inputs;
   RunFolder folder;
   RunReport report;
+  TimelineWindow window;
   double wall_s = 0.0;
 
   const Scenario& scenario() const { return inputs.scenario; }
@@ -78,24 +82,33 @@ absl::Status Load(Run& run) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Simulation> SimulateWithTimeline(const Run& run) {
+// `series_json` is the text of series.json.
+absl::StatusOr<Simulation> SimulateWatched(const Run& run, std::string* series_json) {
   const Engine& engine = run.scenario().engine();
+  TIERSCOPE_ASSIGN_OR_RETURN(const MemoryPlan plan, MakeMemoryPlan(run.scenario()));
+  const bool shows = run.window.begin || engine.timeline_s() > 0;
+  TimelineWindow window = run.window;
+  window.length = DurationFromSeconds(engine.timeline_s());
   TimelineWriter writer;
-  if (engine.timeline_s() > 0) {
+  if (shows) {
     TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.Staged("timeline.json"), kTimelineEventsMax));
   }
-  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()),
-                       engine.timeline_s() > 0 ? &writer : nullptr,
-                       DurationFromSeconds(engine.timeline_s()));
-  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation,
-                             Simulate(run.scenario(), run.inputs.ForSimulation(&observer)));
-  if (engine.timeline_s() > 0) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+  CoverageTally coverage;
+  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()), &plan,
+                       &coverage, shows ? &writer : nullptr, window);
+  SimulationInputs inputs = run.inputs.ForSimulation(&observer);
+  inputs.options.coverage = &coverage;
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, Simulate(run.scenario(), inputs));
+  if (shows) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      *series_json, SeriesJson(run.scenario(), inputs.requests, observer.series(), coverage));
   return simulation;
 }
 
 absl::Status Execute(Run& run) {
   const Clock::time_point begin = Clock::now();
-  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, SimulateWithTimeline(run));
+  std::string series_json;
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, SimulateWatched(run, &series_json));
   const double loop_s = SecondsSince(begin);
   RunReport& report = run.report;
   report.result = std::move(simulation.result);
@@ -106,6 +119,7 @@ absl::Status Execute(Run& run) {
   host.peak_rss_bytes = PeakRssBytes();
   host.build_type = TIERSCOPE_BUILD_TYPE;
   host.cpu = CpuModelName();
+  TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(run.folder.Staged("series.json"), series_json));
   const double simulated_s = FindMetric(report.result, "simulated_s")->value();
   return WriteRunFolder(run.folder, ScenarioText(run.scenario()), report, [&](HostResult& timed) {
     timed.sim_wall_s = run.wall_s + SecondsSince(begin);
@@ -179,7 +193,10 @@ absl::Status CheckViolations(const std::vector<Run>& runs) {
 
 absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
+  TIERSCOPE_ASSIGN_OR_RETURN(const TimelineWindow window,
+                             ParseTimelineWindow(options.timeline_window));
   TIERSCOPE_ASSIGN_OR_RETURN(std::vector<Run> runs, Prepare(options, process_begin));
+  for (Run& run : runs) run.window = window;
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
   TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
@@ -203,6 +220,9 @@ void AddRunVerb(CLI::App& app, int* exit_code) {
   verb->add_option("--jobs", options->jobs, "scenarios to run at once")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  verb->add_option("--timeline-window", options->timeline_window,
+                   "BEGIN,END: what timeline.json shows, in seconds of simulated time "
+                   "[engine.timeline_s from the warm-up's end on]");
   verb->callback([options, process_begin, exit_code] {
     *exit_code = ExitCode(RunScenarios(*options, process_begin));
   });

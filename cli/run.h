@@ -17,7 +17,8 @@ struct RunOptions {
   bool overwrite = false;
   std::string format = "table";
   int jobs = 1;
-  bool unused_sets = false;  // `sets` may give what no scenario reads: a point of a sweep
+  bool unused_sets = false;     // `sets` may give what no scenario reads: a point of a sweep
+  std::string timeline_window;  // "BEGIN,END" in seconds; "": as the scenario says
 };
 
 // Simulates the scenarios, leaves a run folder for each and prints the report. `process_begin`:

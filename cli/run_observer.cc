@@ -7,17 +7,26 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include "sim/engine/memory_pools.h"
+
 namespace tierscope::cli {
 
-RunObserver::RunObserver(std::string name, SimDuration horizon, TimelineWriter* timeline,
-                         SimDuration timeline_length)
+RunObserver::RunObserver(std::string name, SimDuration horizon, const MemoryPlan* plan,
+                         CoverageTally* coverage, TimelineWriter* timeline,
+                         const TimelineWindow& window)
     : name_(std::move(name)),
       horizon_(horizon),
       begun_(Clock::now()),
       next_report_(begun_ + std::chrono::seconds(2)),
       terminal_(isatty(STDERR_FILENO) != 0),
+      plan_(plan),
+      coverage_(coverage),
       timeline_(timeline),
-      timeline_length_(timeline_length) {}
+      window_(window) {
+  if (timeline_ == nullptr || !window_.begin) return;
+  from_ = *window_.begin;
+  until_ = window_.end;
+}
 
 // Nothing in the first two seconds; then twice a second on a terminal, every ten seconds elsewhere.
 void RunObserver::Progress(SimTime now) {
@@ -35,9 +44,11 @@ void RunObserver::Progress(SimTime now) {
 }
 
 void RunObserver::WarmupEnded(SimTime now) {
-  if (timeline_ == nullptr) return;
+  series_.WarmupEnded(now);
+  coverage_->Clear();
+  if (timeline_ == nullptr || window_.begin) return;
   from_ = now;
-  until_ = now + timeline_length_;
+  until_ = now + window_.length;
 }
 
 void RunObserver::Step(SimTime begin, SimDuration length, SimDuration interference,
@@ -75,6 +86,36 @@ void RunObserver::Publish(int64_t job, SimTime now) {
 void RunObserver::Resident(SimTime now, int64_t reserve_blocks_held) {
   if (!Shows(now)) return;
   timeline_->Counter("reserve blocks held", now, static_cast<double>(reserve_blocks_held));
+}
+
+void RunObserver::StepEnded(SimTime end, SimDuration length, const Counters& counters,
+                            const MemoryUse& memory) {
+  series_.StepEnded(end, length, counters, memory);
+  if (Shows(end)) ShowMemory(end, memory);
+}
+
+// Bytes that hold live data, when they change.
+void RunObserver::ShowMemory(SimTime now, const MemoryUse& memory) {
+  int64_t hbm = 0, host = 0;
+  for (const PoolUse& pool : PoolsOf(*plan_, memory, 0)) {
+    (absl::string_view(pool.tier) == "hbm" ? hbm : host) += pool.in_use_bytes;
+  }
+  if (hbm != hbm_shown_) timeline_->Counter("HBM in use, bytes", now, static_cast<double>(hbm));
+  if (host != host_shown_) timeline_->Counter("host in use, bytes", now, static_cast<double>(host));
+  hbm_shown_ = hbm;
+  host_shown_ = host;
+}
+
+void RunObserver::Transfer(int64_t /*job*/, SimTime begin, SimTime end, int64_t bytes) {
+  if (!Shows(begin)) return;
+  const double seconds = ToSeconds(end - begin);
+  timeline_->Counter("host link, bytes/s", begin,
+                     seconds > 0 ? static_cast<double>(bytes) / seconds : 0.0);
+  timeline_->Counter("host link, bytes/s", end, 0.0);
+}
+
+void RunObserver::Finished(SimTime end, const Counters& counters) {
+  series_.Finished(end, counters);
 }
 
 }  // namespace tierscope::cli

@@ -1,5 +1,6 @@
 // The verbs of the command line. Each verb's file adds its subcommand, parses with CLI11, calls the
-// library and turns its status into an exit code: 0 done, 1 a gate or bound failed, 2 wrong input.
+// library and turns its status into an exit code: 0 done, 1 a gate or bound failed, 2 wrong input,
+// 3 (compare) runs that are not comparable.
 #ifndef TIERSCOPE_CLI_VERB_H_
 #define TIERSCOPE_CLI_VERB_H_
 
@@ -14,6 +15,7 @@ namespace tierscope::cli {
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitBoundFailed = 1;
 inline constexpr int kExitWrongInput = 2;
+inline constexpr int kExitNotComparable = 3;
 
 // The message with its control characters escaped: file names may hold any.
 std::string OneLine(absl::string_view message);
@@ -26,6 +28,9 @@ void AddRunVerb(CLI::App& app, int* exit_code);
 void AddCacheVerb(CLI::App& app, int* exit_code);
 void AddCalibrateVerb(CLI::App& app, int* exit_code);
 void AddCapacityVerb(CLI::App& app, int* exit_code);
+void AddCompareVerb(CLI::App& app, int* exit_code);
+void AddRealVerb(CLI::App& app, int* exit_code);
+void AddReportVerb(CLI::App& app, int* exit_code);
 void AddSweepVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);
 void AddValidateVerb(CLI::App& app, int* exit_code);

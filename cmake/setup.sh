@@ -20,10 +20,11 @@ quietly() {
 
 # packages_missing build|check: names from cmake/debian-packages.txt that are not installed.
 packages_missing() {
-  local package mark rest
-  while read -r package mark rest; do
+  local package mark command
+  while read -r package mark command; do
     case $package in '' | '#'*) continue ;; esac
     if [ "$mark" = check ] && [ "$1" != check ]; then continue; fi
+    if [ -n "$command" ] && command -v "$command" >/dev/null; then continue; fi
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
   done <cmake/debian-packages.txt
 }

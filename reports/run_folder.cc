@@ -17,6 +17,7 @@
 #include "reports/csv.h"
 #include "reports/html.h"
 #include "reports/result_json.h"
+#include "reports/schema/phase_log.h"
 #include "sim/base/file_lock.h"
 #include "sim/base/status_macros.h"
 
@@ -48,7 +49,8 @@ constexpr absl::string_view kParentFolder = "tierscope-runs";
 constexpr char kStagedFolder[] = ".partial";
 // The first says that the folder is complete.
 constexpr const char* kRunFiles[] = {"result.json", "scenario.txtpb", "host.json",
-                                     "metrics.csv", "timeline.json",  "report.html"};
+                                     "metrics.csv", "timeline.json",  "series.json",
+                                     "report.html", "samples.csv",    "phases.csv"};
 constexpr size_t kNameBytesMax = 100;
 constexpr int kSuffixMax = 100'000;
 
@@ -75,14 +77,24 @@ absl::Status Remove(const std::string& path) {
 }
 
 // Puts `name` in its place, or removes the file of an earlier run where this one wrote none.
-absl::Status MoveOne(const RunFolder& folder, const char* name) {
+absl::Status MoveOne(const RunFolder& folder, const std::string& name) {
   const std::string to = folder.File(name);
   if (std::rename(folder.Staged(name).c_str(), to.c_str()) == 0) return absl::OkStatus();
   return errno == ENOENT ? Remove(to) : FileError(errno, to, "replace");
 }
 
+// The phase logs of the repeats of a measured run, numbered from 0 without a gap.
+absl::Status MoveRepeats(const RunFolder& folder) {
+  for (int repeat = 0;; ++repeat) {
+    const std::string name = PhaseLogOfRepeat(repeat);
+    if (!fs::exists(folder.Staged(name)) && !fs::exists(folder.File(name))) return absl::OkStatus();
+    TIERSCOPE_RETURN_IF_ERROR(MoveOne(folder, name));
+  }
+}
+
 absl::Status MoveStaged(const RunFolder& folder) {
   TIERSCOPE_RETURN_IF_ERROR(Remove(folder.File(kRunFiles[0])));
+  TIERSCOPE_RETURN_IF_ERROR(MoveRepeats(folder));
   for (size_t i = std::size(kRunFiles); i-- > 0;) {
     TIERSCOPE_RETURN_IF_ERROR(MoveOne(folder, kRunFiles[i]));
   }

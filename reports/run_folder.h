@@ -37,11 +37,11 @@ absl::StatusOr<RunFolder> CreateRunFolder(absl::string_view out, absl::string_vi
                                           bool overwrite);
 
 // Writes scenario.txtpb, result.json, host.json, metrics.csv and report.html, and moves them and
-// what else is staged (timeline.json, written during the run through timeline.h) to their places;
-// files that an earlier run wrote and this one did not are removed, others stay. A folder that has
-// result.json is complete: it goes first and comes last. `finish_host` is called when all is
-// written that does not show the host's figures, to fill them in: what is left is report.html,
-// host.json and the moving.
+// what else is staged (timeline.json, written during the run through timeline.h; series.json) to
+// their places; files that an earlier run wrote and this one did not are removed, others stay. A
+// folder that has result.json is complete: it goes first and comes last. `finish_host` is called
+// when all is written that does not show the host's figures, to fill them in: what is left is
+// report.html, host.json and the moving.
 absl::Status WriteRunFolder(const RunFolder& folder, absl::string_view scenario_text,
                             RunReport& run, const std::function<void(HostResult&)>& finish_host);
 

@@ -9,6 +9,9 @@
 
 namespace tierscope {
 
+struct Counters;   // sim/engine/counters.h
+struct MemoryUse;  // sim/engine/memory_use.h
+
 // Something that happens to one request. Times are in order; events of one instant come in the
 // order in which the engine decides them.
 struct RequestEvent {
@@ -48,6 +51,14 @@ class Observer {
   virtual void Recall(int64_t job, SimTime begin, SimTime end, int64_t pages) = 0;
   virtual void Publish(int64_t job, SimTime now) = 0;
   virtual void Resident(SimTime now, int64_t reserve_blocks_held) = 0;
+  // A batch step is over: what is counted since the start or the warm-up's end, this step included,
+  // and the memory before finished requests give theirs back. Called for leapt steps too.
+  virtual void StepEnded(SimTime /*end*/, SimDuration /*length*/, const Counters& /*counters*/,
+                         const MemoryUse& /*memory*/) {}
+  // Recalled pages had the host link.
+  virtual void Transfer(int64_t /*job*/, SimTime /*begin*/, SimTime /*end*/, int64_t /*bytes*/) {}
+  // The run is over, and every account is settled.
+  virtual void Finished(SimTime /*end*/, const Counters& /*counters*/) {}
   virtual void OnRequest(const RequestEvent& /*event*/) {}
   // Several groups: the request that arrived as `number`-th of all goes to `group`. The other
   // events are the first group's alone.

@@ -321,6 +321,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   outcome_.shares.push_back({end - counting_from_, counters_.decode, counters_.prefill_only,
                              counters_.link_busy, counters_.output_tokens, counters_.request_ns,
                              counters_.slo_met, tokens_routed_});
+  if (observer_ != nullptr) observer_->Finished(end, counters_);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   if (prefix_) {

@@ -31,6 +31,7 @@
 #include "sim/engine/event_queue.h"
 #include "sim/engine/lockstep.h"
 #include "sim/engine/memory_plan.h"
+#include "sim/engine/memory_use.h"
 #include "sim/engine/observer.h"
 #include "sim/engine/prefix_store.h"
 #include "sim/engine/replica_options.h"
@@ -208,6 +209,7 @@ class Replica {
   // replica.cc: events and the step boundary
   void InitLink(const Scenario& scenario);
   void OnStepEnd(SimTime now);
+  MemoryUse MemoryNow() const;
   void OnBoundary(SimTime now);
   void RunStepEvents(SimTime now);
   void OnStepEvent(const Event& event, SimTime now);

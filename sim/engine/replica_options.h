@@ -7,6 +7,8 @@
 
 namespace tierscope {
 
+class CoverageTally;
+
 // Damage for the tests of the watchdog: what happens to the events of one kind from the `nth` on.
 struct Fault {
   enum Kind : uint8_t {
@@ -24,6 +26,7 @@ struct ReplicaOptions {
   bool leap = true;   // steps between two events run without the queue
   bool check = true;  // the invariants of conservation.h
   Fault fault;
+  CoverageTally* coverage = nullptr;  // null: nobody asks where misses are
 };
 
 }  // namespace tierscope

@@ -4,6 +4,7 @@
 
 #include "sim/base/check.h"
 #include "sim/base/units.h"
+#include "sim/engine/coverage_tally.h"
 #include "sim/policy/page_selection.h"
 
 namespace tierscope {
@@ -124,7 +125,7 @@ void RequestState::AccountClipped(int64_t steps, Counters& counters) const {
 }
 
 // A page can be lost twice between two publishes; it is missed from the first time on.
-void RequestState::AccountLost(int64_t steps, Counters& counters) {
+void RequestState::AccountLost(int64_t steps, Counters& counters, CoverageTally* tally) {
   std::sort(lost.begin(), lost.end(), [](const LostPage& a, const LostPage& b) {
     return a.page != b.page ? a.page < b.page : a.from_step < b.from_step;
   });
@@ -133,11 +134,24 @@ void RequestState::AccountLost(int64_t steps, Counters& counters) {
     const int64_t begin = std::max(accounted_steps, lost[i].from_step);
     if (begin >= steps) continue;
     SelectionCount& misses = lost[i].overflowed ? counters.inactive : counters.evicted;
-    misses += MissesOfLost(lost[i], begin, steps);
+    const SelectionCount missed = MissesOfLost(lost[i], begin, steps);
+    misses += missed;
+    if (tally != nullptr && first_page == 0) TellLost(lost[i], begin, steps, *tally);
   }
 }
 
-void RequestState::Account(int64_t steps, Counters& counters) {
+void RequestState::TellLost(const LostPage& page, int64_t begin, int64_t end,
+                            CoverageTally& tally) const {
+  const int64_t stride = demand->stride_steps;
+  while (begin < end) {
+    const int64_t lag = SinceTick(begin) / stride;
+    const int64_t until = std::min(end, begin + (lag + 1) * stride - SinceTick(begin));
+    tally.AddLost(*demand, lag, page.page, MissesOfLost(page, begin, until).all);
+    begin = until;
+  }
+}
+
+void RequestState::Account(int64_t steps, Counters& counters, CoverageTally* tally) {
   if (steps <= accounted_steps) return;
   const bool published = active_window >= 0;
   const int32_t position = PositionOf(published ? active_window : 0);
@@ -152,8 +166,9 @@ void RequestState::Account(int64_t steps, Counters& counters) {
     counters.selections += all;
     counters.inactive +=
         published ? demand->Inactive(position, to) - demand->Inactive(position, from) : all;
+    if (tally != nullptr) tally->AddSteps(*demand, position, published, from, to);
   }
-  AccountLost(steps, counters);
+  AccountLost(steps, counters, tally);
   accounted_steps = steps;
 }
 

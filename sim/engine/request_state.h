@@ -15,6 +15,8 @@
 
 namespace tierscope {
 
+class CoverageTally;
+
 // Where an admitted or preempted request stands.
 enum class Stage : uint8_t {
   kPreempted,  // out of memory, in a queue
@@ -108,7 +110,8 @@ struct RequestState {
   // Steps until a new page opens, counted from own step `step`.
   int64_t StepsToNextPage(int64_t step) const;
   // Counts the selections of steps [accounted_steps, steps) since step 0 under the active set.
-  void Account(int64_t steps, Counters& counters);
+  // `tally` is told the same.
+  void Account(int64_t steps, Counters& counters, CoverageTally* tally = nullptr);
 
  private:
   // Selections of `page` in steps [begin, end) since step 0, in units of 1 / stride.
@@ -119,7 +122,8 @@ struct RequestState {
   int64_t SinceTick(int64_t steps) const {
     return steps - std::max<int64_t>(0, active_window) * demand->stride_steps;
   }
-  void AccountLost(int64_t steps, Counters& counters);
+  void TellLost(const LostPage& page, int64_t begin, int64_t end, CoverageTally& tally) const;
+  void AccountLost(int64_t steps, Counters& counters, CoverageTally* tally);
 };
 
 }  // namespace tierscope

@@ -9,6 +9,7 @@
 #include "reports/schema/metrics.h"
 #include "sim/base/stats.h"
 #include "sim/base/units.h"
+#include "sim/engine/memory_pools.h"
 #include "sim/policy/page_selection.h"
 
 namespace tierscope {
@@ -206,55 +207,28 @@ void SetAdmission(Frame& f) {
                               static_cast<double>(std::max<int64_t>(1, outcome.halves->arrived)));
 }
 
-void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, int64_t allocated,
-             int64_t in_use, int64_t capacity) {
-  Pool* pool = result->add_footprint();
-  pool->set_tier(std::string(tier));
-  pool->set_pool(std::string(name));
-  pool->set_allocated_bytes(allocated);
-  pool->set_in_use_bytes(in_use);
-  pool->set_capacity_bytes(capacity);
-}
-
 // Pools of one rank's HBM and of the node's host DRAM at the run's peak.
-void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, int64_t host_bytes,
-                   const RequestTrace* requests, RunResult* result) {
-  const int64_t promised = peaks.tokens_reserved;
-  const int64_t used = peaks.tokens_in_use;
-  const auto hbm = [&](absl::string_view name, int64_t allocated, int64_t in_use) {
-    AddPool(result, "hbm", name, allocated, in_use, plan.hbm_bytes);
-  };
-  hbm("weights", plan.hbm_weight_bytes, plan.hbm_weight_bytes);
-  if (peaks.swap_bytes_reserved > 0) {
-    AddPool(result, "host", "swap space", peaks.swap_bytes_reserved * plan.ranks,
-            peaks.swap_bytes_in_use * plan.ranks, host_bytes);
+void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, const RequestTrace* requests,
+                   RunResult* result) {
+  const MemoryUse peak{.requests_admitted = peaks.requests_admitted,
+                       .tokens_reserved = peaks.tokens_reserved,
+                       .tokens_in_use = peaks.tokens_in_use,
+                       .host_pages_reserved = peaks.host_pages_reserved,
+                       .host_pages_in_use = peaks.host_pages_in_use,
+                       .swap_bytes_reserved = peaks.swap_bytes_reserved,
+                       .swap_bytes_in_use = peaks.swap_bytes_in_use,
+                       .blocks_held = peaks.blocks_in_use,
+                       .prefix_blocks = peaks.prefix_blocks};
+  const int64_t block_bytes =
+      plan.prefix_bytes_node > 0 ? PrefixBlockBytesNode(plan, *requests) : 0;
+  for (const PoolUse& use : PoolsOf(plan, peak, block_bytes)) {
+    Pool* pool = result->add_footprint();
+    pool->set_tier(use.tier);
+    pool->set_pool(use.pool);
+    pool->set_allocated_bytes(use.allocated_bytes);
+    pool->set_in_use_bytes(use.in_use_bytes);
+    pool->set_capacity_bytes(use.capacity_bytes);
   }
-  if (plan.prefix_bytes_node > 0) {
-    AddPool(result, "host", "prefix store", plan.prefix_bytes_node * plan.groups_of_node,
-            peaks.prefix_blocks * PrefixBlockBytesNode(plan, *requests), host_bytes);
-  }
-  hbm("index keys", plan.IndexBytes(promised), plan.IndexBytes(used));
-  hbm("HCA entries", plan.HcaBytes(promised), plan.HcaBytes(used));
-  if (!plan.tiered) {
-    hbm("CSA entries", plan.CsaBytes(promised), plan.CsaBytes(used));
-    const int64_t kv =
-        plan.IndexBytes(promised) + plan.HcaBytes(promised) + plan.CsaBytes(promised);
-    const int64_t states = plan.BudgetBytes(promised) - kv;
-    hbm("SWA pool, compressor states", states, states);
-    return;
-  }
-  hbm("page reserve", plan.hbm_reserve_bytes - plan.hbm_decode_region_bytes,
-      peaks.blocks_in_use * plan.page_bytes);
-  if (plan.decode_region_entries > 0) {
-    hbm("decode region", plan.hbm_decode_region_bytes,
-        peaks.requests_admitted * plan.decode_region_entries / kPageEntries * plan.page_bytes);
-  }
-  hbm("SWA pool, compressor states", plan.hbm_fixed_bytes, plan.hbm_fixed_bytes);
-  if (plan.hbm_index_fixed_bytes > 0) {
-    hbm("index-key pool", plan.hbm_index_fixed_bytes, plan.hbm_index_fixed_bytes);
-  }
-  AddPool(result, "host", "cold pool", peaks.host_pages_reserved * plan.host_page_bytes_node,
-          peaks.host_pages_in_use * plan.host_page_bytes_node, plan.host_bytes_node);
 }
 
 bool IsKv(const Pool& pool) {
@@ -452,7 +426,7 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   SimDuration counted;
   for (const ReplicaOutcome::Share& share : outcome.shares) counted += share.counted;
   Frame frame{scenario, plan, demand, outcome, ToSeconds(counted), metrics};
-  FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), requests, result);
+  FillFootprint(plan, outcome.peaks, requests, result);
   SetLoad(frame);
   SetBalance(frame);
   SetSpeed(frame);

@@ -129,6 +129,9 @@ void Replica::OnRecallFlowDone(SimTime now) {
   job_.landed = true;
   conservation_.Landed(job_.recall.bytes);
   counters_.link_busy += now - std::max(counting_from_, job_.link_begin);
+  if (observer_ != nullptr) {
+    observer_->Transfer(job_.number, job_.link_begin, now, job_.recall.bytes);
+  }
   PublishAfter(now, job_.recall.scatter);
 }
 
@@ -188,7 +191,7 @@ int64_t Replica::StepsBeforeChange(const RequestState& request) const {
 void Replica::Activate(int32_t slot, int64_t window) {
   RequestState& request = At(slot);
   const int64_t steps = StepsBeforeChange(request);
-  request.Account(steps, counters_);
+  request.Account(steps, counters_, options_.coverage);
   request.active_window = window;
   request.KeepLostSinceTick();
   const auto pages = request.WantList(window);

@@ -8,6 +8,7 @@
 
 #include "reports/schema/metrics.h"
 #include "scenarios/loader.h"
+#include "sim/base/digest.h"
 #include "sim/base/status_macros.h"
 #include "sim/base/units.h"
 #include "sim/engine/fleet.h"
@@ -156,7 +157,32 @@ void FillViolations(const ReplicaOutcome& outcome, RunResult* result) {
   }
 }
 
-void FillInputs(const SimulationInputs& inputs, RunResult* result) {
+// Digest of a resolved scenario of which only some parts are set.
+std::string PartDigest(const Scenario& part) {
+  Digest digest;
+  digest.Add(ScenarioText(part));
+  return digest.hex();
+}
+
+// What is modelled, under digests of its own: a comparison can say which of the two differs.
+void FillModelled(const Scenario& scenario, RunResult* result) {
+  Scenario model, device;
+  *model.mutable_model() = scenario.model();
+  *device.mutable_hardware() = scenario.hardware();
+  *device.mutable_node() = scenario.node();
+  Input* input = result->add_inputs();
+  input->set_role("model");
+  input->set_name(scenario.model().name());
+  input->set_digest(PartDigest(model));
+  input->set_provenance("of the scenario");
+  input = result->add_inputs();
+  input->set_role("device");
+  input->set_name(scenario.hardware().gpu());
+  input->set_digest(PartDigest(device));
+  input->set_provenance("modelled: hardware and node of the scenario");
+}
+
+void FillInputs(const Scenario& scenario, const SimulationInputs& inputs, RunResult* result) {
   if (inputs.demand != nullptr) {
     Input* input = result->add_inputs();
     input->set_role("attention trace");
@@ -171,6 +197,7 @@ void FillInputs(const SimulationInputs& inputs, RunResult* result) {
     input->set_digest(inputs.requests->digest);
     input->set_provenance(inputs.requests->format);
   }
+  FillModelled(scenario, result);
 }
 
 void FillProfiles(const WindowDemand& demand, const ReplicaOutcome& outcome, RunResult* result) {
@@ -232,7 +259,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   result->set_scenario_digest(ScenarioDigest(scenario));
   result->set_seed(scenario.seed());
   result->set_event_digest(outcome.event_digest);
-  FillInputs(inputs, result);
+  FillInputs(scenario, inputs, result);
   FillMetrics(scenario, plan, inputs.demand, inputs.requests, outcome, result);
   if (inputs.demand != nullptr) FillProfiles(*inputs.demand, outcome, result);
   FillNotes(scenario, plan, inputs.demand, inputs.requests, outcome, result);

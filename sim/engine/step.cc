@@ -96,6 +96,19 @@ void Replica::CountStep(SimTime end) {
   }
   lockstep_.step_stall.fill(SimDuration{});
   for (Replica* group : lockstep_.groups) group->GainTokens(tokens);
+  if (observer_ != nullptr) observer_->StepEnded(end, length, counters_, MemoryNow());
+}
+
+MemoryUse Replica::MemoryNow() const {
+  return {.requests_admitted = admitted_,
+          .tokens_reserved = tokens_reserved_,
+          .tokens_in_use = tokens_in_use_,
+          .host_pages_reserved = host_pages_reserved_,
+          .host_pages_in_use = host_pages_in_use_,
+          .swap_bytes_reserved = swap_bytes_reserved_,
+          .swap_bytes_in_use = swap_bytes_in_use_,
+          .blocks_held = residency_.held_count(),
+          .prefix_blocks = prefix_ ? prefix_->host_blocks() : 0};
 }
 
 void Replica::CountDecodeStep(SimDuration length, int64_t tokens) {
@@ -243,7 +256,7 @@ void Replica::SettleAccounts() {
 
 // Counts the selections of all steps that the request has run.
 void Replica::SettleAccount(RequestState& request) {
-  request.Account(Completed(request) - 1, counters_);
+  request.Account(Completed(request) - 1, counters_, options_.coverage);
   if (plan_.decode_region_entries == 0) return;
   const int64_t lost = request.EntriesOverflowed(Completed(request), plan_.decode_region_entries);
   counters_.entries_lost += lost - request.entries_lost;

@@ -84,6 +84,24 @@ SimDuration StepTimeModel::Step(const BatchWork& work) const {
   return RoundNs(base_ns_ + per_request_ns_ * padded + kernels_ns);
 }
 
+std::vector<LayerKernels::Part> StepTimeModel::Parts(const BatchWork& work) const {
+  if (work.requests <= 0) return {};
+  const int32_t padded = PaddedBatch(work.requests);
+  const auto entries = static_cast<double>(work.scored_entries);
+  const auto tokens = static_cast<double>(work.context_tokens);
+  std::vector<LayerKernels::Part> parts;
+  if (kernels_) {
+    parts = kernels_->Parts(padded, work.requests, entries, tokens);
+  } else {
+    parts = {{"scoring", scoring_.Time(entries)},
+             {"HCA attention", hca_.Time(tokens * hca_entries_per_token_)},
+             {"CSA attention", csa_.Time(csa_entries_per_request_ * work.requests)}};
+  }
+  parts.push_back({"engine, a request", per_request_ns_ * padded});
+  parts.push_back({"engine, a step", base_ns_});
+  return parts;
+}
+
 SimDuration StepTimeModel::GroupPart(const BatchWork& work) const {
   if (!kernels_) return RoundNs(RooflinesNs(work));
   const int32_t padded = PaddedBatch(work.requests);

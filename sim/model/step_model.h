@@ -55,6 +55,10 @@ class StepTimeModel {
   // count as equally long. Cost: tests/bench/step_bench.cc.
   SimDuration Step(const BatchWork& work) const;
 
+  // The same by part, in nanoseconds, summing to Step before it is rounded: what the serving engine
+  // adds, then the kernel families. Empty where nobody decodes.
+  std::vector<LayerKernels::Part> Parts(const BatchWork& work) const;
+
   // With dp_attention a step = joint part + the longest of its groups' parts. A group's: attention
   // of its own requests, and per_request where kernels are calibrated, since each rank has a
   // scheduler of its own. The joint part: base and all else over `requests` of all groups; with

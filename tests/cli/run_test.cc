@@ -76,7 +76,7 @@ TEST_F(RunVerbTest, EveryReadyScenarioTakesEveryPromisedOverride) {
     EXPECT_EQ(output.exit_code, 0) << name << output.err;
     EXPECT_NE(output.out.find("\"seed\": 7"), std::string::npos) << output.out;
     for (const char* file : {"scenario.txtpb", "result.json", "host.json", "metrics.csv",
-                             "timeline.json", "report.html"}) {
+                             "timeline.json", "series.json", "report.html"}) {
       EXPECT_TRUE(std::filesystem::exists(folder_.File("out") + "/" + file)) << name << file;
     }
   }

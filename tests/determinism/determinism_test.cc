@@ -30,7 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSameBytes[] = {"scenario.txtpb", "result.json", "metrics.csv",
-                                      "timeline.json"};
+                                      "timeline.json", "series.json"};
 // Both spellings of the names: glibc changed them.
 constexpr const char* kWithoutFma =
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2_Usable,-FMA_Usable,-AVX2,-FMA,-FMA4,-AVX512F";

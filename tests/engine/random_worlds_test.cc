@@ -1,11 +1,13 @@
 // Small random worlds under every combination of policy, publish, phase, eviction and recall path:
 // what holds in each of them, whatever the times.
+#include <numeric>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 #include "sim/base/rng.h"
+#include "sim/engine/coverage_tally.h"
 #include "tests/testing/toy.h"
 
 namespace tierscope::testing {
@@ -86,7 +88,10 @@ TEST(RandomWorldsTest, NothingIsLostOrInvented) {
     const Policy& policy = world.scenario.policy();
     SCOPED_TRACE(absl::StrCat(round, "\n", world.scenario.ShortDebugString()));
     const WindowDemand demand = ToyDemand(world.scenario, kPromptPages, kStride, world.windows);
-    const ReplicaOutcome outcome = RunToy(world.scenario, &demand).outcome;
+    CoverageTally tally;
+    ReplicaOptions options;
+    options.coverage = &tally;
+    const ReplicaOutcome outcome = RunToy(world.scenario, &demand, nullptr, options).outcome;
     const Counters& c = outcome.counters;
     ASSERT_EQ(outcome.arrived, 10);
     ASSERT_EQ(outcome.finished, 10);
@@ -99,6 +104,12 @@ TEST(RandomWorldsTest, NothingIsLostOrInvented) {
     ASSERT_GE(c.inactive.all, 0);
     ASSERT_GE(c.evicted.all, 0);
     ASSERT_LE(c.inactive.all + c.evicted.all, selections);
+    // Taken apart by position and step they are the same ones.
+    const CoverageGrid grid = tally.Sum();
+    ASSERT_EQ(std::accumulate(grid.all.begin(), grid.all.end(), int64_t{0}), selections);
+    ASSERT_EQ(std::accumulate(grid.missed.begin(), grid.missed.end(), int64_t{0}),
+              c.inactive.all + c.evicted.all);
+    for (size_t i = 0; i < grid.all.size(); ++i) ASSERT_LE(grid.missed[i], grid.all[i]);
     if (policy.level1() == Policy::SYNC && policy.eviction() == Policy::LRU_PROTECTED) {
       ASSERT_EQ(c.evicted.all, 0);
     }

@@ -188,6 +188,24 @@ constexpr char kAzure[] =
     "2023-11-16 18:17:03.9799600,4808,10\r\n"
     "2023-11-16 18:15:46.6805900,374,44\n";
 
+// Two repeats of a simulated run, their host's figures beside them.
+std::string ResultOf(absl::string_view more) {
+  return absl::StrCat(
+      "{\"schema_version\": 1, \"version\": \"0\", \"kind\": \"simulated\", \"scenario\": \"s\", "
+      "\"scenario_digest\": \"d\", \"event_digest\": \"e\", \"inputs\": [{\"role\": \"model\", "
+      "\"name\": \"m\", \"digest\": \"1\"}], \"metrics\": {\"coverage\": {\"value\": 0.5, "
+      "\"unit\": "
+      "\"fraction\"}, \"ttft_ms_p50\": {\"absent\": \"no prefill\", \"unit\": \"ms\"}}, "
+      "\"violations\": []",
+      more, "}");
+}
+constexpr char kHost[] = ", \"host\": {\"sim_wall_s\": 1.5, \"cpu\": \"c\", \"build_type\": null}";
+
+constexpr char kGates[] =
+    "gate { metric: \"*\" tolerance_relative: 0.01 severity: WARN }\n"
+    "gate { metric: \"coverage\" direction: EXACT effect_min: 1e-3 ambiguous_fails: true }\n"
+    "waiver { metric: \"step_ms_*\" scenario: \"s\" reason: \"r\" expires: \"2028-02-29\" }";
+
 struct Seeds {
   const char* target;
   std::vector<std::string> inputs;
@@ -261,6 +279,12 @@ std::vector<Seeds> AllSeeds() {
         "scenario: \"scenario.txtpb\" mode: ZIP set: \"policy.tau_steps=4\" axis { fi"
         "eld: \"seed\" values: [1,2] } axis { field: \"policy.kind\" names: [\"full\""
         ",\"lsa\"] }\n"}},
+      {"result",
+       {ResultOf(""), absl::StrCat("[", ResultOf(kHost), ",", ResultOf(kHost), "]"), "{}"}},
+      {"gates", {kGates, "gate { metric: \"a*b\" }", "waiver { }"}},
+      {"samples",
+       {"metric,repeat,value\na,0,1.5\nb,0,-1e9\r\na,1,2\n", "metric,repeat,value\na,0,x\n",
+        "a\n"}},
   };
 }
 

@@ -33,9 +33,13 @@ void FuzzImportJsonl(absl::string_view input);        // resident dump, step log
 void FuzzKernelTable(absl::string_view input);        // CSV of kernel timings
 void FuzzModelConfig(absl::string_view input);        // config.json
 void FuzzSweep(absl::string_view input);              // sweep text
+void FuzzResult(absl::string_view input);             // result.json, or what --format=json prints
+void FuzzGates(absl::string_view input);              // gates.txtpb
+void FuzzSamples(absl::string_view input);            // samples.csv
 
 // What the import targets say where a format leaves something open: small limits.
 ImportOptions SmallImport();
+void FuzzReportInput(absl::string_view input);  // a file that a report is made of
 
 struct FuzzTarget {
   const char* name;  // of the folder under corpus/ and of the binary, with "fuzz_" before it
@@ -63,6 +67,10 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"kernel_table", FuzzKernelTable},
     {"model_config", FuzzModelConfig},
     {"sweep", FuzzSweep},
+    {"result", FuzzResult},
+    {"gates", FuzzGates},
+    {"samples", FuzzSamples},
+    {"report_input", FuzzReportInput},
 };
 
 }  // namespace tierscope::testing

@@ -90,7 +90,8 @@ TEST(RunFolderTest, OverwriteReplacesOnlyWhatARunWrites) {
   const TempFolder temp;
   const std::string out = temp.path() + "/run";
   ASSERT_TRUE(CreateRunFolder(out, "s", false).ok());
-  for (const char* name : {"result.json", "timeline.json", "mine.txt", "result.json.bak"}) {
+  for (const char* name :
+       {"result.json", "timeline.json", "samples.csv", "mine.txt", "result.json.bak"}) {
     Put(out + "/" + name, "old");
   }
   fs::create_directory(out + "/folder");

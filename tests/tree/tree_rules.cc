@@ -178,8 +178,11 @@ const std::vector<LayerRow>& LayerTable() {
        {"sim/policy", "sim/demand", "sim/model", "scenarios", "reports/schema",
         "traces/request_trace.h"}},
       {"sim/planner", {"sim/engine", "sim/model", "scenarios", "reports", "reports/schema"}},
+      // Of the engine what arrives, how memory is divided and who holds which block: nothing is
+      // decided twice.
       {"real",
-       {"kernels", "sim/policy", "sim/demand", "sim/model", "traces", "scenarios",
+       {"kernels", "sim/policy", "sim/demand", "sim/model", "sim/engine/memory_plan.h",
+        "sim/engine/residency.h", "sim/engine/workload_source.h", "traces", "scenarios",
         "reports/schema"}},
       // The decisions that also run on a GPU.
       {"kernels", {"sim/policy/page_selection.h"}},
@@ -187,7 +190,9 @@ const std::vector<LayerRow>& LayerTable() {
       {"scenarios", {}},
       {"calibration", {"scenarios", "sim/model"}},
       {"reports", {"reports/schema"}},
-      {"reports/schema", {}},
+      {"reports/compare", {"reports", "reports/schema", "scenarios"}},
+      // Whatever is written is written whole or not at all.
+      {"reports/schema", {"reports/atomic_file.h"}},
       {"tests", {"*"}},
   };
   return table;
