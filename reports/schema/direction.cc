@@ -11,20 +11,25 @@ namespace {
 
 // A name, or a prefix that ends in '*'.
 constexpr absl::string_view kHigherBetter[] = {
-    "coverage",        "coverage_prompt",       "goodput_req_per_s",  "prefix_blocks_matched",
-    "prefix_hit_rate", "prefix_tokens_reused",  "requests_completed", "sim_events_per_s",
-    "sim_speedup",     "throughput_tok_per_s*",
+    "coverage",        "coverage_prompt",       "goodput_req_per_s",       "prefix_blocks_matched",
+    "prefix_hit_rate", "prefix_tokens_reused",  "requests_completed",      "sim_events_per_s",
+    "sim_speedup",     "throughput_tok_per_s*", "tokens_per_request_step", "golden_recall",
+    "indexer_auc.*",   "indexer_f1.*",          "indexer_precision.*",     "indexer_recall.*",
 };
 
 constexpr absl::string_view kLowerBetter[] = {
     "admission_wait_fraction.*",
     "backlog_growth",
     "distil_wall_s",
+    "dp_attention_imbalance",
+    "entries_fetched",
     "entries_lost",
     "generate_wall_s",
     "gflop_per_token*",
     "hbm_*",
     "host_gib_peak*",
+    "hot_buffer_miss_rate",
+    "indexer_calibration_error.*",
     "link_utilisation",
     "load_wall_s",
     "miss_*",
@@ -35,6 +40,7 @@ constexpr absl::string_view kLowerBetter[] = {
     "prefix_fetch_ms_mean",
     "queue_ms_*",
     "recall_*",
+    "replica_imbalance",
     "request_latency_ms_*",
     "requests_rejected",
     "requests_unfinished",

@@ -97,6 +97,7 @@ TEST(CompareDirectionTest, EveryMetricIsDecided) {
                                          "steps",
                                          "output_tokens",
                                          "concurrency_mean",
+                                         "indexer_kept_fraction",
                                          "selections",
                                          "pages_written_back",
                                          "pages_written_back_node",
