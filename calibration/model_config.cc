@@ -206,6 +206,7 @@ void DeriveTotals(Model* model) {
   const double router = moe_layers * 2.0 * model->hidden_size() * model->experts();
   model->set_weight_bytes_sharded(
       std::llround(sharded + experts_bytes + model->dense_layers() * dense + 2.0 * head));
+  model->set_attention_weight_bytes_sharded(std::llround(sharded));
   model->set_weight_bytes_replicated(std::llround(whole - sharded + router));
   const double active =
       AttentionWeights(*model, 1, false) +
@@ -234,9 +235,10 @@ std::string SourceOf(const std::string& field, bool dsa) {
   if (field == "full_kv_budget_bytes_per_token") return "UNKNOWN: KV and index keys alone";
   if (field == "page_entries") return "UNKNOWN: as V4-Flash with FM";
   for (const char* derived :
-       {"weight_bytes_sharded", "weight_bytes_replicated", "gflop_per_token_constant",
-        "kv_entry_bytes", "index_key_bytes", "csa_tokens_per_entry", "hca_tokens_per_entry",
-        "expert_weight_bits", "qk_head_dim", "csa_layers", "hca_layers", "swa_layers"}) {
+       {"weight_bytes_sharded", "weight_bytes_replicated", "attention_weight_bytes_sharded",
+        "gflop_per_token_constant", "kv_entry_bytes", "index_key_bytes", "csa_tokens_per_entry",
+        "hca_tokens_per_entry", "expert_weight_bits", "qk_head_dim", "csa_layers", "hca_layers",
+        "swa_layers"}) {
     if (field == derived) return "[D] from the shapes and layers of config.json";
   }
   if (dsa && (field == "window_tokens" || field == "head_dim")) {

@@ -140,9 +140,13 @@ std::optional<double> Throughput(const CapacityReport& report) {
   return point == nullptr ? std::nullopt : ValueAt(*point, "throughput_tok_per_s");
 }
 
+// Of all replicas.
+int Gpus(const CapacityPrint& print) {
+  return print.scenario.engine().replicas() * print.scenario.engine().tensor_parallel();
+}
+
 double TokensPerMoney(const CapacityPrint& print, double tok_per_s) {
-  return tok_per_s * 3600.0 /
-         (print.price_per_gpu_hour * print.scenario.engine().tensor_parallel());
+  return tok_per_s * 3600.0 / (print.price_per_gpu_hour * Gpus(print));
 }
 
 // Why not even a load of 1 holds.
@@ -276,8 +280,8 @@ std::string TradedText(const TradedMemory& t) {
 std::string ThroughputText(const CapacityPrint& print) {
   const std::optional<double> rate = Throughput(print.report);
   if (!rate) return "throughput    -\n";
-  std::string text = absl::StrFormat("throughput    %.1f tok/s, %.1f per GPU", *rate,
-                                     *rate / print.scenario.engine().tensor_parallel());
+  std::string text =
+      absl::StrFormat("throughput    %.1f tok/s, %.1f per GPU", *rate, *rate / Gpus(print));
   if (print.price_per_gpu_hour > 0.0) {
     absl::StrAppendFormat(&text, ", %.0f tokens per unit of money", TokensPerMoney(print, *rate));
   }
@@ -367,7 +371,7 @@ std::string CapacityJson(const CapacityPrint& print) {
   json.Key("saturated_fraction").Double(report.saturated_fraction);
   json.Key("throughput_tok_per_s");
   WriteOptional(json, rate);
-  const int gpus = print.scenario.engine().tensor_parallel();
+  const int gpus = Gpus(print);
   json.Key("throughput_tok_per_s_per_gpu");
   WriteOptional(json, rate ? std::optional(*rate / gpus) : std::nullopt);
   json.Key("price_per_gpu_hour");

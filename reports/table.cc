@@ -53,6 +53,15 @@ void LoadSection(Runs runs, Grid* grid) {
             NoteOf(first, "", "requests_unfinished", " unfinished at the end"));
   if (runs.size() > 1) MetricRow(runs, "requests unfinished", "requests_unfinished", grid);
   MetricRow(runs, "output tokens", "output_tokens", grid, NoteOf(first, "in ", "steps", " steps"));
+  const std::pair<const char*, const char*> balance[] = {
+      {"busiest replica / mean", "replica_imbalance"},
+      {"fullest group / mean", "dp_attention_imbalance"}};
+  for (const auto& [label, metric] : balance) {
+    const bool any = std::any_of(runs.begin(), runs.end(), [metric](const RunReport& run) {
+      return MetricText(run.result, metric) != "-";
+    });
+    if (any) MetricRow(runs, label, metric, grid);
+  }
 }
 
 std::string BytesCell(std::optional<int64_t> bytes) { return bytes ? FormatGib(*bytes) : "-"; }

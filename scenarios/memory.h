@@ -4,6 +4,7 @@
 #ifndef TIERSCOPE_SCENARIOS_MEMORY_H_
 #define TIERSCOPE_SCENARIOS_MEMORY_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -16,6 +17,29 @@ namespace tierscope {
 // GB a card at TP8 and 39.8 GB at TP4, gives both terms of V4-Flash.
 inline int64_t WeightBytesPerRank(const Model& model, int32_t tensor_parallel) {
   return model.weight_bytes_replicated() + CeilDiv(model.weight_bytes_sharded(), tensor_parallel);
+}
+
+// The same where attention is split over the ranks of one of engine.dp_attention groups and the
+// rest over all: replicated + ceil((sharded - attention) / TP) + ceil(attention * dp_attention /
+// TP).
+inline int64_t WeightBytesPerRank(const Model& model, const Engine& engine) {
+  const int32_t ranks = engine.tensor_parallel();
+  if (engine.dp_attention() == 1) return WeightBytesPerRank(model, ranks);
+  const int64_t attention = model.attention_weight_bytes_sharded();
+  return model.weight_bytes_replicated() +
+         CeilDiv(model.weight_bytes_sharded() - attention, ranks) +
+         CeilDiv(attention, ranks / engine.dp_attention());
+}
+
+// Replicas on a full node, and on any: each has tensor_parallel GPUs of its own.
+inline int32_t ReplicasOfNode(const Scenario& scenario) {
+  const Engine& engine = scenario.engine();
+  return std::min(engine.replicas(), scenario.node().gpus() / engine.tensor_parallel());
+}
+
+// Ranks of those, who share its host.
+inline int32_t RanksOfNode(const Scenario& scenario) {
+  return scenario.engine().tensor_parallel() * ReplicasOfNode(scenario);
 }
 
 // What the engine may allocate: hbm_usable_fraction * hbm_bytes, to the nearest byte.

@@ -68,6 +68,23 @@ void AddPrefill(const Engine& engine, Collector& unused) {
   }
 }
 
+// How requests find a replica, or an attention group of one, and drafts.
+void AddParallel(const Engine& engine, Collector& unused) {
+  const bool by_prefix = engine.routing() == Engine::PREFIX_AWARE;
+  const std::string one = "engine.replicas is 1";
+  const bool routes = engine.replicas() > 1 || (by_prefix && engine.dp_attention() > 1);
+  if (!routes) unused.Add({"engine.routing"}, one);
+  if (engine.replicas() == 1 || !by_prefix) {
+    const std::string routing =
+        absl::StrCat("engine.routing is ", Engine::Routing_Name(engine.routing()));
+    unused.Add({"engine.routing_imbalance_requests", "engine.routing_imbalance_factor"},
+               engine.replicas() == 1 ? one : routing);
+  }
+  if (engine.mtp().draft_tokens() == 0) {
+    unused.Add({"engine.mtp.acceptance"}, "engine.mtp.draft_tokens is 0");
+  }
+}
+
 // The message that holds the last name of `path`; null where it is unset.
 const Message* Parent(const Message& root, const std::string& path, const FieldDescriptor** field) {
   const Message* message = &root;
@@ -114,6 +131,7 @@ std::vector<UnusedField> UnusedFields(const Scenario& scenario) {
   Collector unused;
   AddPolicy(scenario.policy(), unused);
   AddPrefill(scenario.engine(), unused);
+  AddParallel(scenario.engine(), unused);
   if (scenario.workload().attention().has_trace()) {
     unused.Add({"workload.attention.window_churn", "workload.attention.score_floor",
                 "workload.attention.generator_seed"},

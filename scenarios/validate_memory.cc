@@ -91,7 +91,7 @@ absl::Status CheckRanks(const Scenario& scenario, const Origins& origins) {
 absl::Status CheckWeights(const Scenario& scenario, const Origins& origins) {
   const Hardware& hardware = scenario.hardware();
   const Engine& engine = scenario.engine();
-  const int64_t weight_bytes = WeightBytesPerRank(scenario.model(), engine.tensor_parallel());
+  const int64_t weight_bytes = WeightBytesPerRank(scenario.model(), engine);
   const int64_t usable_bytes = HbmUsableBytes(hardware, engine);
   if (weight_bytes <= usable_bytes) return absl::OkStatus();
   return origins.Error("engine.tensor_parallel",
@@ -107,7 +107,7 @@ absl::Status CheckWeights(const Scenario& scenario, const Origins& origins) {
 absl::Status CheckPools(const Scenario& scenario, const Origins& origins) {
   if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
   const Model& model = scenario.model();
-  const int64_t weight_bytes = WeightBytesPerRank(model, scenario.engine().tensor_parallel());
+  const int64_t weight_bytes = WeightBytesPerRank(model, scenario.engine());
   const int64_t reserve_bytes = ReserveBytes(model, scenario.policy());
   const int64_t pool_bytes = model.fixed_hbm_bytes() + IndexKeyPoolBytes(model, scenario.policy());
   const int64_t usable_bytes = HbmUsableBytes(scenario.hardware(), scenario.engine());
@@ -127,6 +127,7 @@ absl::Status CheckMemoryFields(const Scenario& scenario, const Origins& origins)
   TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRecallPath(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRanks(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckParallel(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckWeights(scenario, origins));
   return CheckPools(scenario, origins);
 }

@@ -20,6 +20,8 @@ absl::Status CheckHardwareFields(const Scenario& scenario, const Origins& origin
 absl::Status CheckWorkloadFields(const Scenario& scenario, const Origins& origins);
 // Reserve, recall path, ranks, weights and pools.
 absl::Status CheckMemoryFields(const Scenario& scenario, const Origins& origins);
+// Replicas and how requests find them, layouts over ranks, engine.mtp.
+absl::Status CheckParallel(const Scenario& scenario, const Origins& origins);
 // engine.prefix_store.
 absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins);
 

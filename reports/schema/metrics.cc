@@ -33,10 +33,22 @@ constexpr MetricDef kDefinitions[] = {
     {"requests_rejected", "requests", "replica",
      "Requests that arrived and would not fit an empty replica."},
     {"concurrency_mean", "requests", "replica",
-     "Requests decoding, weighted by time: sum of (batch size * step duration) / decode_s."},
+     "Requests decoding, weighted by time: sum of (batch size * step duration) / decode_s, summed "
+     "over replicas."},
+    {"replica_imbalance", "x", "replica",
+     "Prompt and output tokens of all requests that were routed to the replica with most of "
+     "them / mean over replicas, warm-up included; 1 = even; absent with one replica."},
+    {"dp_attention_imbalance", "x", "replica",
+     "Sum over counted steps of (requests of the fullest dp_attention group) * groups / sum "
+     "over counted steps of all decoding requests; 1 = even; absent without "
+     "engine.dp_attention."},
+    {"tokens_per_request_step", "tok/step", "replica",
+     "Tokens of the counted steps / sum over counted steps of decoding requests: 1, and with "
+     "engine.mtp 1 + accepted drafts, less what is given beyond a request's end."},
     // Speed
     {"throughput_tok_per_s", "tok/s", "replica",
-     "output_tokens / (decode_s + time of steps after the warm-up that only prefill)."},
+     "output_tokens / (decode_s + time of steps after the warm-up that only prefill), summed over "
+     "replicas."},
     {"throughput_tok_per_s_1s_min", "tok/s", "replica",
      "Fewest output tokens in one second of decode time: counted decode time is cut into whole "
      "seconds from the end of the warm-up, idle time left out, and a step's tokens belong to "
@@ -47,7 +59,7 @@ constexpr MetricDef kDefinitions[] = {
     {"throughput_tok_per_s_1s_max", "tok/s", "replica",
      "Most output tokens in one of the seconds of throughput_tok_per_s_1s_min."},
     {"throughput_tok_per_s_per_gpu", "tok/s", "replica",
-     "throughput_tok_per_s / GPUs of the replica."},
+     "throughput_tok_per_s / GPUs of the replicas."},
     {"goodput_req_per_s", "req/s", "replica",
      "Requests of requests_completed whose TTFT and TPOT both meet the SLO / (simulated_s - "
      "warmup_s)."},
@@ -165,7 +177,7 @@ constexpr MetricDef kDefinitions[] = {
      "and the wait that the run's end cuts: the sum of the seven stall_ms_by_cause metrics."},
     {"stall_ms_per_token", "ms", "replica",
      "stall_ms_total / steps: what one token of a request waits, as each request makes one token a "
-     "step."},
+     "step; with engine.mtp the tokens of one step together."},
     {"stall_fraction", "fraction", "replica", "stall_ms_total / decode_s."},
     {"stall_ms_by_cause.index", "ms", "replica",
      "Part of stall_ms_total in which decode waited for level-1 scoring and selection."},

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kSubBits = 10;
 constexpr int64_t kSubBins = int64_t{1} << kSubBits;
+constexpr auto kBins = static_cast<size_t>((64 - kSubBits) * kSubBins);
 
 // Values below 2 * kSubBins map to themselves; above, (exponent, top kSubBits mantissa bits).
 size_t BinOf(int64_t value) {
@@ -44,13 +45,20 @@ int64_t Percentile(std::vector<int64_t>& samples, double q) {
   return *nth;
 }
 
-LogHistogram::LogHistogram() : bins_(static_cast<size_t>((64 - kSubBits) * kSubBins)) {}
-
 void LogHistogram::Add(int64_t value, int64_t count) {
   TIERSCOPE_CHECK(value >= 0);
+  if (bins_.empty()) bins_.resize(kBins);
   bins_[BinOf(value)] += count;
   count_ += count;
   sum_ += static_cast<__int128>(value) * count;
+}
+
+void LogHistogram::Merge(const LogHistogram& other) {
+  if (other.count_ == 0) return;
+  if (bins_.empty()) bins_.resize(kBins);
+  for (size_t bin = 0; bin < kBins; ++bin) bins_[bin] += other.bins_[bin];
+  count_ += other.count_;
+  sum_ += other.sum_;
 }
 
 double LogHistogram::mean() const {
@@ -76,6 +84,19 @@ void SampleSet::Add(int64_t value) {
   for (int64_t kept : values_) histogram_->Add(kept);
   histogram_->Add(value);
   values_ = {};
+}
+
+void SampleSet::Merge(const SampleSet& other) {
+  for (const int64_t value : other.values_) Add(value);
+  if (!other.histogram_) return;
+  if (!histogram_) {
+    histogram_ = std::make_unique<LogHistogram>();
+    for (const int64_t value : values_) histogram_->Add(value);
+    values_ = {};
+  }
+  histogram_->Merge(*other.histogram_);
+  count_ += other.count_;
+  sum_ += other.sum_;
 }
 
 double SampleSet::mean() const {

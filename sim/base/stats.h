@@ -17,15 +17,15 @@ int64_t Percentile(std::vector<int64_t>& samples, double q);
 // larger ones fall into 1,024 equal bins per power of two. 443 KB whatever the number of samples.
 class LogHistogram {
  public:
-  LogHistogram();
   void Add(int64_t value, int64_t count = 1);
+  void Merge(const LogHistogram& other);
   int64_t count() const { return count_; }
   double mean() const;  // exact; 0 when empty
   // Nearest-rank percentile, as the lower edge of its bin. 0 when empty.
   int64_t Percentile(double q) const;
 
  private:
-  std::vector<int64_t> bins_;
+  std::vector<int64_t> bins_;  // empty until the first value
   int64_t count_ = 0;
   __int128 sum_ = 0;
 };
@@ -37,6 +37,7 @@ class SampleSet {
   static constexpr size_t kExactMax = 1 << 18;  // 2 MiB
 
   void Add(int64_t value);
+  void Merge(const SampleSet& other);
   int64_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
   bool exact() const { return !histogram_; }

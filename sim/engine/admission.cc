@@ -6,50 +6,12 @@
 #include "sim/engine/replica.h"
 
 namespace tierscope {
-namespace {
-
-constexpr int32_t kNextOfSource =
-    -1;  // subject of an arrival event: next_arrival_, not a returning user
-
-}  // namespace
-
-void Replica::PullArrival() {
-  next_arrival_ = source_.Next();
-  if (next_arrival_) Push(next_arrival_->time.ns, kArrival, kNextOfSource);
-}
-
-void Replica::OnArrivalEvent(const Event& event, SimTime now) {
-  if (event.subject == kNextOfSource) {
-    const Arrival arrival = *next_arrival_;
-    ++arrived_at_instant_;
-    PullArrival();
-    OnArrival(arrival, now);
-    return;
-  }
-  const auto index = static_cast<size_t>(event.subject);
-  const Arrival arrival = returning_[index];
-  returning_free_.push_back(event.subject);
-  OnArrival(arrival, now);
-}
-
-// A closed loop's user sends its next request, now or after thinking.
-void Replica::SendNext(int32_t user, SimTime now) {
-  const std::optional<Arrival> next = source_.AfterFinish(user, now);
-  if (!next) return;
-  int32_t index;
-  if (returning_free_.empty()) {
-    index = static_cast<int32_t>(returning_.size());
-    returning_.push_back(*next);
-  } else {
-    index = returning_free_.back();
-    returning_free_.pop_back();
-    returning_[static_cast<size_t>(index)] = *next;
-  }
-  Push(next->time.ns, kArrival, index);
-}
-
 void Replica::OnArrival(const Arrival& arrival, SimTime now) {
-  if (InSystem() == 0) progress_at_ = now;  // nobody could make any before
+  conservation_.Clock(now);
+  if (now > half_of_requests_) MarkHalfOfRequests();
+  const bool alone = std::all_of(lockstep_.groups.begin(), lockstep_.groups.end(),
+                                 [](const Replica* group) { return group->InSystem() == 0; });
+  if (alone) lockstep_.progress_at = now;  // nobody could make any before
   const int64_t number = outcome_.arrived++;
   conservation_.Arrive(now);
   const bool nothing_to_decode = arrival.output_tokens == 0;
@@ -57,10 +19,19 @@ void Replica::OnArrival(const Arrival& arrival, SimTime now) {
     ++(nothing_to_decode ? outcome_.finished : outcome_.rejected);
     counters_.completed += nothing_to_decode ? 1 : 0;
     conservation_.Leave(now, arrival.time, 0);
-    return SendNext(arrival.user, now);
+    return arrivals_.SendNext(arrival.user, now);
   }
+  const int64_t tokens = arrival.context_tokens + arrival.output_tokens;
+  outstanding_tokens_ += tokens;
+  tokens_routed_ += tokens;
   Waiting waiting{arrival, now, number};
   if (!FetchPrefix(waiting, now)) EnterLine(waiting, now);
+}
+
+GroupLoad Replica::LoadFor(const Arrival& arrival, bool looks_at_prefix) const {
+  GroupLoad load{outstanding_tokens_, InSystem()};
+  if (looks_at_prefix) load.prefix_blocks = prefix_->Leading(prefix_->IdsOf(arrival.trace_index));
+  return load;
 }
 
 void Replica::EnterLine(const Waiting& waiting, SimTime now) {
@@ -72,33 +43,45 @@ void Replica::EnterLine(const Waiting& waiting, SimTime now) {
   RequestBoundary(now);
 }
 
+// The prefill pool is the instance's: first come, first served over its groups.
 void Replica::StartPrefills(SimTime now) {
-  while (prefill_free_ > 0 && !prefill_queue_.empty()) {
-    --prefill_free_;
-    Waiting waiting = prefill_queue_.front();
-    prefill_queue_.pop_front();
-    MatchPrefix(waiting);
-    CountPrefix(waiting, now);
-    const int64_t generated = waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed;
-    const int64_t tokens =
-        waiting.arrival.context_tokens + generated - PrefixTokens(waiting.prefix);
-    const SimDuration length =
-        DurationFromSeconds(static_cast<double>(tokens) / engine_.prefill_tokens_per_s());
-    const auto index = static_cast<int32_t>(
-        std::find_if(prefilling_.begin(), prefilling_.end(),
-                     [](const std::optional<Waiting>& w) { return !w.has_value(); }) -
-        prefilling_.begin());
-    if (static_cast<size_t>(index) == prefilling_.size()) prefilling_.emplace_back();
-    prefilling_[static_cast<size_t>(index)] = waiting;
-    activity_longest_ = std::max(activity_longest_, length);
-    Push((now + length).ns, kPrefillDone, index);
+  while (lockstep_.prefill_free > 0) {
+    Replica* next = nullptr;
+    for (Replica* group : lockstep_.groups) {
+      if (group->prefill_queue_.empty()) continue;
+      const bool earlier = next == nullptr ||
+                           group->prefill_queue_.front().ready < next->prefill_queue_.front().ready;
+      if (earlier) next = group;
+    }
+    if (next == nullptr) return;
+    next->StartPrefill(now);
   }
+}
+
+void Replica::StartPrefill(SimTime now) {
+  --lockstep_.prefill_free;
+  Waiting waiting = prefill_queue_.front();
+  prefill_queue_.pop_front();
+  MatchPrefix(waiting);
+  CountPrefix(waiting, now);
+  const int64_t generated = waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed;
+  const int64_t tokens = waiting.arrival.context_tokens + generated - PrefixTokens(waiting.prefix);
+  const SimDuration length =
+      DurationFromSeconds(static_cast<double>(tokens) / engine_.prefill_tokens_per_s());
+  const auto index = static_cast<int32_t>(
+      std::find_if(prefilling_.begin(), prefilling_.end(),
+                   [](const std::optional<Waiting>& w) { return !w.has_value(); }) -
+      prefilling_.begin());
+  if (static_cast<size_t>(index) == prefilling_.size()) prefilling_.emplace_back();
+  prefilling_[static_cast<size_t>(index)] = waiting;
+  lockstep_.LongestActivity(length);
+  Push((now + length).ns, kPrefillDone, index);
 }
 
 void Replica::OnPrefillDone(int32_t index, SimTime now) {
   Waiting waiting = *prefilling_[static_cast<size_t>(index)];
   prefilling_[static_cast<size_t>(index)].reset();
-  ++prefill_free_;
+  ++lockstep_.prefill_free;
   waiting.ready = now;
   if (waiting.slot < 0) {
     waiting_.push_back(waiting);
@@ -111,11 +94,12 @@ void Replica::OnPrefillDone(int32_t index, SimTime now) {
 
 // Whether prompt and output fit a replica that has nobody else.
 bool Replica::FitsEmpty(const Arrival& arrival) const {
-  const int64_t need = arrival.context_tokens + arrival.output_tokens;
+  const int64_t output_tokens = plan_.OutputTokens(arrival.output_tokens);
+  const int64_t need = arrival.context_tokens + output_tokens;
   if (need > plan_.tokens_max) return false;
   const int64_t swap_bytes = swaps() ? plan_.SwapBytes(need) : 0;
   if (!tiered()) return HostFits(0, swap_bytes);
-  const int64_t pages = plan_.HostPages(arrival.context_tokens, arrival.output_tokens);
+  const int64_t pages = plan_.HostPages(arrival.context_tokens, output_tokens);
   const bool pins = plan_.protects_live || plan_.decode_region_entries == 0;
   return pages <= plan_.host_pages_max && HostFits(pages, swap_bytes) &&
          (!pins || plan_.protects_live || 1 + plan_.live_pages_max <= plan_.reserve_blocks);
@@ -125,7 +109,8 @@ bool Replica::FitsEmpty(const Arrival& arrival) const {
 // after have run, in whole pages; a swap frees nothing in the host, so its room there is promised
 // in full. A request that was swapped out has its host room already.
 Replica::Promise Replica::PromiseFor(const Waiting& waiting) const {
-  const int64_t need = waiting.arrival.context_tokens + waiting.arrival.output_tokens;
+  const int64_t need =
+      waiting.arrival.context_tokens + plan_.OutputTokens(waiting.arrival.output_tokens);
   const int64_t generated = waiting.slot < 0 ? 0 : At(waiting.slot).steps_completed;
   Promise promise;
   promise.tokens = need;
@@ -326,7 +311,7 @@ void Replica::StartIngest(SimTime now) {
 
 void Replica::Join(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
-  request.base_step = steps_ - request.steps_completed;
+  request.base_step = lockstep_.tokens - request.steps_completed;
   request.in_batch = true;
   request.joined = now;
   SetStage(slot, Stage::kDecoding, now);
@@ -338,7 +323,7 @@ void Replica::Join(int32_t slot, SimTime now) {
   batch_active_pages_ += request.active_pages;
   Tell(RequestEvent::kJoin, now, request);
   if (request.steps_completed == 0) {
-    step_queue_.Push(steps_ + 1, kFirstStepDone, slot, request.generation);
+    step_queue_.Push(lockstep_.tokens + 1, kFirstStepDone, slot, request.generation);
   } else if (!tiered() || !request.cold) {  // else its first tick is due now
     ScheduleSteps(slot, now);
   }
@@ -363,7 +348,7 @@ int32_t Replica::FirstWindow(const RequestState& request) const {
   if (policy_.phase() == Policy::OWN_STEPS) return static_cast<int32_t>(tau);
   const int64_t stride = request.demand->stride_steps;
   const int64_t slot = policy_.phase() == Policy::STAGGERED ? request.id % (tau / stride) : 0;
-  const int64_t distance = ((slot * stride - steps_) % tau + tau) % tau;
+  const int64_t distance = ((slot * stride - lockstep_.steps) % tau + tau) % tau;
   const int64_t window = CeilDiv(distance, stride) * stride;
   return static_cast<int32_t>(window == 0 ? tau : window);
 }
@@ -384,24 +369,28 @@ void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   // The first tick stood at own step `tick`, off the grid of sub-windows only after a preemption.
   const int64_t tick = Completed(request) - 1;
   request.first_window_steps = FirstWindow(request);
-  ScheduleTick(slot, tick + request.first_window_steps - tick % request.demand->stride_steps);
+  ScheduleTick(slot, request.first_window_steps - tick % request.demand->stride_steps);
 }
 
 void Replica::SchedulePageFull(int32_t slot) {
   const RequestState& request = At(slot);
   const int64_t step = Completed(request);
-  step_queue_.Push(steps_ + request.StepsToNextPage(step), kPageFull, slot, request.generation);
+  step_queue_.Push(lockstep_.tokens + request.StepsToNextPage(step), kPageFull, slot,
+                   request.generation);
 }
 
-// A tick happens after own step `own_step` has run, unless the request ends with it.
-void Replica::ScheduleTick(int32_t slot, int64_t own_step) {
+// The request's next tick is due after `steps` more batch steps, unless it ends before or with
+// them.
+void Replica::ScheduleTick(int32_t slot, int64_t steps) {
   const RequestState& request = At(slot);
-  if (own_step + 1 >= request.output_tokens()) return;
-  step_queue_.Push(request.base_step + own_step + 1, kTickDue, slot, request.generation);
+  const int64_t tokens = lockstep_.clock.At(lockstep_.steps + steps);
+  if (tokens - request.base_step >= request.output_tokens()) return;
+  step_queue_.Push(tokens, kTickDue, slot, request.generation);
 }
 
 void Replica::Finish(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
+  if (request.in_batch) DropSurplus(request, request.output_tokens());
   if (tiered()) {
     SettleAccount(request);
     const int64_t last_step = int64_t{request.start.position} * request.demand->stride_steps +
@@ -423,10 +412,12 @@ void Replica::Finish(int32_t slot, SimTime now) {
   Record(RequestEvent::kFinish, now, request);
   request.alive = false;
   slots_free_.push_back(slot);
-  SendNext(request.arrival.user, now);
+  outstanding_tokens_ -= request.context_tokens() + request.output_tokens();
+  arrivals_.SendNext(request.arrival.user, now);
 }
 
 void Replica::RecordFinished(const RequestState& request, SimTime now) {
+  if (now > half_of_requests_) MarkHalfOfRequests();
   conservation_.Leave(now, request.arrival.time, request.output_tokens());
   ++outcome_.finished;
   ++counters_.completed;

@@ -56,7 +56,7 @@ void Replica::OnPrefilled(int32_t slot, SimTime now) {
   KeepPrompt(slot, now);
   request.steps_completed += 1;
   counters_.output_tokens += 1;
-  counters_.seconds.tokens_open += 1;
+  lockstep_.lead().counters_.seconds.tokens_open += 1;
   tokens_in_use_ += 1;
   if (request.steps_completed == 1) request.first_token = now;
   if (request.steps_completed == request.output_tokens()) return Finish(slot, now);

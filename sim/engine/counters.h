@@ -34,11 +34,13 @@ struct DecodeSeconds {
   LogHistogram tokens;  // of seconds that are over
   int64_t tokens_open = 0;
   int64_t end_ns = kSecondNs;  // of the open one
+  bool whole = false;          // that is over too
 
   // A step with `step_tokens` brings decode time to `decode`.
   void Add(SimDuration decode, int64_t step_tokens) {
     if (decode.ns > end_ns) Close(decode.ns);
     tokens_open += step_tokens;
+    whole = decode.ns == end_ns;
   }
   void Close(int64_t decode_ns) {
     const int64_t seconds = CeilDiv(decode_ns - end_ns, kSecondNs);
@@ -47,17 +49,26 @@ struct DecodeSeconds {
     tokens_open = 0;
     end_ns += seconds * kSecondNs;
   }
+  // Adds the whole seconds of another replica, whose decode time is its own; there is no open one
+  // then.
+  void Merge(const DecodeSeconds& other) {
+    tokens.Merge(other.tokens);
+    if (other.whole) tokens.Add(other.tokens_open);
+    whole = false;
+  }
 };
 
 struct Counters {
   // Batch steps in which somebody decodes.
   int64_t steps = 0;
-  int64_t output_tokens = 0;  // those of chunks included
-  int64_t decode_tokens = 0;  // of these steps alone
-  SimDuration decode;         // waits and steps; not idle time
-  SimDuration prefill_only;   // the other steps, with the waits before them
-  __int128 request_ns = 0;    // batch size integrated over decode
-  LogHistogram step_ns;       // wait before the step and the step itself
+  int64_t output_tokens = 0;        // those of chunks included
+  int64_t decode_tokens = 0;        // of these steps alone
+  int64_t request_steps = 0;        // requests of each step: fewer than its tokens with mtp
+  int64_t fullest_group_steps = 0;  // of those the requests of the fullest dp_attention group
+  SimDuration decode;               // waits and steps; not idle time
+  SimDuration prefill_only;         // the other steps, with the waits before them
+  __int128 request_ns = 0;          // batch size integrated over decode
+  LogHistogram step_ns;             // wait before the step and the step itself
   SimDuration step_longest;
   DecodeSeconds seconds;
   std::array<SimDuration, kStallCauseCount> stall;

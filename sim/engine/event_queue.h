@@ -1,5 +1,7 @@
-// A queue of plain structs ordered by (key, phase, sequence): time order, then the named order of
-// phases at one instant, then order of insertion. Implicit 4-ary heap in one array.
+// A queue of plain structs ordered by (key, phase, owner, sequence): time order, then the named
+// order of phases at one instant, then replicas in their order, then order of insertion. Replicas
+// come before insertion because one that leaps inserts its events earlier than one that steps.
+// Implicit 4-ary heap in one array.
 #ifndef TIERSCOPE_SIM_ENGINE_EVENT_QUEUE_H_
 #define TIERSCOPE_SIM_ENGINE_EVENT_QUEUE_H_
 
@@ -9,15 +11,18 @@
 
 namespace tierscope {
 
-// `order` holds the phase in its top 8 bits and the sequence number below, so one comparison
-// decides.
+// `order` holds the phase in its top 8 bits, the owner in 12 below and the sequence number in the
+// rest, so one comparison decides.
 struct Event {
+  static constexpr int kOwnerShift = 44;
+  static constexpr uint64_t kOwnerMask = 0xfff;
   int64_t key;  // nanoseconds or steps
   uint64_t order;
   int32_t subject;  // what the event is about, e.g. a request
   int32_t stamp;    // lets the receiver tell a stale event
 
   uint8_t phase() const { return static_cast<uint8_t>(order >> 56); }
+  int32_t owner() const { return static_cast<int32_t>((order >> kOwnerShift) & kOwnerMask); }
   bool Before(const Event& o) const { return key != o.key ? key < o.key : order < o.order; }
 };
 
@@ -27,8 +32,10 @@ class EventQueue {
   size_t pending() const { return heap_.size(); }
   const Event& next() const { return heap_.front(); }
 
-  void Push(int64_t key, uint8_t phase, int32_t subject, int32_t stamp = 0) {
-    const Event event{key, (static_cast<uint64_t>(phase) << 56) | sequence_++, subject, stamp};
+  void Push(int64_t key, uint8_t phase, int32_t subject, int32_t stamp = 0, int32_t owner = 0) {
+    const uint64_t place =
+        (static_cast<uint64_t>(phase) << 56) | (static_cast<uint64_t>(owner) << Event::kOwnerShift);
+    const Event event{key, place | sequence_++, subject, stamp};
     size_t at = heap_.size();
     heap_.push_back(event);
     while (at > 0) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 
 #include "scenarios/memory.h"
+#include "sim/engine/lockstep.h"
 #include "sim/model/footprint.h"
 #include "sim/policy/page_selection.h"
 
@@ -20,7 +21,9 @@ int64_t LivePagesMax(const Scenario& scenario, int64_t page_tokens) {
   if (policy.kind() == Policy::FLASHMEMORY) return lists * policy.page_kmax();
   const int64_t forced = CeilDiv(policy.recency_entries(), kPageEntries) + 1 +
                          CeilDiv(policy.sink_entries(), kPageEntries);
-  const int64_t grown = CeilDiv(2 * int64_t{policy.tau_steps()}, page_tokens) + 1;
+  const TokenClock clock =
+      TokenClock::Of(scenario.engine().mtp().draft_tokens(), scenario.engine().mtp().acceptance());
+  const int64_t grown = CeilDiv(clock.At(2 * int64_t{policy.tau_steps()} + 1) - 1, page_tokens) + 1;
   return lists * (policy.page_kmax() + forced) + grown;
 }
 
@@ -107,12 +110,17 @@ int64_t GrownPagesMax(const WindowDemand* demand) {
 absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Scenario& scenario) {
   MemoryPlan plan;
   plan.tiered = scenario.policy().kind() != Policy::FULL;
-  plan.ranks = scenario.engine().tensor_parallel();
-  plan.prefix_bytes_node = scenario.engine().prefix_store().host_bytes();
-  plan.host_usable_bytes_node = HostUsableBytes(scenario.node()) - plan.prefix_bytes_node;
+  const Engine& engine = scenario.engine();
+  plan.ranks = engine.tensor_parallel() / engine.dp_attention();
+  plan.groups = int64_t{engine.replicas()} * engine.dp_attention();
+  plan.groups_of_node = int64_t{ReplicasOfNode(scenario)} * engine.dp_attention();
+  plan.draft_tokens = engine.mtp().draft_tokens();
+  plan.prefix_bytes_node = engine.prefix_store().host_bytes() / plan.groups_of_node;
+  plan.host_usable_bytes_node =
+      HostUsableBytes(scenario.node()) / plan.groups_of_node - plan.prefix_bytes_node;
   plan.hbm_bytes = scenario.hardware().hbm_bytes();
   plan.hbm_usable_bytes = HbmUsableBytes(scenario.hardware(), scenario.engine());
-  plan.hbm_weight_bytes = WeightBytesPerRank(scenario.model(), scenario.engine().tensor_parallel());
+  plan.hbm_weight_bytes = WeightBytesPerRank(scenario.model(), engine);
   PlanPerToken(scenario, plan);
   PlanPages(scenario, plan);
   const int64_t left = plan.hbm_usable_bytes - plan.hbm_weight_bytes - plan.hbm_fixed_bytes -

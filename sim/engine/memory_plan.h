@@ -1,5 +1,6 @@
 // How a scenario divides HBM and host DRAM, and what admission may promise. Integer bytes of one
-// rank unless a name says node.
+// rank unless a name says node: then of the node's share of one dp_attention group, all of it where
+// a node has one. Groups have even shares for good, as processes that pin their own host memory do.
 #ifndef TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 #define TIERSCOPE_SIM_ENGINE_MEMORY_PLAN_H_
 
@@ -20,7 +21,10 @@ inline constexpr int64_t kScaleTokens = 1024;
 struct MemoryPlan {
   bool tiered = false;         // false under policy FULL: no cold pool, no reserve
   bool protects_live = false;  // eviction LRU_PROTECTED: live pages of all requests must fit
-  int64_t ranks = 1;
+  int64_t ranks = 1;           // that hold the same KV: of a dp_attention group
+  int64_t groups = 1;          // of all replicas
+  int64_t groups_of_node = 1;  // of a full node
+  int64_t draft_tokens = 0;    // KV that a step writes and verification may drop
   int64_t page_tokens = 0;
   int64_t page_bytes = 0;         // payload of a page over all CSA layers
   int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys
@@ -40,7 +44,7 @@ struct MemoryPlan {
       0;  // SWA pool and compressor states; under FULL in the per-token budget
   int64_t hbm_index_fixed_bytes = 0;  // index-key buffer of the non-target layers, when offloaded
   int64_t hbm_reserve_bytes = 0;      // decode region included
-  int64_t host_bytes_node = 0;
+  int64_t host_bytes_node = 0;        // of the whole node
   int64_t host_usable_bytes_node = 0;
   int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
   int64_t prefix_bytes_node = 0;     // of the prefix store; not in host_usable_bytes_node
@@ -71,6 +75,8 @@ struct MemoryPlan {
   int64_t SwapBytes(int64_t tokens) const {
     return tiered ? IndexBytes(tokens) + HcaBytes(tokens) + page_bytes : FullKvBytes(tokens);
   }
+  // Tokens behind the prompt that a request of so many has room for.
+  int64_t OutputTokens(int64_t output_tokens) const { return output_tokens + draft_tokens; }
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }

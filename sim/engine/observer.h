@@ -49,6 +49,9 @@ class Observer {
   virtual void Publish(int64_t job, SimTime now) = 0;
   virtual void Resident(SimTime now, int64_t reserve_blocks_held) = 0;
   virtual void OnRequest(const RequestEvent& /*event*/) {}
+  // Several groups: the request that arrived as `number`-th of all goes to `group`. The other
+  // events are the first group's alone.
+  virtual void Routed(SimTime /*now*/, int64_t /*number*/, int32_t /*group*/) {}
 };
 
 }  // namespace tierscope

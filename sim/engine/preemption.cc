@@ -103,7 +103,7 @@ void Replica::DropWork(int32_t slot) {
 // The request gives its memory back and waits in front of all that were admitted after it. It keeps
 // its tokens; its events and transfers are stale from here on.
 void Replica::Preempt(int32_t slot, SimTime now) {
-  TIERSCOPE_CHECK(!stepping_);
+  TIERSCOPE_CHECK(!lockstep_.stepping);
   RequestState& request = At(slot);
   if (tiered()) SettleAccount(request);
   if (request.in_batch) Leave(slot, now);

@@ -47,7 +47,7 @@ void Replica::StartFetch(int32_t tier, SimTime now) {
       continue;
     }
     link.busy = true;
-    activity_longest_ = std::max(activity_longest_, link.latency);
+    lockstep_.LongestActivity(link.latency);
     Push((now + link.latency).ns, kFetchReady, tier);
   }
 }

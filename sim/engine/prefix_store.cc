@@ -44,14 +44,23 @@ absl::Span<const uint32_t> PrefixStore::IdsWithOutput(int64_t request) const {
   return continues ? longer : absl::Span<const uint32_t>();
 }
 
-int32_t PrefixStore::Match(absl::Span<const uint32_t> ids, int32_t begin) {
+int32_t PrefixStore::HeldUntil(absl::Span<const uint32_t> ids, int32_t begin) const {
   const auto size = static_cast<int32_t>(ids.size());
   const auto id = [&](int32_t i) { return ids[static_cast<size_t>(i)]; };
   int32_t end = begin;
   while (end < size && (end == 0 || IsWhole(id(end - 1))) && host_.Holds(id(end)) &&
          arriving_[id(end)] == 0) {
-    host_.Pin(id(end++));
+    ++end;
   }
+  return end;
+}
+
+int32_t PrefixStore::Leading(absl::Span<const uint32_t> ids) const { return HeldUntil(ids, 0); }
+
+int32_t PrefixStore::Match(absl::Span<const uint32_t> ids, int32_t begin) {
+  const auto id = [&](int32_t i) { return ids[static_cast<size_t>(i)]; };
+  const int32_t end = HeldUntil(ids, begin);
+  for (int32_t i = begin; i < end; ++i) host_.Pin(id(i));
   for (int32_t i = end - 1; i >= begin; --i) host_.Hit(id(i));
   return end;
 }

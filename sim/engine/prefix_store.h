@@ -67,6 +67,9 @@ class PrefixStore {
   // Pins the blocks from `begin` on that the host has; returns the end of the match.
   int32_t Match(absl::Span<const uint32_t> ids, int32_t begin);
 
+  // Leading blocks that Match would find, without a use of them.
+  int32_t Leading(absl::Span<const uint32_t> ids) const;
+
   // The same over all tiers: blocks found below go to the host as far as it has victims for them,
   // but are matched by nobody else before FinishFetch.
   struct Fetch {
@@ -101,6 +104,7 @@ class PrefixStore {
  private:
   enum class Use : uint8_t { kHeld, kNew, kTwin };  // kTwin: its id stands earlier in the range
 
+  int32_t HeldUntil(absl::Span<const uint32_t> ids, int32_t begin) const;
   // Puts a block into the host, pinned; its victim goes down. False: all are pinned.
   bool Place(uint32_t block);
   void Demote(int64_t block, size_t tier);

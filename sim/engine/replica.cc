@@ -2,25 +2,39 @@
 
 #include <algorithm>
 
+#include "scenarios/memory.h"
 #include "sim/base/units.h"
 #include "sim/model/footprint.h"
 
 namespace tierscope {
 namespace {
 
-constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
+// Groups other than the first draw profiles of their own.
+uint64_t SeedOf(uint64_t seed, int32_t index) {
+  return seed + static_cast<uint64_t>(index) * 0x9e3779b97f4a7c15ULL;
+}
+
+// An open loop's bound is a replica's, and its groups share it; a closed loop's users are the
+// fleet's.
+int32_t MaxConcurrency(const Scenario& scenario) {
+  const Workload& workload = scenario.workload();
+  const bool closed = workload.arrivals() == Workload::CLOSED_LOOP;
+  return closed ? workload.concurrency()
+                : static_cast<int32_t>(
+                      CeilDiv(workload.concurrency(), scenario.engine().dp_attention()));
+}
 
 int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
   const Node& node = scenario.node();
-  const int64_t ranks_of_socket =
-      CeilDiv(scenario.engine().tensor_parallel(), std::max(1, node.sockets()));
+  const int64_t ranks_of_socket = CeilDiv(RanksOfNode(scenario), std::max(1, node.sockets()));
   return std::max<int64_t>(1, node.dram_bytes_per_s_per_socket() / ranks_of_socket);
 }
 
 }  // namespace
 
 Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-                 const RequestTrace* trace, Observer* observer, const ReplicaOptions& options)
+                 const RequestTrace* trace, Observer* observer, const ReplicaOptions& options,
+                 int32_t index, EventQueue& queue, Arrivals& arrivals, Lockstep& lockstep)
     : options_(options),
       policy_(scenario.policy()),
       engine_(scenario.engine()),
@@ -29,16 +43,21 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       observer_(observer),
       step_model_(scenario),
       recall_model_(scenario),
-      source_(scenario, trace),
       residency_(static_cast<int32_t>(plan.reserve_blocks), scenario.policy().eviction(),
                  scenario.policy().publish()),
       dram_bytes_per_s_(DramBytesPerSecondOfRank(scenario)),
       bandwidth_(dram_bytes_per_s_),
-      max_concurrency_(scenario.workload().concurrency()),
-      prefill_free_(scenario.engine().prefill_instances()),
+      max_concurrency_(MaxConcurrency(scenario)),
+      index_(index),
+      queue_(queue),
+      arrivals_(arrivals),
+      lockstep_(lockstep),
       slo_(scenario.engine().has_slo() ? &scenario.engine().slo() : nullptr),
       warmup_steps_(int64_t{scenario.engine().warmup_windows()} * scenario.policy().tau_steps()),
       conservation_(options.check) {
+  lockstep_.groups.push_back(this);
+  horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
+                                       : kSimTimeNever;
   host_usable_bytes_ = plan.host_usable_bytes_node;
   grown_pages_max_ = GrownPagesMax(demand);
   if (plan.prefix_bytes_node > 0) {
@@ -52,7 +71,8 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   host_contention_ = DurationFromSeconds(engine_.host_contention_ms_per_step() * 1e-3);
   InitLink(scenario);
   if (tiered()) {
-    assigner_.emplace(*demand_, scenario.seed(), scenario.workload().attention().random_offset());
+    assigner_.emplace(*demand_, SeedOf(scenario.seed(), index),
+                      scenario.workload().attention().random_offset());
     outcome_.profile_use.resize(demand_->profiles.size());
   }
 }
@@ -61,7 +81,7 @@ void Replica::InitLink(const Scenario& scenario) {
   const Link& link = scenario.hardware().host_link();
   const Node& node = scenario.node();
   const int64_t ranks_of_switch =
-      std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
+      std::clamp<int64_t>(node.gpus_per_switch(), 1, RanksOfNode(scenario));
   const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
   swap_in_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
@@ -72,31 +92,15 @@ void Replica::InitLink(const Scenario& scenario) {
   tier_links_[1].latency = DurationFromSeconds(node.remote_latency_us() * 1e-6);
 }
 
-ReplicaOutcome Replica::Run() {
-  horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
-                                       : kSimTimeNever;
-  SimTime now;
-  if (warmup_steps_ == 0) EndWarmup(now);
-  PullArrival();
-  while (!Stuck(now) && !queue_.empty() && queue_.next().key <= horizon_.ns) {
-    const SimTime next{queue_.next().key};
-    conservation_.Clock(next);
-    if (next > now) events_at_instant_ = arrived_at_instant_ = 0;
-    if (next > half_of_requests_) MarkHalfOfRequests();
-    now = next;
-    if ((++outcome_.events & kProgressMask) == 0 && observer_ != nullptr) observer_->Progress(now);
-    const Event event = queue_.Pop();
-    if (event.phase() != kArrival) --work_pending_;
-    if (options_.fault.kind == Fault::kNone || !Sabotage(event)) Dispatch(event);
-  }
-  return Outcome(horizon_ == kSimTimeNever || !outcome_.stuck.empty() ? now : horizon_);
+void Replica::Start() {
+  if (warmup_steps_ == 0) EndWarmup(SimTime{});
 }
 
-void Replica::Dispatch(const Event& event) {
+void Replica::Handle(const Event& event) {
   const SimTime now{event.key};
+  conservation_.Clock(now);
   switch (static_cast<Phase>(event.phase())) {
-    case kArrival:
-      OnArrivalEvent(event, now);
+    case kArrival:  // the fleet's: OnArrival
       return;
     case kPrefillDone:
       OnPrefillDone(event.subject, now);
@@ -131,74 +135,60 @@ void Replica::Record(RequestEvent::Kind kind, SimTime now, const RequestState& r
 }
 
 void Replica::OnStepEnd(SimTime now) {
-  stepping_ = false;
+  lockstep_.stepping = false;
   CountStep(now);
-  if (chunk_tokens_ > 0) FinishChunk(now);
-  RunStepEvents(now);
-  if (steps_ == warmup_steps_) EndWarmup(now);
+  for (Replica* group : lockstep_.groups) {
+    if (group->chunk_tokens_ > 0) group->FinishChunk(now);
+    group->RunStepEvents(now);
+  }
+  if (lockstep_.steps == warmup_steps_) {
+    for (Replica* group : lockstep_.groups) group->EndWarmup(now);
+  }
   RequestBoundary(now);
-}
-
-// A step ends: what it did to batch, memory and counters.
-void Replica::CountStep(SimTime end) {
-  ++steps_;
-  if (end > half_of_steps_) MarkHalfOfSteps();
-  if (batch_.requests > 0) {
-    CountDecodeStep(end - boundary_);
-  } else {
-    counters_.prefill_only += end - boundary_;
-  }
-  step_stall_.fill(SimDuration{});
-  batch_.context_tokens += batch_.requests;
-  tokens_in_use_ += batch_.requests;
-  outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
-  boundary_ = end;
-  CheckMemory();
-}
-
-void Replica::CountDecodeStep(SimDuration length) {
-  counters_.steps += 1;
-  counters_.output_tokens += batch_.requests;
-  counters_.decode_tokens += batch_.requests;
-  counters_.decode += length;
-  counters_.seconds.Add(counters_.decode, batch_.requests);
-  counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
-  counters_.step_ns.Add(length.ns);
-  counters_.step_longest = std::max(counters_.step_longest, length);
-  for (size_t cause = 0; cause < step_stall_.size(); ++cause) {
-    counters_.stall[cause] += step_stall_[cause];
-  }
-  counters_.active_page_steps += batch_active_pages_;
-  counters_.context_token_steps += batch_.context_tokens;
-  counters_.flop += step_model_.StepFlop(batch_);
-  counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
 }
 
 // Asks for the boundary's work once everything else of this instant is done.
 void Replica::RequestBoundary(SimTime now) {
-  if (boundary_requested_) return;
-  boundary_requested_ = true;
-  Push(now.ns, kBoundary, 0);
+  if (lockstep_.boundary_requested) return;
+  lockstep_.boundary_requested = true;
+  lockstep_.lead().Push(now.ns, kBoundary, 0);
 }
 
-void Replica::OnBoundary(SimTime now) {
-  boundary_requested_ = false;
-  if (stepping_ || wait_ == Wait::kJoin || wait_ == Wait::kSync || wait_ == Wait::kSwapOut) return;
-  if (idle_) {
-    idle_total_ += now - idle_since_;
-    boundary_ = now;
+bool Replica::AnyBlocks() const {
+  return std::any_of(lockstep_.groups.begin(), lockstep_.groups.end(),
+                     [](const Replica* group) { return group->Blocks(); });
+}
+
+// Nobody decodes, nobody is about to, and first pages are on their way.
+bool Replica::StillCold() const {
+  bool cold = false;
+  for (const Replica* group : lockstep_.groups) {
+    if (!group->joining_.empty() || !group->chunk_queue_.empty()) return false;
+    cold |= group->cold_recalls_ > 0;
   }
-  idle_ = false;
-  AdmitWaiting(now);
+  return cold;
+}
+
+// A group that waits holds up all.
+void Replica::OnBoundary(SimTime now) {
+  lockstep_.boundary_requested = false;
+  if (lockstep_.stepping || AnyBlocks()) return;
+  if (lockstep_.idle) {
+    lockstep_.idle_total += now - lockstep_.idle_since;
+    lockstep_.boundary = now;
+  }
+  lockstep_.idle = false;
+  for (Replica* group : lockstep_.groups) group->AdmitWaiting(now);
   if (wait_ == Wait::kColdRecall) {
-    if (joining_.empty() && chunk_queue_.empty() && cold_recalls_ > 0) return;
+    if (StillCold()) return;
     EndWait(StallCause::kAdmission, now);
   }
-  Proceed(now);
+  for (Replica* group : lockstep_.groups) group->TakeUp(now);
+  if (!AnyBlocks()) Proceed(now);
 }
 
 void Replica::RunStepEvents(SimTime now) {
-  while (!step_queue_.empty() && step_queue_.next().key <= steps_) {
+  while (!step_queue_.empty() && step_queue_.next().key <= lockstep_.tokens) {
     ++outcome_.events;
     OnStepEvent(step_queue_.Pop(), now);
   }
@@ -229,6 +219,7 @@ void Replica::OnStepEvent(const Event& event, SimTime now) {
 // Step 0 of a request has run: its first token is out and its first tick is due.
 void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
+  DropSurplus(request, 1);  // nothing is drafted before a request's first step
   request.first_token = now;
   if (request.output_tokens() == 1) {
     Finish(slot, now);
@@ -244,7 +235,12 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   if (!MakeRoomForPage(slot, now)) return;
   OpenPage(slot, now);
   RequestState& request = At(slot);
-  const int64_t own_tokens = request.context_tokens() + Completed(request);
+  // Of the step's tokens those behind the page's end; a recording that starts over hides where that
+  // was.
+  const int64_t gained = lockstep_.tokens - lockstep_.clock.At(lockstep_.steps - 1);
+  const int64_t beyond =
+      std::min(plan_.page_tokens - request.StepsToNextPage(Completed(request)), gained - 1);
+  const int64_t own_tokens = request.context_tokens() + Completed(request) - beyond;
   const int64_t pages = std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
   host_pages_in_use_ += pages - request.host_pages;
   request.host_pages = pages;
@@ -270,10 +266,10 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
   batch_.scored_entries += kPageEntries;
 }
 
-// At a step boundary: let requests in, take due ticks, then run the next step, wait, or fall idle.
-// A request that has tokens and no pages, after a preemption or a prefill on the replica, has its
-// tick first, and decodes beside it only if it decodes cold.
-void Replica::Proceed(SimTime now) {
+// At a step boundary: lets requests in and takes their due ticks, or waits. A request that has
+// tokens and no pages, after a preemption or a prefill on the replica, has its tick first, and
+// decodes beside it only if it decodes cold.
+void Replica::TakeUp(SimTime now) {
   for (int32_t slot : joining_) {
     const bool tick_due = tiered() && At(slot).cold && At(slot).steps_completed > 0;
     if (tick_due) due_.push_back(slot);
@@ -288,133 +284,27 @@ void Replica::Proceed(SimTime now) {
     if (job_.in_flight) return BeginWait(Wait::kJoin, now);
     MakeRoomForTicks(now);
   }
-  if (!due_.empty()) {
-    LaunchJob(now);
-    if (sync()) return BeginWait(Wait::kSync, now);
-  }
-  if (batch_.requests > 0 || !chunk_queue_.empty()) {
-    if (!swap_outs_.empty()) return BeginWait(Wait::kSwapOut, now);
-    return StartStep(now);
-  }
-  if (cold_recalls_ > 0) return BeginWait(Wait::kColdRecall, now);
-  idle_ = true;
-  idle_since_ = boundary_;
+  if (due_.empty()) return;
+  LaunchJob(now);
+  if (sync()) BeginWait(Wait::kSync, now);
 }
 
-// Runs steps until one ends with, or is overtaken by, an event: that one goes through the queue.
-// Each leapt step is the arithmetic of a step alone.
-void Replica::StartStep(SimTime now) {
-  for (;;) {
-    if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
-    SimDuration base = batch_.requests > 0 ? step_model_.Step(batch_) : SimDuration{};
-    if (!chunk_queue_.empty()) base += TakeChunk();
-    const SimDuration lengthening = Interference(now, base);
-    CountStall(StallCause::kInterference, lengthening);
-    const SimTime end = now + base + lengthening;
-    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
-    if (!MayLeap(end)) {
-      stepping_ = true;
-      step_end_ = end;
-      activity_longest_ = std::max(activity_longest_, end - now);
-      return Push(end.ns, kStepEnd, 0);
+// Runs the next step, waits, or falls idle.
+void Replica::Proceed(SimTime now) {
+  bool work = false, cold = false;
+  for (const Replica* group : lockstep_.groups) {
+    work |= group->HasWork();
+    cold |= group->cold_recalls_ > 0;
+  }
+  if (work) {
+    for (Replica* group : lockstep_.groups) {
+      if (!group->swap_outs_.empty()) group->BeginWait(Wait::kSwapOut, now);
     }
-    CountStep(end);
-    ++outcome_.steps_leapt;
-    now = end;
+    return AnyBlocks() ? void() : StartStep(now);
   }
-}
-
-// Nothing happens before, at, or because of the end of a step that begins now.
-bool Replica::MayLeap(SimTime end) const {
-  return options_.leap && chunk_queue_.empty() && end <= horizon_ &&
-         (queue_.empty() || queue_.next().key > end.ns) &&
-         (step_queue_.empty() || step_queue_.next().key > steps_ + 1) &&
-         steps_ + 1 != warmup_steps_;
-}
-
-// Ends the wait at the present boundary and counts it under `cause`.
-void Replica::EndWait(StallCause cause, SimTime now) {
-  static constexpr const char* kNames[] = {"index",    "queue",     "transfer",    "join",
-                                           "eviction", "admission", "interference"};
-  CountStall(cause, now - wait_begin_);
-  if (observer_ != nullptr) observer_->Wait(wait_begin_, now, kNames[static_cast<size_t>(cause)]);
-  wait_ = Wait::kNone;
-}
-
-void Replica::EndWarmup(SimTime now) {
-  SettleAccounts();
-  CountAdmissionWait(now);
-  if (horizon_ != kSimTimeNever) {
-    half_of_requests_ = half_of_steps_ = now + SimDuration{(horizon_ - now).ns / 2};
-    outcome_.half.emplace();
-  }
-  decode_before_ += counters_.decode + counters_.prefill_only;
-  tokens_before_ += counters_.output_tokens;
-  counters_ = Counters();
-  warmup_end_ = counting_from_ = now;
-  if (observer_ != nullptr) observer_->WarmupEnded(now);
-}
-
-// What follows changes the number of requests after half time.
-void Replica::MarkHalfOfRequests() {
-  outcome_.half->arrived = outcome_.arrived;
-  outcome_.half->in_system = InSystem();
-  half_of_requests_ = kSimTimeNever;
-}
-
-// What follows is the first step that ends after half time.
-void Replica::MarkHalfOfSteps() {
-  outcome_.half->decode_tokens = counters_.decode_tokens;
-  outcome_.half->decode = counters_.decode;
-  half_of_steps_ = kSimTimeNever;
-}
-
-// The waits of a step that the run's end cuts, or that never began, count up to there; the step
-// itself does not.
-void Replica::CountCutWaits(SimTime end) {
-  switch (wait_) {
-    case Wait::kNone:
-      break;
-    case Wait::kJoin:
-      EndWait(StallCause::kJoin, end);
-      break;
-    case Wait::kSync:
-      EndSyncWait(end);
-      break;
-    case Wait::kColdRecall:
-      EndWait(StallCause::kAdmission, end);
-      break;
-    case Wait::kSwapOut:
-      EndWait(StallCause::kEviction, end);
-      break;
-  }
-  SimDuration waited;
-  for (size_t cause = 0; cause < step_stall_.size(); ++cause) {
-    if (static_cast<StallCause>(cause) == StallCause::kInterference) continue;
-    counters_.stall[cause] += step_stall_[cause];
-    waited += step_stall_[cause];
-  }
-  if (waited == SimDuration{}) return;
-  counters_.decode += waited;
-  counters_.seconds.Add(counters_.decode, 0);
-  counters_.request_ns += static_cast<__int128>(waited.ns) * batch_.requests;
-  boundary_ = boundary_ + waited;
-}
-
-void Replica::SettleAccounts() {
-  if (!tiered()) return;
-  for (RequestState& request : slots_) {
-    if (request.alive) SettleAccount(request);
-  }
-}
-
-// Counts the selections of all steps that the request has run.
-void Replica::SettleAccount(RequestState& request) {
-  request.Account(Completed(request) - 1, counters_);
-  if (plan_.decode_region_entries == 0) return;
-  const int64_t lost = request.EntriesOverflowed(Completed(request), plan_.decode_region_entries);
-  counters_.entries_lost += lost - request.entries_lost;
-  request.entries_lost = lost;
+  if (cold) return BeginWait(Wait::kColdRecall, now);
+  lockstep_.idle = true;
+  lockstep_.idle_since = lockstep_.boundary;
 }
 
 ReplicaOutcome Replica::Outcome(SimTime end) {
@@ -422,11 +312,15 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   CountAdmissionWait(end);
   if (half_of_requests_ != kSimTimeNever) MarkHalfOfRequests();
   if (half_of_steps_ != kSimTimeNever) MarkHalfOfSteps();
-  if (!idle_) CountCutWaits(end);
+  if (!lockstep_.idle && &lockstep_.lead() == this) CountCutWaits(end);  // before the other groups
+  FillHalves();
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
   CheckInvariants(end);
+  outcome_.shares.push_back({end - counting_from_, counters_.decode, counters_.prefill_only,
+                             counters_.link_busy, counters_.output_tokens, counters_.request_ns,
+                             counters_.slo_met, tokens_routed_});
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();
   if (prefix_) {
@@ -436,6 +330,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   }
   outcome_.end = end;
   outcome_.warmup_end = warmup_end_;
+  outcome_.groups_in_warmup = warmup_end_ ? 0 : 1;
   outcome_.event_digest = digest_.hex();
   return std::move(outcome_);
 }

@@ -1,11 +1,14 @@
-// One model instance over its tensor-parallel ranks: continuous batching, level 1, recall,
-// admission. All ranks do the same at the same time (KV, indexing and attention are replicated), so
-// one is simulated; bytes and pages count one rank.
+// One model instance over its tensor-parallel ranks, or with dp_attention one of its attention
+// groups: continuous batching, level 1, recall, admission. All ranks of a group do the same at the
+// same time (KV, indexing and attention are replicated), so one is simulated; bytes and pages count
+// one rank.
 //
-// Time: an event queue in nanoseconds drives arrivals, level-1 jobs, transfers and the end of each
-// batch step. What recurs with a request's own steps (ticks, page growth, its end) waits in a
-// second queue in units of batch steps, so a step costs nothing for the requests that have no event
-// in it. README.md beside this file has the states and the order of work at a step boundary.
+// Time: the fleet's event queue in nanoseconds drives arrivals, level-1 jobs, transfers and the end
+// of each batch step. What recurs with a request's own tokens (ticks, page growth, its end) waits
+// in a second queue in units of the token clock (lockstep.h; a token a step without mtp), so a step
+// costs nothing for the requests that have no event in it. The groups of an instance share steps:
+// the first of them, the lead, handles their end and their boundary for all. README.md beside this
+// file has the states and the order of work at a step boundary.
 #ifndef TIERSCOPE_SIM_ENGINE_REPLICA_H_
 #define TIERSCOPE_SIM_ENGINE_REPLICA_H_
 
@@ -22,16 +25,18 @@
 #include "sim/base/time.h"
 #include "sim/demand/assignment.h"
 #include "sim/demand/demand.h"
+#include "sim/engine/arrivals.h"
 #include "sim/engine/conservation.h"
 #include "sim/engine/counters.h"
 #include "sim/engine/event_queue.h"
+#include "sim/engine/lockstep.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/observer.h"
 #include "sim/engine/prefix_store.h"
 #include "sim/engine/replica_options.h"
 #include "sim/engine/request_state.h"
 #include "sim/engine/residency.h"
-#include "sim/engine/workload_source.h"
+#include "sim/engine/router.h"
 #include "sim/model/recall_model.h"
 #include "sim/model/shared_bandwidth.h"
 #include "sim/model/step_model.h"
@@ -46,17 +51,22 @@ struct ReplicaOutcome {
   Peaks peaks;
   SimTime end;
   std::optional<SimTime> warmup_end;  // nothing: the run ended before, and nothing was left out
+  int64_t groups_in_warmup = 0;       // dp_attention groups of which that holds
   int64_t events = 0;                 // taken from the queues
   int64_t steps_leapt = 0;            // batch steps that needed none
   int64_t arrived = 0;
-  // Half way from the end of the warm-up to engine.simulated_s; nothing: no such time.
-  struct HalfTime {
-    int64_t arrived = 0;
-    int64_t in_system = 0;
-    int64_t decode_tokens = 0;  // counted of steps that ended by then
-    SimDuration decode;
+  // The halves of the time from the end of the warm-up to engine.simulated_s; nothing: no such
+  // time.
+  struct Halves {
+    struct Decoded {
+      int64_t tokens = 0;  // of counted steps that ended in it
+      SimDuration decode;
+    };
+    int64_t arrived = 0;   // in the second
+    int64_t piled_up = 0;  // more requests in the system at the end than at half time
+    Decoded first, second;
   };
-  std::optional<HalfTime> half;
+  std::optional<Halves> halves;
   int64_t finished = 0;                        // of arrived, warm-up included
   int64_t rejected = 0;                        // of arrived, would not fit an empty replica
   std::vector<InvariantViolation> violations;  // empty, or a bug
@@ -68,6 +78,18 @@ struct ReplicaOutcome {
     int64_t context_off = 0;  // requests whose context is 1.5 times shorter or longer
   };
   std::vector<ProfileUse> profile_use;
+  // What no sum over groups gives back: of each dp_attention group of each replica in turn.
+  struct Share {
+    SimDuration counted;  // from the end of its warm-up to the end of the run
+    SimDuration decode;   // as prefill_only: 0 but of a replica's first group
+    SimDuration prefill_only;
+    SimDuration link_busy;
+    int64_t output_tokens = 0;
+    __int128 request_ns = 0;
+    int64_t slo_met = 0;
+    int64_t tokens_routed = 0;  // prompts and outputs of all that arrived there, warm-up included
+  };
+  std::vector<Share> shares;
 };
 
 class Replica {
@@ -86,10 +108,31 @@ class Replica {
 
   // `scenario` is resolved and valid; `demand` is null exactly under policy FULL; `trace` and
   // `observer` may be null. All outlive the replica.
+  // `index`: of this group among all of the fleet. The group joins the instance whose groups share
+  // `lockstep`.
   Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-          const RequestTrace* trace, Observer* observer, const ReplicaOptions& options = {});
+          const RequestTrace* trace, Observer* observer, const ReplicaOptions& options,
+          int32_t index, EventQueue& queue, Arrivals& arrivals, Lockstep& lockstep);
+  Replica(const Replica&) = delete;
 
-  ReplicaOutcome Run();
+  // Before the first event.
+  void Start();
+  // An event of this group.
+  void Handle(const Event& event);
+  void OnArrival(const Arrival& arrival, SimTime now);
+  // What a router sees. prefix_blocks only where `looks_at_prefix`.
+  GroupLoad LoadFor(const Arrival& arrival, bool looks_at_prefix) const;
+  ReplicaOutcome Outcome(SimTime end);
+
+  // For the watchdog.
+  Lockstep& lockstep() { return lockstep_; }
+  int64_t InSystem() const { return outcome_.arrived - outcome_.finished - outcome_.rejected; }
+  int64_t progress_mark() const {
+    return tokens_before_ + counters_.output_tokens + outcome_.finished;
+  }
+  // A line for each request: since when and for what it waits. Adds at most `lines_max` of them.
+  int64_t ReportWaits(size_t lines_max, std::vector<std::string>* lines) const;
+  void Push(int64_t key, Phase phase, int32_t subject, int32_t stamp = 0);
 
  private:
   // Work of a step boundary, in this order.
@@ -136,6 +179,13 @@ class Replica {
     int64_t window;
     bool first;
   };
+  // Counted by half way from the end of the warm-up to engine.simulated_s.
+  struct HalfTime {
+    int64_t arrived = 0;
+    int64_t in_system = 0;
+    int64_t decode_tokens = 0;
+    SimDuration decode;
+  };
   // The level-1 job in flight: score, select, recall, publish.
   struct Job {
     bool in_flight = false;
@@ -155,12 +205,9 @@ class Replica {
     SimDuration recall_alone;  // from scored to publish on an idle node
   };
 
-  // replica.cc: the event loop and the step boundary
+  // replica.cc: events and the step boundary
   void InitLink(const Scenario& scenario);
-  void Dispatch(const Event& event);
   void OnStepEnd(SimTime now);
-  void CountStep(SimTime end);
-  bool MayLeap(SimTime end) const;
   void OnBoundary(SimTime now);
   void RunStepEvents(SimTime now);
   void OnStepEvent(const Event& event, SimTime now);
@@ -168,31 +215,52 @@ class Replica {
   void OnPageFull(int32_t slot, SimTime now);
   void OpenPage(int32_t slot, SimTime now);
   void RequestBoundary(SimTime now);
+  bool StillCold() const;
+  void TakeUp(SimTime now);
   void Proceed(SimTime now);
-  void StartStep(SimTime now);
+  bool HasWork() const { return batch_.requests > 0 || !chunk_queue_.empty(); }
+  bool Blocks() const {
+    return wait_ == Wait::kJoin || wait_ == Wait::kSync || wait_ == Wait::kSwapOut;
+  }
+  bool AnyBlocks() const;
   void BeginWait(Wait wait, SimTime now) { wait_ = wait, wait_begin_ = now; }
-  void EndWait(StallCause cause, SimTime now);
-  void CountStall(StallCause cause, SimDuration d) { step_stall_[static_cast<size_t>(cause)] += d; }
-  void EndWarmup(SimTime now);
-  void MarkHalfOfRequests();
-  void MarkHalfOfSteps();
-  void CountDecodeStep(SimDuration length);
-  void CountCutWaits(SimTime end);
-  void SettleAccounts();
-  void SettleAccount(RequestState& request);
-  void CheckInvariants(SimTime end);
+  void CountStall(StallCause cause, SimDuration d) {
+    lockstep_.step_stall[static_cast<size_t>(cause)] += d;
+  }
   void SetStage(int32_t slot, Stage stage, SimTime now) {
     At(slot).stage = stage, At(slot).stage_since = now;
   }
-  ReplicaOutcome Outcome(SimTime end);
+
+  // step.cc: how long a step takes, leaping, what counts and from when
+  struct StepLength {
+    SimDuration base;
+    SimDuration lengthening;  // by side-bands and host
+  };
+  void CountScored();
+  StepLength LengthOfStep(SimTime now);
+  StepLength LengthOfJointStep(SimTime now);
+  void StartStep(SimTime now);
+  bool MayLeap(SimTime end) const;
+  int64_t RequestsOfAllGroups() const;
+  void CountStep(SimTime end);
+  void CountDecodeStep(SimDuration length, int64_t tokens);
+  void CountBatch(SimDuration length, int64_t tokens);
+  void GainTokens(int64_t tokens);
+  void DropSurplus(RequestState& request, int64_t tokens);
+  void EndWait(StallCause cause, SimTime now);
+  void EndWarmup(SimTime now);
+  void MarkHalfOfRequests();
+  void MarkHalfOfSteps();
+  void FillHalves();
+  void EndCutWait(SimTime end);
+  void CountCutWaits(SimTime end);
+  void SettleAccounts();
+  void SettleAccount(RequestState& request);
 
   // admission.cc: arrivals, prefill, admission, finish
-  void PullArrival();
-  void OnArrivalEvent(const Event& event, SimTime now);
-  void OnArrival(const Arrival& arrival, SimTime now);
   void EnterLine(const Waiting& waiting, SimTime now);
-  void SendNext(int32_t user, SimTime now);
   void StartPrefills(SimTime now);
+  void StartPrefill(SimTime now);
   void OnPrefillDone(int32_t index, SimTime now);
   void AdmitWaiting(SimTime now);
   bool FitsEmpty(const Arrival& arrival) const;
@@ -218,7 +286,7 @@ class Replica {
   int32_t FirstWindow(const RequestState& request) const;
   void ScheduleSteps(int32_t slot, SimTime now);
   void SchedulePageFull(int32_t slot);
-  void ScheduleTick(int32_t slot, int64_t own_step);
+  void ScheduleTick(int32_t slot, int64_t steps);
 
   // chunked_prefill.cc: the replica prefills
   SimDuration TakeChunk();
@@ -260,13 +328,10 @@ class Replica {
   void OnSwapInDone(SimTime now);
 
   // watchdog.cc: a run that cannot go on
-  bool Stuck(SimTime now);
-  std::string StuckReport(SimTime now, const char* why) const;
   std::string WaitsFor(const Waiting& waiting) const;
   std::string WaitsFor(const RequestState& request) const;
   Census TakeCensus(SimTime end) const;
-  void Push(int64_t key, Phase phase, int32_t subject, int32_t stamp = 0);
-  bool Sabotage(const Event& event);
+  void CheckInvariants(SimTime end);
 
   // side_band.cc: level 1, recall, publish
   void LaunchJob(SimTime now);
@@ -292,9 +357,8 @@ class Replica {
   RequestState& At(int32_t slot) { return slots_[static_cast<size_t>(slot)]; }
   const RequestState& At(int32_t slot) const { return slots_[static_cast<size_t>(slot)]; }
   bool Current(const SlotRef& ref) const { return At(ref.slot).generation == ref.generation; }
-  int64_t InSystem() const { return outcome_.arrived - outcome_.finished - outcome_.rejected; }
   int64_t Completed(const RequestState& r) const {
-    return r.in_batch ? steps_ - r.base_step : r.steps_completed;
+    return r.in_batch ? lockstep_.tokens - r.base_step : r.steps_completed;
   }
   // Shows the event to the observer; Record puts it into the digest besides.
   void Tell(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0) {
@@ -314,7 +378,6 @@ class Replica {
   Observer* observer_;
   StepTimeModel step_model_;
   RecallModel recall_model_;
-  WorkloadSource source_;
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
   std::optional<PrefixStore> prefix_;  // nothing without engine.prefix_store
@@ -330,15 +393,15 @@ class Replica {
   SimTime horizon_;
   Digest digest_;
 
-  EventQueue queue_;
-  EventQueue step_queue_;
-  bool boundary_requested_ = false;
+  const int32_t index_;  // among the fleet's groups
+  EventQueue& queue_;    // of the fleet
+  Arrivals& arrivals_;
+  Lockstep& lockstep_;
+  EventQueue step_queue_;  // keys: of the token clock
 
   // Arrivals.
-  std::optional<Arrival> next_arrival_;
-  std::vector<Arrival>
-      returning_;  // closed loop: users on their way; subject of their arrival event
-  std::vector<int32_t> returning_free_;
+  int64_t outstanding_tokens_ = 0;  // prompt and output of requests in the system
+  int64_t tokens_routed_ = 0;
   // One request at a time in each tier, and each through all tiers in order.
   struct TierLink {
     int64_t bytes_per_s = 0;
@@ -349,7 +412,6 @@ class Replica {
   std::array<TierLink, kLowerTierCount> tier_links_;
   std::deque<Waiting> prefill_queue_;
   std::vector<std::optional<Waiting>> prefilling_;
-  int32_t prefill_free_ = 0;
   std::deque<Waiting> waiting_;            // ready to be admitted
   Resource head_lacks_ = Resource::kNone;  // what the first of them waits for, as of head_seen_
   SimTime head_seen_;
@@ -363,14 +425,9 @@ class Replica {
   std::vector<int32_t> slots_free_;
   BatchWork batch_;
   int64_t batch_active_pages_ = 0;
-  int64_t steps_ = 0;
-  bool stepping_ = false;
-  SimTime step_end_;  // of the step in progress
-  bool idle_ = true;
-  SimTime boundary_;  // when the last step ended or the batch stopped being empty
+  SimDuration step_part_;  // this group's part of the step that starts
   Wait wait_ = Wait::kNone;
   SimTime wait_begin_;
-  std::array<SimDuration, kStallCauseCount> step_stall_;  // of the step that is not yet counted
 
   // The side-band.
   std::vector<int32_t> due_;  // slots whose tick is due at this boundary
@@ -404,26 +461,16 @@ class Replica {
   int64_t warmup_steps_;
   std::optional<SimTime> warmup_end_;
   SimTime counting_from_;                     // start, or end of the warm-up
-  SimTime half_of_requests_ = kSimTimeNever;  // ReplicaOutcome::HalfTime, until it is marked
+  SimTime half_of_requests_ = kSimTimeNever;  // half time, until requests are marked
   SimTime half_of_steps_ = kSimTimeNever;
+  std::optional<HalfTime> half_;
   int64_t sequence_ = 0;  // requests admitted so far
   ReplicaOutcome outcome_;
   Counters counters_;
 
   // Invariants and watchdog.
   Conservation conservation_;
-  SimTime idle_since_;
-  SimDuration idle_total_;
-  SimDuration decode_before_;  // of the warm-up
-  int64_t tokens_before_ = 0;
-  int64_t work_pending_ = 0;  // events in the queue that are no arrivals
-  int64_t events_at_instant_ = 0;
-  int64_t arrived_at_instant_ = 0;
-  SimTime progress_at_;
-  int64_t progress_mark_ = 0;
-  SimTime progress_check_;
-  SimDuration activity_longest_;
-  int64_t faults_seen_ = 0;
+  int64_t tokens_before_ = 0;  // of the warm-up
 };
 
 }  // namespace tierscope

@@ -1,8 +1,10 @@
 #include "sim/engine/result_metrics.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 
 #include "reports/schema/metrics.h"
 #include "sim/base/stats.h"
@@ -17,7 +19,7 @@ struct Frame {
   const MemoryPlan& plan;
   const WindowDemand* demand;
   ReplicaOutcome& outcome;
-  double counted_s;  // from the end of the warm-up to the end of the run
+  double counted_s;  // from the end of the warm-up to the end of the run, summed over groups
   MetricSet& metrics;
 };
 
@@ -30,6 +32,20 @@ void SetOrAbsent(MetricSet& metrics, absl::string_view name, bool present, doubl
   } else {
     metrics.SetAbsent(name, reason);
   }
+}
+
+using Shares = absl::Span<const ReplicaOutcome::Share>;
+
+// Of `value`, which takes the shares of a replica's groups.
+template <typename Value>
+double SumOverReplicas(const Frame& f, Value value) {
+  const Shares shares = f.outcome.shares;
+  const auto groups = static_cast<size_t>(f.scenario.engine().dp_attention());
+  double sum = 0.0;
+  for (size_t lead = 0; lead < shares.size(); lead += groups) {
+    sum += value(shares.subspan(lead, groups));
+  }
+  return sum;
 }
 
 void SetPercentilesMs(MetricSet& metrics, absl::string_view stem,
@@ -52,6 +68,19 @@ double Quotient(__int128 sum, int64_t count) {
          static_cast<double>(sum % count) / static_cast<double>(count);
 }
 
+double Concurrency(Shares replica) {
+  __int128 request_ns = 0;
+  for (const ReplicaOutcome::Share& share : replica) request_ns += share.request_ns;
+  return Quotient(request_ns, replica.front().decode.ns);
+}
+
+double Throughput(Shares replica) {
+  const SimDuration stepping = replica.front().decode + replica.front().prefill_only;
+  int64_t tokens = 0;
+  for (const ReplicaOutcome::Share& share : replica) tokens += share.output_tokens;
+  return stepping.ns == 0 ? 0.0 : static_cast<double>(tokens) / ToSeconds(stepping);
+}
+
 void SetLoad(Frame& f) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
@@ -64,13 +93,42 @@ void SetLoad(Frame& f) {
   m.Set("requests_unfinished",
         static_cast<double>(f.outcome.arrived - f.outcome.finished - f.outcome.rejected));
   m.Set("requests_rejected", static_cast<double>(f.outcome.rejected));
-  SetOrAbsent(m, "concurrency_mean", c.steps > 0, Quotient(c.request_ns, c.decode.ns), kNoStep);
+  SetOrAbsent(m, "concurrency_mean", c.steps > 0, SumOverReplicas(f, Concurrency), kNoStep);
+}
+
+// Tokens routed to the busiest replica over the mean.
+double ReplicaImbalance(const Frame& f) {
+  const std::vector<ReplicaOutcome::Share>& shares = f.outcome.shares;
+  const auto groups = static_cast<size_t>(f.scenario.engine().dp_attention());
+  int64_t most = 0, all = 0;
+  for (size_t lead = 0; lead < shares.size(); lead += groups) {
+    int64_t tokens = 0;
+    for (size_t i = lead; i < lead + groups; ++i) tokens += shares[i].tokens_routed;
+    most = std::max(most, tokens);
+    all += tokens;
+  }
+  const auto replicas = static_cast<double>(f.scenario.engine().replicas());
+  return all == 0 ? 1.0 : static_cast<double>(most) * replicas / static_cast<double>(all);
+}
+
+void SetBalance(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  const Engine& engine = f.scenario.engine();
+  const auto request_steps = static_cast<double>(c.request_steps);
+  SetOrAbsent(f.metrics, "replica_imbalance", engine.replicas() > 1, ReplicaImbalance(f),
+              "engine.replicas is 1");
+  const bool groups = engine.dp_attention() > 1;
+  SetOrAbsent(f.metrics, "dp_attention_imbalance", groups && c.request_steps > 0,
+              static_cast<double>(c.fullest_group_steps) * engine.dp_attention() / request_steps,
+              groups ? kNoStep : absl::string_view("engine.dp_attention is 1"));
+  SetOrAbsent(f.metrics, "tokens_per_request_step", c.request_steps > 0,
+              static_cast<double>(c.decode_tokens) / request_steps, kNoStep);
 }
 
 // Seconds of decode time that are whole.
 void SetSeconds(Frame& f) {
   DecodeSeconds& seconds = f.outcome.counters.seconds;
-  if (f.outcome.counters.decode.ns == seconds.end_ns) seconds.tokens.Add(seconds.tokens_open);
+  if (seconds.whole) seconds.tokens.Add(seconds.tokens_open);
   for (const auto& [suffix, q] : {std::pair{"min", 1e-12}, {"p1", 0.01}, {"max", 1.0}}) {
     SetOrAbsent(f.metrics, absl::StrCat("throughput_tok_per_s_1s_", suffix),
                 seconds.tokens.count() > 0, static_cast<double>(seconds.tokens.Percentile(q)),
@@ -83,15 +141,19 @@ void SetSpeed(Frame& f) {
   MetricSet& m = f.metrics;
   const bool any = c.steps > 0;
   const bool made = any || c.output_tokens > 0;
-  const double throughput =
-      static_cast<double>(c.output_tokens) / ToSeconds(c.decode + c.prefill_only);
+  const double throughput = SumOverReplicas(f, Throughput);
+  double goodput = 0.0;
+  for (const ReplicaOutcome::Share& share : f.outcome.shares) {
+    if (share.counted.ns > 0) {
+      goodput += static_cast<double>(share.slo_met) / ToSeconds(share.counted);
+    }
+  }
   SetOrAbsent(m, "throughput_tok_per_s", made, throughput, kNoStep);
   SetOrAbsent(m, "throughput_tok_per_s_per_gpu", made,
-              throughput / static_cast<double>(f.plan.ranks), kNoStep);
+              throughput / static_cast<double>(f.plan.ranks * f.plan.groups), kNoStep);
   const Engine& engine = f.scenario.engine();
   const bool no_ttft = engine.slo().has_ttft_ms() && engine.prefill() == Engine::NONE;
-  SetOrAbsent(m, "goodput_req_per_s", engine.has_slo() && f.counted_s > 0 && !no_ttft,
-              static_cast<double>(c.slo_met) / f.counted_s,
+  SetOrAbsent(m, "goodput_req_per_s", engine.has_slo() && f.counted_s > 0 && !no_ttft, goodput,
               no_ttft ? "engine.slo.ttft_ms needs a TTFT, which engine.prefill NONE does not give"
                       : "the scenario sets no engine.slo");
   SetOrAbsent(m, "step_ms_mean", any, ToMilliseconds(c.decode) / static_cast<double>(c.steps),
@@ -134,16 +196,14 @@ void SetAdmission(Frame& f) {
     SetOrAbsent(m, absl::StrCat("admission_wait_fraction.", name), f.counted_s > 0,
                 ToSeconds(waited) / f.counted_s, "the run ended with its warm-up");
   }
-  if (!outcome.half) {
+  if (!outcome.halves) {
     m.SetAbsent("backlog_growth", outcome.warmup_end
                                       ? "engine.simulated_s 0: the run ends with its workload"
                                       : "the run ended with its warm-up");
     return;
   }
-  const int64_t arrived = outcome.arrived - outcome.half->arrived;
-  const int64_t in_system = outcome.arrived - outcome.finished - outcome.rejected;
-  m.Set("backlog_growth", static_cast<double>(in_system - outcome.half->in_system) /
-                              static_cast<double>(std::max<int64_t>(1, arrived)));
+  m.Set("backlog_growth", static_cast<double>(outcome.halves->piled_up) /
+                              static_cast<double>(std::max<int64_t>(1, outcome.halves->arrived)));
 }
 
 void AddPool(RunResult* result, absl::string_view tier, absl::string_view name, int64_t allocated,
@@ -170,7 +230,7 @@ void FillFootprint(const MemoryPlan& plan, const Peaks& peaks, int64_t host_byte
             peaks.swap_bytes_in_use * plan.ranks, host_bytes);
   }
   if (plan.prefix_bytes_node > 0) {
-    AddPool(result, "host", "prefix store", plan.prefix_bytes_node,
+    AddPool(result, "host", "prefix store", plan.prefix_bytes_node * plan.groups_of_node,
             peaks.prefix_blocks * PrefixBlockBytesNode(plan, *requests), host_bytes);
   }
   hbm("index keys", plan.IndexBytes(promised), plan.IndexBytes(used));
@@ -225,7 +285,7 @@ void SetFootprint(Frame& f, const RunResult& result) {
 // Means over counted steps and the requests of each.
 void SetKvPerRequest(Frame& f) {
   const Counters& c = f.outcome.counters;
-  const auto steps = static_cast<double>(c.decode_tokens);
+  const auto steps = static_cast<double>(c.request_steps);
   const double scale = static_cast<double>(kScaleTokens) * static_cast<double>(kGiB);
   const double tokens = static_cast<double>(c.context_token_steps) / steps / scale;
   const double hca = tokens * static_cast<double>(f.plan.hca_bytes_per_scale);
@@ -234,8 +294,8 @@ void SetKvPerRequest(Frame& f) {
                          ? static_cast<double>(c.active_page_steps) / steps *
                                static_cast<double>(f.plan.page_bytes) / static_cast<double>(kGiB)
                          : tokens * static_cast<double>(f.plan.csa_bytes_per_scale);
-  SetOrAbsent(f.metrics, "hbm_kv_gib_per_request", c.decode_tokens > 0, csa + hca + keys, kNoStep);
-  SetOrAbsent(f.metrics, "hbm_kv_paper_gib_per_request", c.decode_tokens > 0,
+  SetOrAbsent(f.metrics, "hbm_kv_gib_per_request", c.request_steps > 0, csa + hca + keys, kNoStep);
+  SetOrAbsent(f.metrics, "hbm_kv_paper_gib_per_request", c.request_steps > 0,
               f.plan.tiered ? csa + hca : csa + hca + keys, kNoStep);
 }
 
@@ -273,8 +333,13 @@ void SetAttention(Frame& f) {
 void SetRecall(Frame& f) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
-  const auto ranks = static_cast<double>(f.plan.ranks);
-  const double gib = ToGiB(c.recall_bytes);
+  const auto ranks = static_cast<double>(f.plan.ranks * f.plan.groups_of_node);
+  const auto groups = static_cast<double>(f.plan.groups);
+  const double gib = ToGiB(c.recall_bytes) / groups;
+  const auto set_pages = [&](absl::string_view name, int64_t pages) {
+    m.Set(name, static_cast<double>(pages) / groups);
+    m.Set(absl::StrCat(name, "_node"), static_cast<double>(pages) / groups * ranks);
+  };
   const absl::string_view no_time = "no time passed after the warm-up";
   const bool timed = f.counted_s > 0;
   const absl::string_view no_tick =
@@ -283,16 +348,19 @@ void SetRecall(Frame& f) {
               static_cast<double>(c.pages_recalled) / static_cast<double>(c.pages_wanted), no_tick);
   m.Set("recall_gib", gib);
   m.Set("recall_gib_node", gib * ranks);
-  SetOrAbsent(m, "recall_gib_per_s", timed, gib / f.counted_s, no_time);
-  SetOrAbsent(m, "recall_gib_per_s_node", timed, gib * ranks / f.counted_s, no_time);
-  m.Set("pages_recalled", static_cast<double>(c.pages_recalled));
-  m.Set("pages_recalled_node", static_cast<double>(c.pages_recalled) * ranks);
-  m.Set("pages_evicted", static_cast<double>(c.pages_evicted));
-  m.Set("pages_evicted_node", static_cast<double>(c.pages_evicted) * ranks);
-  m.Set("pages_written_back", static_cast<double>(c.pages_written_back));
-  m.Set("pages_written_back_node", static_cast<double>(c.pages_written_back) * ranks);
+  const double counted_s = f.counted_s / groups;  // of one
+  SetOrAbsent(m, "recall_gib_per_s", timed, gib / counted_s, no_time);
+  SetOrAbsent(m, "recall_gib_per_s_node", timed, gib * ranks / counted_s, no_time);
+  set_pages("pages_recalled", c.pages_recalled);
+  set_pages("pages_evicted", c.pages_evicted);
+  set_pages("pages_written_back", c.pages_written_back);
   m.Set("entries_lost", static_cast<double>(c.entries_lost));
-  SetOrAbsent(m, "link_utilisation", timed, ToSeconds(c.link_busy) / f.counted_s, no_time);
+  double busiest = 0.0;
+  for (const ReplicaOutcome::Share& share : f.outcome.shares) {
+    if (share.counted.ns == 0) continue;
+    busiest = std::max(busiest, ToSeconds(share.link_busy) / ToSeconds(share.counted));
+  }
+  SetOrAbsent(m, "link_utilisation", timed, busiest, no_time);
   SetOrAbsent(m, "sideband_utilisation", timed, ToSeconds(c.sideband_busy) / f.counted_s, no_time);
 }
 
@@ -316,8 +384,9 @@ void SetPreemption(Frame& f) {
   const Counters& c = f.outcome.counters;
   f.metrics.Set("preemptions", static_cast<double>(c.preemptions));
   f.metrics.Set("tokens_recomputed", static_cast<double>(c.tokens_recomputed));
-  f.metrics.Set("swap_out_gib", ToGiB(c.swap_out_bytes));
-  f.metrics.Set("swap_in_gib", ToGiB(c.swap_in_bytes));
+  const auto groups = static_cast<double>(f.plan.groups);
+  f.metrics.Set("swap_out_gib", ToGiB(c.swap_out_bytes) / groups);
+  f.metrics.Set("swap_in_gib", ToGiB(c.swap_in_bytes) / groups);
 }
 
 // Tiers below the host.
@@ -359,7 +428,7 @@ void SetPrefix(Frame& f, const RequestTrace* requests) {
       "no prefill began after the warm-up");
   m.Set("prefix_tokens_reused", static_cast<double>(c.prefix_tokens_reused));
   m.Set("prefix_blocks_matched", static_cast<double>(c.prefix_blocks_matched));
-  m.Set("prefix_load_gib", ToGiB(c.prefix_load_bytes));
+  m.Set("prefix_load_gib", ToGiB(c.prefix_load_bytes) / static_cast<double>(f.plan.groups));
   m.Set("prefix_store_gib_peak",
         ToGiB(f.outcome.peaks.prefix_blocks * PrefixBlockBytesNode(f.plan, *requests)));
   SetLowerTiers(f, *requests);
@@ -380,10 +449,12 @@ void SetWork(Frame& f) {
 void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
                  const RequestTrace* requests, ReplicaOutcome& outcome, RunResult* result) {
   MetricSet metrics;
-  const SimTime counted_from = outcome.warmup_end.value_or(SimTime{});
-  Frame frame{scenario, plan, demand, outcome, ToSeconds(outcome.end - counted_from), metrics};
+  SimDuration counted;
+  for (const ReplicaOutcome::Share& share : outcome.shares) counted += share.counted;
+  Frame frame{scenario, plan, demand, outcome, ToSeconds(counted), metrics};
   FillFootprint(plan, outcome.peaks, scenario.node().host_bytes(), requests, result);
   SetLoad(frame);
+  SetBalance(frame);
   SetSpeed(frame);
   SetSeconds(frame);
   SetRequests(frame);

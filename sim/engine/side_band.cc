@@ -32,7 +32,7 @@ void Replica::LaunchJob(SimTime now) {
     }
     Record(RequestEvent::kTick, now, request, step);
     if (!first) {
-      ScheduleTick(slot, step + policy_.tau_steps());
+      ScheduleTick(slot, policy_.tau_steps());
     } else if (decodes_cold()) {
       ScheduleSteps(slot, now);
     } else {
@@ -52,7 +52,7 @@ void Replica::LaunchJob(SimTime now) {
   job_.recall_alone = SimDuration{};
   job_.computed = now + step_model_.Level1(job_.entries, scores);
   job_.scored = job_.computed + step_model_.Level1Fixed();
-  activity_longest_ = std::max(activity_longest_, job_.scored - now);
+  lockstep_.LongestActivity(job_.scored - now);
   Push(job_.scored.ns, kLevel1Scored, 0);
 }
 
@@ -93,7 +93,7 @@ void Replica::TellNextUses(const TickRef& tick) {
   const int64_t first_window =
       request.first_window_steps > 0 ? request.first_window_steps : FirstWindow(request);
   const int64_t next_step = now_step + (tick.first ? first_window : tau);
-  const int64_t batch_step = request.in_batch ? request.base_step + 1 : steps_ - now_step;
+  const int64_t batch_step = request.in_batch ? request.base_step + 1 : lockstep_.tokens - now_step;
   if (request.output_tokens() < next_step + 2) return;
   const int64_t ticks = (request.output_tokens() - 2 - next_step) / tau;
   for (int64_t k = ticks; k >= 0; --k) {
@@ -108,7 +108,7 @@ void Replica::StartRecall(SimTime now) {
   const RecallWork& work = job_.recall;
   counters_.recall_bytes += work.bytes;
   job_.recall_alone = work.Alone(dram_bytes_per_s_);
-  if (stepping_) {  // else nobody decodes beside it
+  if (lockstep_.stepping) {  // else nobody decodes beside it
     recall_write_pending_ += step_model_.HbmWrite(work.hbm_bytes);
     if (work.occupies_sms) gather_pending_ += job_.recall_alone;
   }
@@ -136,7 +136,7 @@ void Replica::PublishAfter(SimTime now, SimDuration d) {
   job_.recall_alone += publish_fixed_;
   const SimDuration left = d + publish_fixed_;
   if (left == SimDuration{}) return Publish(now);
-  activity_longest_ = std::max(activity_longest_, left);
+  lockstep_.LongestActivity(left);
   Push((now + left).ns, kPublished, 0);
 }
 
@@ -179,9 +179,9 @@ void Replica::PublishTick(const TickRef& tick, SimTime now) {
 // Steps since step 0 that keep the old set when it changes now: the step in progress does, if it
 // counts at all.
 int64_t Replica::StepsBeforeChange(const RequestState& request) const {
-  const bool one_more = stepping_ && request.in_batch && step_end_ <= horizon_;
-  const int64_t next_step = Completed(request) + (one_more ? 1 : 0);
-  return std::max<int64_t>(0, next_step - 1);
+  const bool one_more = lockstep_.stepping && request.in_batch && lockstep_.step_end <= horizon_;
+  const int64_t next_step = Completed(request) + (one_more ? lockstep_.tokens_of_step() : 0);
+  return std::clamp<int64_t>(next_step - 1, 0, request.output_tokens() - 1);
 }
 
 // The set of tick `window` becomes the active one.
@@ -228,6 +228,8 @@ void Replica::HandleEvicted(SimTime now) {
 // The part of requests that had their first tick is the price of admission. The run's end can cut
 // it.
 void Replica::EndSyncWait(SimTime now) {
+  wait_ = Wait::kNone;
+  if (AnyBlocks()) return;  // a group that waits longer counts
   const auto share = [](SimDuration d, int64_t part, int64_t whole) {
     return whole == 0
                ? SimDuration{}
@@ -245,7 +247,6 @@ void Replica::EndSyncWait(SimTime now) {
   CountStall(StallCause::kTransfer, transfer - transfer_first);
   CountStall(StallCause::kQueue, queue - queue_first);
   CountStall(StallCause::kAdmission, index_first + transfer_first + queue_first);
-  wait_ = Wait::kNone;
   if (observer_ != nullptr) observer_->Wait(wait_begin_, now, "level1");
 }
 
@@ -279,7 +280,7 @@ void Replica::ScheduleFlows(SimTime now) {
     flow_end_[at] = end;
     flow_stamp_[at] += 1;
     if (end == kSimTimeNever) continue;
-    activity_longest_ = std::max(activity_longest_, end - now);
+    lockstep_.LongestActivity(end - now);
     Push(end.ns, kFlowDone, i, flow_stamp_[at]);
   }
 }

@@ -1,4 +1,5 @@
-// A run that cannot go on, and the invariants that every run is held to at its end.
+// What requests wait for when a run cannot go on, and the invariants that every run is held to at
+// its end.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -12,66 +13,13 @@
 namespace tierscope {
 namespace {
 
-// Far above what a sound run does at one instant: a few events a request, arrivals apart.
-constexpr int64_t kEventsAtInstantMax = int64_t{1} << 22;
-constexpr int64_t kEventsPerArrival = 64;
-// Between two tokens of anybody lie a prefill, a transfer of the KV, a swap, a level-1 job and a
-// step at most; each lasts no longer than the longest so far, sharing included.
-constexpr int64_t kActivitiesMax = 16;
-constexpr SimDuration kActivityMax{int64_t{1} << 58};  // keeps the product in range
-constexpr SimDuration kProgressSlack{60'000'000'000};
-constexpr size_t kReportLines = 12;
-
 std::string Seconds(SimTime t) { return absl::StrFormat("%.6f s", ToSeconds(t)); }
 
 }  // namespace
 
 void Replica::Push(int64_t key, Phase phase, int32_t subject, int32_t stamp) {
-  if (phase != kArrival) ++work_pending_;
-  queue_.Push(key, phase, subject, stamp);
-}
-
-// For tests: damages the event as the fault says. True: it is not to be handled.
-bool Replica::Sabotage(const Event& event) {
-  const Fault& fault = options_.fault;
-  if (event.phase() != fault.phase || ++faults_seen_ < fault.nth) return false;
-  switch (fault.kind) {
-    case Fault::kNone:
-      return false;
-    case Fault::kDrop:
-      return faults_seen_ == fault.nth;
-    case Fault::kPostpone:
-    case Fault::kRepeat: {
-      const int64_t later = fault.kind == Fault::kPostpone ? 1'000'000'000 : 0;
-      Push(event.key + later, static_cast<Phase>(event.phase()), event.subject, event.stamp);
-      return true;
-    }
-  }
-  return false;
-}
-
-// Whether nothing that is under way can ever end what requests wait for. Cost: a few comparisons an
-// event.
-bool Replica::Stuck(SimTime now) {
-  const char* why = nullptr;
-  if (work_pending_ == 0 && InSystem() > 0) {
-    why = "nothing is under way and requests wait";
-  } else if (++events_at_instant_ > kEventsAtInstantMax + kEventsPerArrival * arrived_at_instant_) {
-    why = "time stands still: steps take no time or events repeat";
-  } else if (now > progress_check_) {
-    const int64_t mark = tokens_before_ + counters_.output_tokens + outcome_.finished;
-    const SimDuration bound =
-        kProgressSlack + std::min(activity_longest_, kActivityMax) * kActivitiesMax;
-    if (mark != progress_mark_ || InSystem() == 0) {
-      progress_mark_ = mark;
-      progress_at_ = now;
-    } else if (now - progress_at_ > bound) {
-      why = "no request makes progress";
-    }
-    progress_check_ = now + bound;
-  }
-  if (why != nullptr) outcome_.stuck = StuckReport(now, why);
-  return why != nullptr;
+  ++lockstep_.work_pending;
+  queue_.Push(key, phase, subject, stamp, index_);
 }
 
 std::string Replica::WaitsFor(const Waiting& waiting) const {
@@ -132,16 +80,17 @@ std::string Replica::WaitsFor(const RequestState& request) const {
     case Wait::kColdRecall:
       break;
   }
-  return stepping_ ? "the end of its batch step" : "the next step boundary";
+  return lockstep_.stepping ? "the end of its batch step" : "the next step boundary";
 }
 
-std::string Replica::StuckReport(SimTime now, const char* why) const {
-  std::vector<std::string> lines;
+int64_t Replica::ReportWaits(size_t lines_max, std::vector<std::string>* lines) const {
   int64_t count = 0;
   const auto add = [&](int64_t number, SimTime since, const std::string& resource) {
-    if (++count > static_cast<int64_t>(kReportLines)) return;
-    lines.push_back(
-        absl::StrCat("  request ", number, " since ", Seconds(since), " for ", resource));
+    ++count;
+    if (lines->size() >= lines_max) return;
+    const std::string where = plan_.groups > 1 ? absl::StrCat("group ", index_, ": ") : "";
+    lines->push_back(absl::StrCat("  ", where, "request ", number, " since ", Seconds(since),
+                                  " for ", resource));
   };
   for (const RequestState& request : slots_) {
     if (request.alive) add(request.number, request.stage_since, WaitsFor(request));
@@ -158,11 +107,7 @@ std::string Replica::StuckReport(SimTime now, const char* why) const {
   for (const Waiting& waiting : prefill_queue_) {
     add(waiting.number, waiting.ready, "a prefill instance");
   }
-  if (count > static_cast<int64_t>(lines.size())) {
-    lines.push_back(absl::StrCat("  and ", count - static_cast<int64_t>(lines.size()), " more"));
-  }
-  return absl::StrCat("the simulation is stuck at ", Seconds(now), ": ", why, "; waiting:\n",
-                      absl::StrJoin(lines, "\n"));
+  return count;
 }
 
 Replica::Census Replica::TakeCensus(SimTime end) const {
@@ -220,9 +165,9 @@ void Replica::CheckInvariants(SimTime end) {
   run.in_batch = census.in_batch;
   run.in_batch_ns = census.in_batch_ns;
   run.tokens_counted = tokens_before_ + counters_.output_tokens;
-  run.decode = decode_before_ + counters_.decode + counters_.prefill_only;
-  run.idle = idle_total_;
-  run.tail = end - (idle_ ? idle_since_ : boundary_);
+  run.decode = lockstep_.decode;
+  run.idle = lockstep_.idle_total;
+  run.tail = end - (lockstep_.idle ? lockstep_.idle_since : lockstep_.boundary);
   run.blocks_leaked = residency_.held_count() - residency_.CountOwned();
   run.blocks_in_use_peak = residency_.held_count_peak();
   run.blocks = plan_.reserve_blocks;

@@ -56,7 +56,7 @@ int64_t FullKvBudgetBytes(const Model& model, int64_t context_tokens) {
 int64_t FullKvAdmission(const Scenario& scenario, int64_t context_tokens) {
   TIERSCOPE_CHECK(context_tokens > 0);
   const int64_t left = HbmUsableBytes(scenario.hardware(), scenario.engine()) -
-                       WeightBytesPerRank(scenario.model(), scenario.engine().tensor_parallel());
+                       WeightBytesPerRank(scenario.model(), scenario.engine());
   return std::max<int64_t>(left, 0) / FullKvBudgetBytes(scenario.model(), context_tokens);
 }
 

@@ -81,6 +81,23 @@ double ExpertsTouched(double tokens, int32_t experts, int32_t top, double alpha)
   return touched;
 }
 
+ExpertShare BusiestExpertGroup(double tokens, int32_t experts, int32_t top, double alpha,
+                               int32_t groups) {
+  if (alpha == 0.0 || top >= experts) {
+    return {tokens * std::min(top, experts) / groups,
+            ExpertsTouched(tokens, experts, top, alpha) / groups};
+  }
+  double weight_sum = 0.0;
+  for (int32_t i = 1; i <= experts; ++i) weight_sum += DetPow(i, -alpha);
+  ExpertShare share;
+  for (int32_t i = 1; i <= experts; i += groups) {
+    const double chosen = std::min(1.0, top * DetPow(i, -alpha) / weight_sum);
+    share.rows += tokens * chosen;
+    share.touched += chosen < 1.0 ? 1.0 - DetPow(1.0 - chosen, tokens) : 1.0;
+  }
+  return share;
+}
+
 double ScoringNs(const ScoringKernel& kernel, const ScoringWork& work, const CardRates& rates) {
   const double compute = (work.queries * kernel.query_us() * kNsPerUs +
                           work.entries * kernel.entry_ns() * (work.heads_x_dim / kScoringFlop)) /

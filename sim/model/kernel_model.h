@@ -66,6 +66,15 @@ double MoeNs(const MoeKernel& kernel, const MoeWork& work, const CardRates& rate
 // most 1. alpha = 0 gives experts * (1 - (1 - top / experts)^tokens).
 double ExpertsTouched(double tokens, int32_t experts, int32_t top, double alpha);
 
+// With every groups-th expert by popularity in one group, what the group with the most popular ones
+// gets of `tokens` tokens, in expectation: rows (token, expert), and distinct experts.
+struct ExpertShare {
+  double rows = 0.0;
+  double touched = 0.0;
+};
+ExpertShare BusiestExpertGroup(double tokens, int32_t experts, int32_t top, double alpha,
+                               int32_t groups);
+
 struct ScoringWork {
   double queries = 0.0;
   double entries = 0.0;           // over all queries

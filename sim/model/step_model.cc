@@ -29,7 +29,14 @@ StepTimeModel::StepTimeModel(const Scenario& scenario) {
   level1_launch_ns_ = policy.has_level1_fixed_ms() ? 0.0 : fit.level1_launch_ms() * 1e6;
   level1_fixed_ = RoundNs(policy.level1_fixed_ms() * 1e6);
   hbm_bytes_per_ns_ = static_cast<double>(hardware.hbm_bytes_per_s()) * 1e-9;
-  constant_flop_per_token_ = model.gflop_per_token_constant() * 1e9;
+  groups_ = scenario.engine().dp_attention();
+  const int32_t drafts = scenario.engine().mtp().draft_tokens();
+  queries_ = 1.0 + drafts;
+  constant_flop_per_request_ = model.gflop_per_token_constant() * 1e9;
+  if (drafts > 0) {
+    const int32_t layers = model.csa_layers() + model.hca_layers() + model.swa_layers();
+    constant_flop_per_request_ *= queries_ + static_cast<double>(drafts) / layers;
+  }
   hca_entries_per_token_ = 1.0 / model.hca_tokens_per_entry();
   csa_entries_per_request_ = model.top_k() + model.window_tokens();
   graph_batch_sizes_.assign(scenario.engine().graph_batch_sizes().begin(),
@@ -77,6 +84,20 @@ SimDuration StepTimeModel::Step(const BatchWork& work) const {
   return RoundNs(base_ns_ + per_request_ns_ * padded + kernels_ns);
 }
 
+SimDuration StepTimeModel::GroupPart(const BatchWork& work) const {
+  if (!kernels_) return RoundNs(RooflinesNs(work));
+  const int32_t padded = PaddedBatch(work.requests);
+  return RoundNs(per_request_ns_ * padded +
+                 kernels_->RankNs(padded, work.requests, static_cast<double>(work.scored_entries),
+                                  static_cast<double>(work.context_tokens)));
+}
+
+SimDuration StepTimeModel::JointPart(int32_t requests, int32_t requests_max) const {
+  const int32_t padded =
+      graph_batch_sizes_.empty() ? requests : groups_ * PaddedBatch(requests_max);
+  return RoundNs(base_ns_ + (kernels_ ? kernels_->JointNs(padded) : per_request_ns_ * padded));
+}
+
 SimDuration StepTimeModel::Level1(int64_t entries, bool scores) const {
   if (!scores) return RoundNs(level1_launch_ns_);
   const double count = static_cast<double>(entries);
@@ -88,11 +109,11 @@ SimDuration StepTimeModel::HbmWrite(int64_t bytes) const {
 }
 
 double StepTimeModel::ReplicatedStepFlop(const BatchWork& work) const {
-  return scoring_.flop * static_cast<double>(work.scored_entries);
+  return scoring_.flop * queries_ * static_cast<double>(work.scored_entries);
 }
 
 double StepTimeModel::StepFlop(const BatchWork& work) const {
-  return constant_flop_per_token_ * work.requests + ReplicatedStepFlop(work);
+  return constant_flop_per_request_ * work.requests + ReplicatedStepFlop(work);
 }
 
 double StepTimeModel::Level1Flop(int64_t entries) const {

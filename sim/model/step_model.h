@@ -55,6 +55,14 @@ class StepTimeModel {
   // count as equally long. Cost: tests/bench/step_bench.cc.
   SimDuration Step(const BatchWork& work) const;
 
+  // With dp_attention a step = joint part + the longest of its groups' parts. A group's: attention
+  // of its own requests, and per_request where kernels are calibrated, since each rank has a
+  // scheduler of its own. The joint part: base and all else over `requests` of all groups; with
+  // captured graphs every rank runs the one of the fullest group's `requests_max`. Without kernels
+  // per_request stands for dense products and counts all requests.
+  SimDuration GroupPart(const BatchWork& work) const;
+  SimDuration JointPart(int32_t requests, int32_t requests_max) const;
+
   // Compute of one level-1 job over the histories of its requests: launch (none where the policy
   // has a level1_fixed_ms), scoring, selection. `entries`: CSA entries over all requests of the
   // job. scores = false: the policy has no indexer and only the launch remains.
@@ -66,7 +74,8 @@ class StepTimeModel {
   // HBM time that writing `bytes` of recalled pages takes.
   SimDuration HbmWrite(int64_t bytes) const;
 
-  // Logical work in flop: what one replica computes, tensor-parallel replication left out.
+  // Logical work in flop: what one replica computes, tensor-parallel replication left out. With mtp
+  // verified tokens count whole and a draft as one layer of the model's (an assumption).
   double StepFlop(const BatchWork& work) const;
   double Level1Flop(int64_t entries) const;
   // Flop of a step that every tensor-parallel rank repeats.
@@ -89,7 +98,9 @@ class StepTimeModel {
   double level1_launch_ns_;
   SimDuration level1_fixed_;
   double hbm_bytes_per_ns_;
-  double constant_flop_per_token_;
+  int32_t groups_;  // of dp_attention
+  double queries_;  // query tokens of a request and step
+  double constant_flop_per_request_;
   double hca_entries_per_token_;
   double csa_entries_per_request_;
   Roof scoring_, hca_, csa_, level1_;

@@ -18,11 +18,11 @@ int64_t ReserveRequests(const MemoryPlan& plan, int64_t live_pages) {
 std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPlan& plan,
                                        int64_t context_tokens, int64_t output_tokens,
                                        int64_t grown_pages_max) {
+  const int64_t output = plan.OutputTokens(output_tokens);
   std::vector<Ceiling> ceilings = {
-      {"HBM", plan.tokens_max / (context_tokens + output_tokens), Bottleneck::kHbm}};
+      {"HBM", plan.tokens_max / (context_tokens + output), Bottleneck::kHbm}};
   if (plan.tiered) {
-    ceilings.push_back({"host DRAM",
-                        plan.host_pages_max / plan.HostPages(context_tokens, output_tokens),
+    ceilings.push_back({"host DRAM", plan.host_pages_max / plan.HostPages(context_tokens, output),
                         Bottleneck::kHost});
     if (plan.protects_live || plan.decode_region_entries == 0) {
       const int64_t live_pages = plan.LivePages(context_tokens, grown_pages_max);
@@ -32,6 +32,7 @@ std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPla
       ceilings.push_back({"request slots", plan.request_slots, Bottleneck::kRequestSlots});
     }
   }
+  for (Ceiling& ceiling : ceilings) ceiling.load *= plan.groups;
   for (Ceiling& graph : GraphCeilings(scenario)) ceilings.push_back(std::move(graph));
   return ceilings;
 }
@@ -39,15 +40,18 @@ std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPla
 std::vector<Ceiling> GraphCeilings(const Scenario& scenario) {
   const auto& graphs = scenario.engine().graph_batch_sizes();
   if (graphs.empty()) return {};
-  return {{"CUDA graph batch", *std::max_element(graphs.begin(), graphs.end()),
+  const Engine& engine = scenario.engine();
+  const int64_t groups = int64_t{engine.replicas()} * engine.dp_attention();
+  return {{"CUDA graph batch", groups * *std::max_element(graphs.begin(), graphs.end()),
            Bottleneck::kGraphBatch}};
 }
 
 int64_t WholeHostCeiling(const Scenario& scenario, const MemoryPlan& plan, int64_t context_tokens,
                          int64_t output_tokens) {
   if (!plan.tiered) return std::numeric_limits<int64_t>::max();
-  const int64_t pages = scenario.node().host_bytes() / plan.host_page_bytes_node;
-  return pages / plan.HostPages(context_tokens, output_tokens);
+  const int64_t bytes = scenario.node().host_bytes() / plan.groups_of_node;
+  const int64_t pages = bytes / plan.host_page_bytes_node;
+  return plan.groups * (pages / plan.HostPages(context_tokens, plan.OutputTokens(output_tokens)));
 }
 
 }  // namespace tierscope

@@ -11,10 +11,10 @@
 
 namespace tierscope {
 
-// For equal requests under admit FULL, all admitted at once: HBM, host DRAM at
-// host_usable_fraction, blocks of a protected reserve (`grown_pages_max`: GrownPagesMax),
-// FlashMemory's request slots, and the largest captured CUDA graph. A resource that the policy does
-// not use is left out.
+// Of all replicas and dp_attention groups together, as if requests spread evenly over them. For
+// equal requests under admit FULL, all admitted at once: HBM, host DRAM at host_usable_fraction,
+// blocks of a protected reserve (`grown_pages_max`: GrownPagesMax), FlashMemory's request slots,
+// and the largest captured CUDA graph. A resource that the policy does not use is left out.
 std::vector<Ceiling> AdmissionCeilings(const Scenario& scenario, const MemoryPlan& plan,
                                        int64_t context_tokens, int64_t output_tokens,
                                        int64_t grown_pages_max);

@@ -50,12 +50,15 @@ RequestShape LargestRequest(const Workload& workload) {
 }
 
 // Whether so many users are so many equal requests that hold memory at once: arithmetic then bounds
-// them. Who thinks or is prefilled elsewhere holds none; an optimistic promise grows.
+// them. Who thinks or is prefilled elsewhere holds none; an optimistic promise grows; replicas in
+// turn, or by prefixes, do not stay evenly full.
 bool AllAdmittedAtOnce(const Scenario& scenario, const RequestShape& shape) {
   const Workload& workload = scenario.workload();
+  const Engine& engine = scenario.engine();
   return workload.arrivals() == Workload::CLOSED_LOOP && shape.uniform && workload.think_s() == 0 &&
-         scenario.engine().prefill() != Engine::DISAGGREGATED &&
-         scenario.engine().admit() == Engine::FULL;
+         engine.prefill() != Engine::DISAGGREGATED && engine.admit() == Engine::FULL &&
+         (engine.replicas() == 1 ? engine.routing() != Engine::PREFIX_AWARE
+                                 : engine.routing() == Engine::LEAST_LOADED);
 }
 
 void AddResourceLimits(const Scenario& scenario, std::vector<Limit>* limits) {
@@ -217,7 +220,7 @@ class Planner {
     }
     workload.set_requests_per_s(static_cast<double>(load) * report_.unit);
     for (const Ceiling& graph : GraphCeilings(scenario)) {  // no more decode at once
-      const auto most = static_cast<int32_t>(graph.load);
+      const auto most = static_cast<int32_t>(graph.load / scenario.engine().replicas());
       const int32_t asked = workload.concurrency();
       workload.set_concurrency(asked == 0 ? most : std::min(asked, most));
     }

@@ -10,8 +10,8 @@
 
 #include "scenarios/loader.h"
 #include "sim/base/check.h"
+#include "sim/engine/fleet.h"
 #include "sim/engine/memory_plan.h"
-#include "sim/engine/replica.h"
 #include "sim/engine/simulate.h"
 #include "tests/testing/temp_folder.h"
 #include "traces/generator.h"
@@ -55,8 +55,8 @@ void Measure(benchmark::State& state, const Scenario& scenario, const WindowDema
   options.check = state.range(1) != 0;
   int64_t tokens = 0, steps = 0, leapt = 0, pages = 0, finished = 0;
   for (auto _ : state) {
-    Replica replica(scenario, *plan, demand, nullptr, nullptr, options);
-    const ReplicaOutcome outcome = replica.Run();
+    Fleet fleet(scenario, *plan, demand, nullptr, nullptr, options);
+    const ReplicaOutcome outcome = fleet.Run();
     TIERSCOPE_CHECK(outcome.stuck.empty() && outcome.violations.empty());
     tokens += outcome.counters.output_tokens;
     steps += outcome.counters.steps;

@@ -148,12 +148,17 @@ class DeterminismTest : public ::testing::Test {
             small +
                 ",workload.context_tokens=65536,policy.level1=sync,policy.phase=aligned,"
                 "policy.reserve_entries=262144,policy.eviction=lru,policy.page_kmax=64");
+    Execute(setting, folder + "/spread", folder + "/cache", {"h20_dp_attention"},
+            small +
+                ",workload.concurrency=20,workload.context_tokens=65536,engine.replicas=2,"
+                "engine.routing=least_loaded,engine.expert_parallel=4,engine.mtp.draft_tokens=2,"
+                "engine.mtp.acceptance=0.7,hardware.step_model.expert_alpha=0.5");
     Execute(setting, folder + "/open", folder + "/cache", {"h20_trace"},
             absl::StrCat("workload.trace=", RequestTracePath(),
                          ",workload.attention.steps=128,workload.attention.profiles_per_context=1,"
                          "workload.attention.context_tokens=[8192,16384]"));
     Outcome outcome;
-    for (const char* group : {"closed", "level1", "open"}) {
+    for (const char* group : {"closed", "level1", "spread", "open"}) {
       for (auto& [name, bytes] : ReadFolder(folder + "/" + group)) {
         outcome.runs[absl::StrCat(group, "/", name)] = bytes;
       }
@@ -164,9 +169,9 @@ class DeterminismTest : public ::testing::Test {
 
   static std::vector<std::string> ComparedFiles() {
     std::vector<std::string> names;
-    for (const char* run :
-         {"closed/1-h20_lsa/", "closed/2-h20_full/", "closed/3-h20_mix/",
-          "closed/4-h20_flashmemory/", "level1/1-h20_lsa/", "level1/2-h20_mix/", "open/"}) {
+    for (const char* run : {"closed/1-h20_lsa/", "closed/2-h20_full/", "closed/3-h20_mix/",
+                            "closed/4-h20_flashmemory/", "level1/1-h20_lsa/", "level1/2-h20_mix/",
+                            "spread/", "open/"}) {
       for (const char* file : kSameBytes) names.push_back(absl::StrCat(run, file));
     }
     return names;

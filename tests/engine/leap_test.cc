@@ -32,6 +32,27 @@ class Dice {
   Rng rng_;
 };
 
+// Several replicas, dp_attention groups or drafts, where the rest of the scenario allows them. Each
+// group keeps the memory that the scenario had.
+void SpreadOut(Dice& dice, Scenario& scenario) {
+  Engine& engine = *scenario.mutable_engine();
+  if (dice.One(3)) {
+    engine.set_replicas(dice.In(2, 3));
+    engine.set_routing(dice.One(2) ? Engine::ROUND_ROBIN : Engine::LEAST_LOADED);
+  }
+  if (dice.One(3) && engine.prefill() != Engine::COLOCATED_CHUNKED) {
+    const int groups = dice.In(2, 3);
+    engine.set_tensor_parallel(groups);
+    engine.set_dp_attention(groups);
+    scenario.mutable_node()->set_gpus(groups);
+    scenario.mutable_node()->set_host_bytes(scenario.node().host_bytes() * groups);
+  }
+  if (dice.One(2) && engine.admit() == Engine::FULL && scenario.policy().kind() != Policy::ORACLE) {
+    engine.mutable_mtp()->set_draft_tokens(dice.In(1, 4));
+    engine.mutable_mtp()->set_acceptance(0.25 * dice.Below(5));
+  }
+}
+
 // A scenario of the toy world with step times that depend on batch and context, small memory, and
 // whatever else the dice say. `tiered` comes back.
 Scenario RandomScenario(Dice& dice, bool* tiered) {
@@ -92,6 +113,7 @@ Scenario RandomScenario(Dice& dice, bool* tiered) {
   } else {
     scenario.mutable_node()->set_host_bytes(int64_t{dice.In(17'000, 80'000)} * 3'907);
   }
+  SpreadOut(dice, scenario);
   return scenario;
 }
 
@@ -149,7 +171,7 @@ Bytes RunBothFigures(const Scenario& scenario, const WindowDemand* demand, bool 
 
 TEST(LeapTest, LeapingEqualsStepping) {
   int64_t leapt = 0, steps = 0;
-  int ran = 0;
+  int ran = 0, replicated = 0, grouped = 0, drafted = 0;
   int recomputing[2] = {}, swapping[2] = {};  // runs, by whether the policy is tiered
   for (uint64_t seed = 1; seed <= kScenarios; ++seed) {
     Dice dice(seed);
@@ -166,6 +188,9 @@ TEST(LeapTest, LeapingEqualsStepping) {
     if (scenario.engine().simulated_s() == 0) {
       ASSERT_EQ(leaping.unfinished, 0) << seed;
     }
+    replicated += scenario.engine().replicas() > 1 && leaping.leapt > 0 ? 1 : 0;
+    grouped += scenario.engine().dp_attention() > 1 && leaping.leapt > 0 ? 1 : 0;
+    drafted += scenario.engine().mtp().draft_tokens() > 0 && leaping.leapt > 0 ? 1 : 0;
     leapt += leaping.leapt;
     steps += leaping.steps;
     ran += leaping.diary.empty() ? 0 : 1;
@@ -175,6 +200,9 @@ TEST(LeapTest, LeapingEqualsStepping) {
   // The comparison is of runs that decode, leap and preempt in every way.
   EXPECT_GT(ran, kScenarios * 3 / 4);
   EXPECT_GT(leapt, steps / 3);
+  EXPECT_GT(replicated, kScenarios / 10);
+  EXPECT_GT(grouped, kScenarios / 10);
+  EXPECT_GT(drafted, kScenarios / 20);
   for (int tiered : {0, 1}) {
     EXPECT_GT(recomputing[tiered], 10);
     EXPECT_GT(swapping[tiered], 10);

@@ -21,8 +21,8 @@
 #include "scenarios/scenario.pb.h"
 #include "sim/base/rng.h"
 #include "sim/demand/demand.h"
+#include "sim/engine/fleet.h"
 #include "sim/engine/observer.h"
-#include "sim/engine/replica.h"
 #include "tests/engine/slow_reserve.h"
 
 namespace tierscope::testing {

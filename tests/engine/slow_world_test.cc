@@ -281,8 +281,8 @@ Verdict Judge(const World& world) {
     }
   }
   SlowWorld slow(world.scenario, world.profiles, world.plan.reserve_blocks, world.requests);
-  Replica replica(world.scenario, world.plan, &demand, &world.trace, &slow);
-  const ReplicaOutcome outcome = replica.Run();
+  Fleet fleet(world.scenario, world.plan, &demand, &world.trace, &slow);
+  const ReplicaOutcome outcome = fleet.Run();
   slow.Compare(outcome);
   verdict.counts = slow.counts();
   verdict.error = slow.error();

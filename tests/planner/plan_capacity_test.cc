@@ -56,6 +56,32 @@ TEST(PlanCapacity, HbmBindsInFrontOfTheSlo) {
   EXPECT_GT(report.capacity.next.load_fails, 40);
 }
 
+// Two replicas hold 30 requests each, 60 in all, at a TPOT of 40 ms. In turn they do not stay
+// evenly full, and somebody waits before that.
+TEST(PlanCapacity, ReplicasHoldEachTheirOwn) {
+  const CapacityReport even = Plan(FullWorld(30, " engine { replicas: 2 routing: LEAST_LOADED }"));
+  EXPECT_EQ(even.capacity.load, 60);
+  EXPECT_EQ(even.capacity.binding.ceiling, 0);
+  EXPECT_DOUBLE_EQ(even.capacity.PointAt(60)->readings[0].value, 40.0);
+  const CapacityReport turns = Plan(FullWorld(30, " engine { replicas: 2 }"));
+  EXPECT_TRUE(turns.search.ceilings.empty());
+  EXPECT_LE(turns.capacity.load, 60);
+  EXPECT_GT(turns.capacity.load, 30);
+}
+
+// Two attention groups hold 60 too, but the dense products of a step are of all: TPOT is 10 + n.
+TEST(PlanCapacity, GroupsHoldTheirOwnAndStepTogether) {
+  const std::string groups =
+      " node { gpus: 2 } engine { tensor_parallel: 2 dp_attention: 2 }"
+      " model { attention_weight_bytes_sharded: 0 }";
+  const CapacityReport slow = Plan(FullWorld(30, groups));
+  EXPECT_EQ(slow.capacity.load, 40);
+  EXPECT_EQ(slow.capacity.binding.limit, 0);
+  ASSERT_FALSE(slow.search.ceilings.empty());
+  EXPECT_EQ(slow.search.ceilings[0].load, 60);
+  EXPECT_EQ(Plan(FullWorld(15, groups)).capacity.load, 30);
+}
+
 TEST(PlanCapacity, TheLargestGraphBoundsUsers) {
   const CapacityReport report =
       Plan(FullWorld(30, " engine { graph_batch_sizes: 8 graph_batch_sizes: 16 }"));

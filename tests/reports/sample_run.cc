@@ -21,6 +21,7 @@ constexpr Value kLsaValues[] = {
     {"requests_unfinished", 60},
     {"requests_rejected", 0},
     {"concurrency_mean", 60},
+    {"tokens_per_request_step", 1},
     {"throughput_tok_per_s", 2002.1},
     {"throughput_tok_per_s_1s_min", 1860},
     {"throughput_tok_per_s_1s_p1", 1920},
@@ -150,6 +151,8 @@ RunReport SampleLsaRun() {
   SetIdentity("h20_lsa", &run.result);
   MetricSet metrics;
   for (const auto& [name, value] : kLsaValues) metrics.Set(name, value);
+  metrics.SetAbsent("replica_imbalance", "engine.replicas is 1");
+  metrics.SetAbsent("dp_attention_imbalance", "engine.dp_attention is 1");
   metrics.SetAbsent("ttft_ms_p50", kNoPrefill);
   metrics.SetAbsent("ttft_ms_p99", kNoPrefill);
   metrics.Finish(&run.result);
@@ -193,6 +196,8 @@ RunReport SampleFullRun() {
       metrics.Set(metric, value);
     }
   }
+  metrics.SetAbsent("replica_imbalance", "engine.replicas is 1");
+  metrics.SetAbsent("dp_attention_imbalance", "engine.dp_attention is 1");
   metrics.SetAbsent("ttft_ms_p50", kNoPrefill);
   metrics.SetAbsent("ttft_ms_p99", kNoPrefill);
   metrics.Finish(&run.result);

@@ -93,6 +93,7 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "policy.level1_fixed_ms",
                                         "engine.prefill_tokens_per_s",
                                         "engine.graph_batch_sizes[]",
+                                        "engine.mtp.acceptance",
                                         "engine.slo.ttft_ms",
                                         "engine.slo.tpot_ms"};
   for (const std::string& path : SchemaPaths(*Scenario::descriptor())) {

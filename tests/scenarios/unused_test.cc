@@ -24,6 +24,12 @@ std::string UnusedSets(const std::vector<std::string>& sets, const std::string& 
 }
 
 TEST(UnusedTest, NamesWhatIsGivenAndNotRead) {
+  // Prefix stores, which routing can ask.
+  const std::string stores =
+      "workload.arrivals=trace,workload.trace=t.jsonl,workload.concurrency=0,"
+      "workload.context_tokens=none,workload.output_tokens=none,"
+      "workload.attention.context_tokens=[8192],engine.prefill=disaggregated,"
+      "engine.prefill_tokens_per_s=1e5,engine.prefix_store.host_bytes=1e9";
   const struct {
     std::string set;  // is read under `used` and not under `unused`
     std::string used;
@@ -52,6 +58,17 @@ TEST(UnusedTest, NamesWhatIsGivenAndNotRead) {
       {"policy.threshold=0.4", "policy.kind=lsa", "policy.kind=recency"},
       {"policy.threshold=0.4", "policy.kind=lsa", "policy.kind=random"},
       {"policy.eviction=lru", "policy.kind=recency", "policy.kind=full"},
+      {"engine.routing=least_loaded", "engine.replicas=2", "engine.replicas=1"},
+      {"engine.routing=least_loaded", "engine.replicas=2", "engine.dp_attention=2"},
+      {"engine.routing=prefix_aware", stores + ",engine.replicas=2", stores},
+      {"engine.routing=prefix_aware", stores + ",engine.dp_attention=2", stores},
+      {"engine.routing_imbalance_requests=3",
+       stores + ",engine.replicas=2,engine.routing=prefix_aware",
+       "engine.replicas=2,engine.routing=least_loaded"},
+      {"engine.routing_imbalance_factor=2",
+       stores + ",engine.replicas=2,engine.routing=prefix_aware",
+       stores + ",engine.dp_attention=2,engine.routing=prefix_aware"},
+      {"engine.mtp.acceptance=0.7", "engine.mtp.draft_tokens=1", "engine.mtp.draft_tokens=0"},
   };
   for (const auto& c : cases) {
     const std::string path = c.set.substr(0, c.set.find('='));

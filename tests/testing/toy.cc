@@ -115,9 +115,9 @@ ToyRun RunToy(const Scenario& scenario, const WindowDemand* demand, const Reques
   const absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(scenario);
   TIERSCOPE_CHECK(plan.ok());
   Diary diary;
-  Replica replica(scenario, *plan, demand, trace, &diary, options);
+  Fleet fleet(scenario, *plan, demand, trace, &diary, options);
   ToyRun run;
-  run.outcome = replica.Run();
+  run.outcome = fleet.Run();
   run.diary = diary.text();
   return run;
 }

@@ -15,9 +15,9 @@
 #include "scenarios/scenario.pb.h"
 #include "sim/demand/demand.h"
 #include "sim/demand/distil.h"
+#include "sim/engine/fleet.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/observer.h"
-#include "sim/engine/replica.h"
 
 namespace tierscope::testing {
 
