@@ -176,7 +176,9 @@ class Inspector {
         std::memcpy(page + cell % kPageEntries * kKvRowBytes, expected.values, kKvRowBytes);
         std::memcpy(page + kKvValuePlaneBytes + cell % kPageEntries * kKvScaleBytes,
                     expected.scales, kKvScaleBytes);
-        cells.push_back(cell);
+        // An entry whose page has no block any more takes part in nothing.
+        const bool lost = !window && view.top->cells[r * plan_.top_k + k] < 0;
+        cells.push_back(lost ? -1 : cell);
       }
     }
     AttentionParams params = *view.attention;
