@@ -61,7 +61,9 @@ TEST(FleetFiguresTest, ACommonWaitThatTheEndCutsCountsOnce) {
     EXPECT_DOUBLE_EQ(ValueOf(result, "decode_s"), 0.5) << level1;
     EXPECT_DOUBLE_EQ(ValueOf(result, "stall_ms_by_cause.admission"), 490) << level1;
     EXPECT_EQ(ValueOf(result, "steps"), 1) << level1;
-    if (level1[0] == 'S') EXPECT_EQ(ValueOf(result, "concurrency_mean"), 2);
+    if (level1[0] == 'S') {
+      EXPECT_EQ(ValueOf(result, "concurrency_mean"), 2);
+    }
   }
 }
 

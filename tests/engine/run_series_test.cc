@@ -6,6 +6,7 @@
 
 #include "sim/base/rng.h"
 #include "sim/engine/coverage_tally.h"
+#include "sim/engine/fleet.h"
 #include "tests/testing/toy.h"
 
 namespace tierscope::testing {
@@ -124,8 +125,8 @@ TEST(RunSeriesTest, EndsWithTheCountersOfTheRun) {
     SeriesKeeper keeper;
     ReplicaOptions options;
     options.leap = leap;
-    Replica replica(scenario, *plan, &demand, nullptr, &keeper, options);
-    const ReplicaOutcome outcome = replica.Run();
+    Fleet fleet(scenario, *plan, &demand, nullptr, &keeper, options);
+    const ReplicaOutcome outcome = fleet.Run();
     const Counters& c = outcome.counters;
     const SeriesSample& last = keeper.series().samples().back();
     EXPECT_EQ(last.time, outcome.end);
