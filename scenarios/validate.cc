@@ -9,6 +9,7 @@
 
 #include "scenarios/fields.h"
 #include "scenarios/memory.h"
+#include "scenarios/policy_kind.h"
 #include "scenarios/ranges.h"
 #include "sim/base/status_macros.h"
 
@@ -309,7 +310,7 @@ absl::Status CheckFlashMemoryReserve(const Scenario& scenario, const Origins& or
 // filled.
 absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
   const Policy& policy = scenario.policy();
-  if (policy.kind() == Policy::FULL) return absl::OkStatus();
+  if (!HasReserve(policy.kind())) return absl::OkStatus();
   if (policy.kind() == Policy::FLASHMEMORY) return CheckFlashMemoryReserve(scenario, origins);
   const Model& model = scenario.model();
   const int64_t reserve_pages = ReservePages(model, policy);
@@ -327,7 +328,7 @@ absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
 
 // The rates that the recall path needs.
 absl::Status CheckRecallPath(const Scenario& scenario, const Origins& origins) {
-  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  if (!HasColdPool(scenario.policy().kind())) return absl::OkStatus();
   const Link& link = scenario.hardware().host_link();
   const auto missing = [&](absl::string_view path) {
     return origins.Error(std::string(path),
@@ -381,7 +382,7 @@ absl::Status CheckWeights(const Scenario& scenario, const Origins& origins) {
 
 // What a tiered policy holds besides the weights leaves room for requests.
 absl::Status CheckPools(const Scenario& scenario, const Origins& origins) {
-  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  if (PlacementOf(scenario.policy().kind()) == KvPlacement::kAllInHbm) return absl::OkStatus();
   const Model& model = scenario.model();
   const int64_t weight_bytes = WeightBytesPerRank(model, scenario.engine().tensor_parallel());
   const int64_t reserve_bytes = ReserveBytes(model, scenario.policy());
@@ -482,6 +483,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckArrivals(scenario.workload(), origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckArrivalCount(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckLengths(scenario.workload(), origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPolicyFields(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckAttention(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckReserve(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckRecallPath(scenario, origins));

@@ -13,6 +13,10 @@ namespace tierscope {
 // the first problem: where, what, what to do. Stateless; thread-safe.
 absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins);
 
+// The part of it that is about what the kind of policy reads: a field that it does not read stays
+// at its default.
+absl::Status CheckPolicyFields(const Scenario& scenario, const Origins& origins);
+
 // The part of it that is about engine.prefix_store.
 absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins);
 

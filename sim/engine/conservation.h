@@ -41,6 +41,7 @@ struct RunEnd {
   SimDuration tail;  // since the last boundary or since the batch fell idle
   int64_t blocks_leaked = 0, blocks_in_use_peak = 0, blocks = 0;
   int64_t recall_bytes = 0, pages_recalled = 0, page_bytes = 0;
+  int64_t fetch_bytes = 0, entries_fetched = 0, entry_bytes = 0;
   int64_t prefix_pins = 0;        // of the prefix store
   int64_t prefix_pins_known = 0;  // that requests in the system account for
 };

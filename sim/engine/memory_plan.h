@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 
+#include "scenarios/policy_kind.h"
 #include "scenarios/scenario.pb.h"
 #include "sim/base/units.h"
 
@@ -16,12 +17,16 @@ namespace tierscope {
 inline constexpr int64_t kScaleTokens = 1024;
 
 struct MemoryPlan {
-  bool tiered = false;         // false under policy FULL: no cold pool, no reserve
+  KvPlacement placement = KvPlacement::kAllInHbm;
+  bool has_cold_pool = false;  // else host_page_bytes_node is 0 and host_pages_max no bound
+  bool has_reserve = false;    // else there are no blocks and requests pin none
   bool protects_live = false;  // eviction LRU_PROTECTED: live pages of all requests must fit
   int64_t ranks = 1;
   int64_t page_tokens = 0;
   int64_t page_bytes = 0;         // payload of a page over all CSA layers
-  int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys
+  int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys; 0
+                                  // without a cold pool
+  int64_t page_index_bytes = 0;   // index keys that come and go with a page of the reserve
   int64_t reserve_blocks = 0;
   // FlashMemory's decode region, part of the reserve: generated entries live there and take no
   // block, recall nothing and go nowhere. 0 = none: they take blocks and are written back.
@@ -38,6 +43,8 @@ struct MemoryPlan {
       0;  // SWA pool and compressor states; under FULL in the per-token budget
   int64_t hbm_index_fixed_bytes = 0;  // index-key buffer of the non-target layers, when offloaded
   int64_t hbm_reserve_bytes = 0;      // decode region included
+  int64_t hbm_request_bytes = 0;      // that a request takes whatever its length: hot buffers
+  int64_t hbm_left_bytes = 0;         // for what grows with requests and tokens
   int64_t host_bytes_node = 0;
   int64_t host_usable_bytes_node = 0;
   int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
@@ -51,6 +58,8 @@ struct MemoryPlan {
   int64_t index_bytes_per_scale = 0;    // index keys that stay in HBM
   int64_t csa_bytes_per_scale = 0;      // CSA entries of the full history
   int64_t full_kv_bytes_per_scale = 0;  // all of a history: CSA, HCA and every index key
+  int64_t buffer_bytes_per_scale = 0;   // hot buffers that grow with the context
+  int64_t bound_bytes_per_scale = 0;    // of pages: keys that bound those of their entries
   int64_t budget_bytes_per_scale = 0;   // what admission charges for a promised token
 
   // Pages of the cold pool that a request may come to hold: its prompt's, and its output's where
@@ -60,6 +69,15 @@ struct MemoryPlan {
   }
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
+  // Hot buffers of so many requests with so many tokens together.
+  int64_t BufferBytes(int64_t requests, int64_t tokens) const {
+    return requests * hbm_request_bytes + tokens * buffer_bytes_per_scale / kScaleTokens;
+  }
+  int64_t BoundBytes(int64_t tokens) const { return tokens * bound_bytes_per_scale / kScaleTokens; }
+  // What so many requests with so many tokens together take of hbm_left_bytes.
+  int64_t PromisedBytes(int64_t requests, int64_t tokens) const {
+    return requests * hbm_request_bytes + BudgetBytes(tokens);
+  }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }
   int64_t FullKvBytes(int64_t tokens) const {
     return tokens * full_kv_bytes_per_scale / kScaleTokens;

@@ -46,9 +46,12 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   }
   hbm_fixed_bytes_ = plan.hbm_weight_bytes + plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes +
                      plan.hbm_reserve_bytes;
+  entry_bytes_ = scenario.model().kv_entry_bytes();
   flow_end_.fill(kSimTimeNever);
   publish_fixed_ = DurationFromSeconds(policy_.publish_fixed_ms() * 1e-3);
   host_contention_ = DurationFromSeconds(engine_.host_contention_ms_per_step() * 1e-3);
+  fetch_layers_ = DurationFromSeconds(policy_.fetch_layer_us() * 1e-6 *
+                                      static_cast<double>(scenario.model().csa_layers()));
   InitLink(scenario);
   if (tiered()) {
     assigner_.emplace(*demand_, scenario.seed(), scenario.workload().attention().random_offset());
@@ -154,8 +157,10 @@ void Replica::CountStep(SimTime end) {
   }
   counters_.active_page_steps += batch_active_pages_;
   counters_.context_token_steps += batch_.context_tokens;
-  counters_.flop += step_model_.StepFlop(batch_);
-  counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
+  const BatchWork work = StepWork();
+  counters_.flop += step_model_.StepFlop(work);
+  counters_.flop_replicated += step_model_.ReplicatedStepFlop(work);
+  if (fetches()) CountFetch();
   batch_.context_tokens += batch_.requests;
   tokens_in_use_ += batch_.requests;
   outcome_.peaks.tokens_in_use = std::max(outcome_.peaks.tokens_in_use, tokens_in_use_);
@@ -172,7 +177,8 @@ void Replica::RequestBoundary(SimTime now) {
 
 void Replica::OnBoundary(SimTime now) {
   boundary_requested_ = false;
-  if (stepping_ || wait_ == Wait::kJoin || wait_ == Wait::kSync || wait_ == Wait::kSwapOut) return;
+  const bool waits = wait_ != Wait::kNone && wait_ != Wait::kColdRecall;
+  if (stepping_ || waits) return;
   if (idle_) {
     idle_total_ += now - idle_since_;
     boundary_ = now;
@@ -221,7 +227,7 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
   request.first_token = now;
   if (request.output_tokens() == 1) {
     Finish(slot, now);
-  } else if (tiered()) {
+  } else if (ticks()) {
     due_.push_back(slot);
   } else {
     ScheduleSteps(slot, now);
@@ -231,14 +237,14 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
 // The page that was filling is sealed and written back, and the next one opens.
 void Replica::OnPageFull(int32_t slot, SimTime now) {
   if (!MakeRoomForPage(slot, now)) return;
-  OpenPage(slot, now);
+  if (ticks()) OpenPage(slot, now);
   RequestState& request = At(slot);
   const int64_t own_tokens = request.context_tokens() + Completed(request);
   const int64_t pages = std::max(request.host_pages, CeilDiv(own_tokens, plan_.page_tokens));
   host_pages_in_use_ += pages - request.host_pages;
   request.host_pages = pages;
   RaisePeaks();
-  ++counters_.pages_written_back;
+  if (plan_.has_cold_pool) ++counters_.pages_written_back;
   writeback_bytes_ += plan_.recall_page_bytes;
   StartWriteback(now);
   SchedulePageFull(slot);
@@ -248,8 +254,11 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
 void Replica::OpenPage(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   const PageIndex page = request.OpenPageAfter(Completed(request));
-  const bool held = residency_.Holds(slot, page);  // the list of the first tick has the open page
-  residency_.Grow(slot, page);
+  // The list of the first tick has the open page.
+  const bool held = plan_.has_reserve
+                        ? residency_.Holds(slot, page)
+                        : request.demand->Wants(request.PositionOf(request.active_window), page);
+  if (plan_.has_reserve) residency_.Grow(slot, page);
   HandleEvicted(now);
   Tell(RequestEvent::kGrow, now, request, page);
   if (held) return;
@@ -264,7 +273,7 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
 // tick first, and decodes beside it only if it decodes cold.
 void Replica::Proceed(SimTime now) {
   for (int32_t slot : joining_) {
-    const bool tick_due = tiered() && At(slot).cold && At(slot).steps_completed > 0;
+    const bool tick_due = ticks() && At(slot).cold && At(slot).steps_completed > 0;
     if (tick_due) due_.push_back(slot);
     if (tick_due && !decodes_cold()) {
       SetStage(slot, Stage::kCold, now);
@@ -290,27 +299,45 @@ void Replica::Proceed(SimTime now) {
   idle_since_ = boundary_;
 }
 
-// Runs steps until one ends with, or is overtaken by, an event: that one goes through the queue.
-// Each leapt step is the arithmetic of a step alone.
+// What the native indexer scores in a step: the active pages; all of the history where there are no
+// such; under QUEST besides, of every page, its two bounds.
+BatchWork Replica::StepWork() const {
+  BatchWork work = batch_;
+  const int64_t entries = work.context_tokens * kPageEntries / plan_.page_tokens;
+  if (!ticks()) work.scored_entries = entries;
+  if (policy_.kind() == Policy::QUEST) work.scored_entries += 2 * entries / kPageEntries;
+  return work;
+}
+
+// Runs steps until one waits, ends with, or is overtaken by, an event.
 void Replica::StartStep(SimTime now) {
-  for (;;) {
-    if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
-    SimDuration base = batch_.requests > 0 ? step_model_.Step(batch_) : SimDuration{};
-    if (!chunk_queue_.empty()) base += TakeChunk();
-    const SimDuration lengthening = Interference(now, base);
-    CountStall(StallCause::kInterference, lengthening);
-    const SimTime end = now + base + lengthening;
-    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
-    if (!MayLeap(end)) {
-      stepping_ = true;
-      step_end_ = end;
-      activity_longest_ = std::max(activity_longest_, end - now);
-      return Push(end.ns, kStepEnd, 0);
-    }
-    CountStep(end);
-    ++outcome_.steps_leapt;
-    now = end;
+  while (!FetchMisses(now)) {
+    const std::optional<SimTime> end = RunStep(now);
+    if (!end) return;
+    now = *end;
   }
+}
+
+// The end of the step that begins now, where nothing else happens by then: the arithmetic of a step
+// alone. Else the end goes through the queue, and nothing comes back.
+std::optional<SimTime> Replica::RunStep(SimTime now) {
+  SimDuration base = batch_.requests > 0 ? step_model_.Step(StepWork()) : SimDuration{};
+  if (!chunk_queue_.empty()) base += TakeChunk();
+  const SimDuration beside = FetchBeside(base);
+  const SimDuration lengthening = Interference(now, base);
+  CountStall(StallCause::kInterference, lengthening);
+  const SimTime end = now + base + beside + lengthening;
+  if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
+  if (!MayLeap(end)) {
+    stepping_ = true;
+    step_end_ = end;
+    activity_longest_ = std::max(activity_longest_, end - now);
+    Push(end.ns, kStepEnd, 0);
+    return std::nullopt;
+  }
+  CountStep(end);
+  ++outcome_.steps_leapt;
+  return end;
 }
 
 // Nothing happens before, at, or because of the end of a step that begins now.
@@ -343,7 +370,7 @@ void Replica::EndWarmup(SimTime now) {
 }
 
 void Replica::SettleAccounts() {
-  if (!tiered()) return;
+  if (!ticks()) return;
   for (RequestState& request : slots_) {
     if (request.alive) SettleAccount(request);
   }
@@ -364,6 +391,7 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
+  if (wait_ == Wait::kFetch) counters_.link_busy += end - std::max(counting_from_, wait_begin_);
   CheckInvariants(end);
   outcome_.counters = std::move(counters_);
   outcome_.peaks.blocks_in_use = residency_.held_count_peak();

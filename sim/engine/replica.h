@@ -88,7 +88,7 @@ class Replica {
  private:
   // Work of a step boundary, in this order.
   enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kGrow, kTickDue };
-  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut };
+  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut, kFetch };
 
   // A request that is not admitted.
   struct Waiting {
@@ -130,6 +130,13 @@ class Replica {
     int64_t window;
     bool first;
   };
+  // What the step in progress selects, and what its hot buffers lack.
+  struct StepFetch {
+    int64_t selections = 0;
+    int64_t misses = 0;
+    SimDuration alone;   // of the transfer on an idle node
+    SimDuration waited;  // for it
+  };
   // The level-1 job in flight: score, select, recall, publish.
   struct Job {
     bool in_flight = false;
@@ -162,7 +169,9 @@ class Replica {
   void OpenPage(int32_t slot, SimTime now);
   void RequestBoundary(SimTime now);
   void Proceed(SimTime now);
+  BatchWork StepWork() const;
   void StartStep(SimTime now);
+  std::optional<SimTime> RunStep(SimTime now);
   void BeginWait(Wait wait, SimTime now) { wait_ = wait, wait_begin_ = now; }
   void EndWait(StallCause cause, SimTime now);
   void CountStall(StallCause cause, SimDuration d) { step_stall_[static_cast<size_t>(cause)] += d; }
@@ -189,6 +198,7 @@ class Replica {
   Resource Lacking(const Promise& promise) const;
   Resource Lacking(const Waiting& waiting) const;
   void CountAdmissionWait(SimTime now);
+  bool HbmFits(int64_t tokens, int64_t requests) const;
   bool HostFits(int64_t pages, int64_t swap_bytes) const;
   bool BlocksFit(int64_t more) const;
   int32_t TakeSlot();
@@ -257,6 +267,12 @@ class Replica {
   void Push(int64_t key, Phase phase, int32_t subject, int32_t stamp = 0);
   bool Sabotage(const Event& event);
 
+  // step_fetch.cc: entries that steps wait for
+  bool FetchMisses(SimTime now);
+  void OnFetched(SimTime now);
+  SimDuration FetchBeside(SimDuration compute);
+  void CountFetch();
+
   // side_band.cc: level 1, recall, publish
   void LaunchJob(SimTime now);
   void OnScored(SimTime now);
@@ -290,8 +306,12 @@ class Replica {
     if (observer_ != nullptr) observer_->OnRequest({kind, now, r.id, Completed(r), value});
   }
   void Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0);
+  // Whether requests have a recorded profile: under every policy but FULL.
   bool tiered() const { return demand_ != nullptr; }
-  bool sync() const { return policy_.level1() == Policy::SYNC; }
+  bool ticks() const { return tiered() && HasTicks(policy_.kind()); }
+  bool ticks_at_once() const { return TicksAtOnce(policy_.kind()); }
+  bool fetches() const { return plan_.placement == KvPlacement::kHotBuffer; }
+  bool sync() const { return policy_.level1() == Policy::SYNC || ticks_at_once(); }
   // Whether a request decodes before its first publish, with nothing active.
   bool decodes_cold() const { return policy_.kind() == Policy::FLASHMEMORY; }
 
@@ -307,6 +327,7 @@ class Replica {
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
   std::optional<PrefixStore> prefix_;  // nothing without engine.prefix_store
+  int64_t entry_bytes_ = 0;            // of one layer
   int64_t dram_bytes_per_s_;           // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
   int64_t swap_in_cap_bytes_per_s_ = 0;
@@ -359,6 +380,8 @@ class Replica {
   Wait wait_ = Wait::kNone;
   SimTime wait_begin_;
   std::array<SimDuration, kStallCauseCount> step_stall_;  // of the step that is not yet counted
+  StepFetch fetch_;                                       // of the same step
+  SimDuration fetch_layers_;  // that every step's look-ups in the hot buffers take
 
   // The side-band.
   std::vector<int32_t> due_;  // slots whose tick is due at this boundary

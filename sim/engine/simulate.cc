@@ -12,6 +12,8 @@
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/result_metrics.h"
+#include "sim/engine/rival_notes.h"
+#include "sim/policy/hot_buffer.h"
 
 namespace tierscope {
 
@@ -33,6 +35,16 @@ WantPolicy WantPolicyOf(Policy::Kind kind) {
       return WantPolicy::kOracle;
     case Policy::FLASHMEMORY:
       return WantPolicy::kFlashMemory;
+    case Policy::STREAMING_LLM:
+      return WantPolicy::kStreamingLlm;
+    case Policy::H2O:
+      return WantPolicy::kH2o;
+    case Policy::QUEST:
+      return WantPolicy::kQuest;
+    case Policy::TOPK_SWAP:
+      return WantPolicy::kTopkSwap;
+    case Policy::ESS:
+      return WantPolicy::kEss;
     case Policy::FULL:
     case Policy::LSA:
       return WantPolicy::kLsa;
@@ -60,7 +72,7 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
                         "choose other hardware",
                         context, output, scenario.hardware().gpu(), plan.tokens_max));
   }
-  if (plan.tiered && plan.HostPages(context, output) > plan.host_pages_max) {
+  if (plan.has_cold_pool && plan.HostPages(context, output) > plan.host_pages_max) {
     return absl::InvalidArgumentError(
         absl::StrFormat("a request of %d + %d tokens does not fit: the cold pool has host DRAM for "
                         "%d tokens; lower "
@@ -75,6 +87,7 @@ int32_t ThresholdCode(double threshold) {
 }
 
 void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult* result) {
+  if (demand.hot_buffers != nullptr) return;  // no threshold, no pages
   const double asked = scenario.policy().threshold();
   const double used = ThresholdCode(asked) / 256.0;
   if (used != asked) {
@@ -147,7 +160,7 @@ void NoteStepModel(const Scenario& scenario, RunResult* result) {
 
 void NoteModels(const Scenario& scenario, RunResult* result) {
   NoteStepModel(scenario, result);
-  if (NeedsDemand(scenario)) {
+  if (PlacementOf(scenario.policy().kind()) == KvPlacement::kTiered) {
     const Engine& engine = scenario.engine();
     const Policy& policy = scenario.policy();
     const std::string level1 =
@@ -303,6 +316,12 @@ DemandSpec DemandSpecOf(const Scenario& scenario) {
   const Policy& policy = scenario.policy();
   DemandSpec spec;
   spec.policy = WantPolicyOf(policy.kind());
+  if (NeedsLayers(spec.policy)) {  // of the rest nothing
+    spec.hot_buffer_entries = policy.hot_buffer_entries();
+    spec.pool_parts = std::llround(policy.pool_ratio() * static_cast<double>(kPoolParts));
+    spec.pool_warmup_steps = policy.pool_warmup_steps();
+    return spec;
+  }
   spec.tau_steps = policy.tau_steps();
   spec.threshold_code = ThresholdCode(policy.threshold());
   spec.page_kmax = policy.page_kmax();
@@ -343,11 +362,13 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   result->set_seed(scenario.seed());
   result->set_event_digest(outcome.event_digest);
   FillInputs(inputs, result);
-  FillMetrics(scenario, plan, inputs.demand, inputs.requests, outcome, result);
+  FillMetrics(scenario, plan, inputs.demand, inputs.requests, inputs.indexer, outcome,
+              result);
   if (inputs.demand != nullptr) {
     NotePolicy(scenario, *inputs.demand, result);
     NoteAttention(scenario, *inputs.demand, result);
     NoteFlashMemory(scenario, outcome, result);
+    NoteRival(scenario, *inputs.demand, result);
     NoteEviction(scenario, result);
     NoteProfiles(outcome, result);
     FillProfiles(*inputs.demand, outcome, result);

@@ -128,6 +128,8 @@ std::string Replica::WaitsFor(const RequestState& request) const {
       return absl::StrCat("level-1 job ", job_.number, ", which its batch waits for");
     case Wait::kSwapOut:
       return "a swap-out (flow writeback)";
+    case Wait::kFetch:
+      return "the entries that its batch step fetches (flow recall)";
     case Wait::kNone:
     case Wait::kColdRecall:
       break;
@@ -196,8 +198,9 @@ Replica::Census Replica::TakeCensus(SimTime end) const {
 }
 
 void Replica::CheckMemory() {
-  conservation_.Hbm(hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_in_use_),
-                    hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_reserved_), plan_.hbm_usable_bytes);
+  conservation_.Hbm(hbm_fixed_bytes_ + plan_.PromisedBytes(admitted_, tokens_in_use_),
+                    hbm_fixed_bytes_ + plan_.PromisedBytes(admitted_, tokens_reserved_),
+                    plan_.hbm_usable_bytes);
 }
 
 void Replica::CheckHostMemory() {
@@ -229,6 +232,9 @@ void Replica::CheckInvariants(SimTime end) {
   run.recall_bytes = counters_.recall_bytes;
   run.pages_recalled = counters_.pages_recalled;
   run.page_bytes = plan_.recall_page_bytes;
+  run.fetch_bytes = counters_.fetch_bytes;
+  run.entries_fetched = counters_.entries_fetched;
+  run.entry_bytes = entry_bytes_;
   run.prefix_pins = prefix_ ? prefix_->pins() : 0;
   run.prefix_pins_known = census.prefix_blocks;
   outcome_.violations = conservation_.Check(run);

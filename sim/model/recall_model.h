@@ -42,6 +42,9 @@ class RecallModel {
 
   // Of `pages` >= 1 pages. Cost: a few dozen flops.
   RecallWork Of(int64_t pages) const;
+  // Of `entries` >= 1 entries of one layer each, by GATHER_KERNEL: link: B = entries x
+  // kv_entry_bytes at its rate.
+  RecallWork OfEntries(int64_t entries) const;
 
  private:
   int64_t StagedRate(int64_t bytes, int64_t pieces) const;
@@ -50,6 +53,7 @@ class RecallModel {
   Policy::RecallPath path_;
   bool by_entry_;
   int64_t page_bytes_;
+  int64_t entry_bytes_;
   int64_t page_pieces_;
   int64_t hbm_bytes_per_s_;
   int64_t host_gather_bytes_per_s_;
