@@ -23,7 +23,7 @@ Scenario Parse(const std::string& text, const std::vector<std::string>& sets = {
 }
 
 TEST(PresetsTest, Names) {
-  EXPECT_EQ(PresetNames("model"), (std::vector<std::string>{"v4_flash", "v4_pro"}));
+  EXPECT_EQ(PresetNames("model"), (std::vector<std::string>{"v4_flash", "v4_pro", "glm_5_1"}));
   EXPECT_EQ(PresetNames("hardware"),
             (std::vector<std::string>{"h20_96", "h20_141", "h100_sxm", "h200"}));
   EXPECT_EQ(PresetNames("node"), (std::vector<std::string>{"node_8gpu"}));
