@@ -51,9 +51,9 @@ absl::Status LoadDemand(ScenarioInputs& inputs) {
 
 absl::Status LoadIndexer(ScenarioInputs& inputs) {
   if (!inputs.demand) return absl::OkStatus();
-  TIERSCOPE_ASSIGN_OR_RETURN(
-      inputs.indexer, IndexerCountsOf(inputs.attention.path, inputs.demand->trace_digest,
-                                      inputs.scenario.policy().tau_steps(), CacheFolder()));
+  TIERSCOPE_ASSIGN_OR_RETURN(inputs.indexer,
+                             IndexerCountsOf(inputs.attention.path, inputs.demand->trace_digest,
+                                             inputs.scenario.policy().tau_steps(), CacheFolder()));
   return absl::OkStatus();
 }
 

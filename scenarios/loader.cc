@@ -94,9 +94,9 @@ void DropEmptyNames(Scenario* scenario) {
 // Fields whose right default depends on the kind of policy, where the scenario leaves them unset.
 // Sources: FlashMemory's code and report; 14 ms of its side-band's 20 are level 1. StreamingLLM
 // (arXiv 2309.17453): four sink tokens. HiSparse: buffers of 4,096 tokens (sglang's guide);
-// sglang#33075 measured 1.7 ms a step more at one to four requests with 78 layers: 20 us a layer, an
-// assumption elsewhere. ESS (arXiv 2512.10576): a pool of 0.2 in figures 4 and 5, warmed with the
-// last 32 windows, transfers all overlapped: taken at its word, an assumption.
+// sglang#33075 measured 1.7 ms a step more at one to four requests with 78 layers: 20 us a layer,
+// an assumption elsewhere. ESS (arXiv 2512.10576): a pool of 0.2 in figures 4 and 5, warmed with
+// the last 32 windows, transfers all overlapped: taken at its word, an assumption.
 Policy KindDefaults(Policy::Kind kind) {
   Policy defaults;
   switch (kind) {

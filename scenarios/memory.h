@@ -70,8 +70,8 @@ inline int64_t ReserveBytes(const Model& model, const Policy& policy) {
 
 // Index keys in one pool for all requests. Of the non-target layers, when theirs live in the host:
 // (csa_layers - target_layers) * index_key_pool_entries * index_key_bytes; source: FlashMemory's
-// Path-I, 18 x 1,572,864 keys of 132 B = 3.74 GB. Of the entries of the reserve in all layers, where
-// nothing else is kept. Else 0: keys follow the context.
+// Path-I, 18 x 1,572,864 keys of 132 B = 3.74 GB. Of the entries of the reserve in all layers,
+// where nothing else is kept. Else 0: keys follow the context.
 inline int64_t IndexKeyPoolBytes(const Model& model, const Policy& policy) {
   if (PlacementOf(policy.kind()) == KvPlacement::kDropped) {
     return ReservePages(model, policy) * model.page_entries() * model.csa_layers() *

@@ -58,7 +58,8 @@ inline bool TicksAtOnce(Policy::Kind kind) {
 
 // Whether the kind is none of the tiered policies and the baseline that they are compared with.
 inline bool IsRival(Policy::Kind kind) {
-  return kind != Policy::FULL && (kind == Policy::QUEST || PlacementOf(kind) != KvPlacement::kTiered);
+  return kind != Policy::FULL &&
+         (kind == Policy::QUEST || PlacementOf(kind) != KvPlacement::kTiered);
 }
 
 }  // namespace tierscope

@@ -76,16 +76,17 @@ absl::Status CheckRival(const Scenario& scenario, const Origins& origins) {
   }
   if (PlacementOf(policy.kind()) != KvPlacement::kHotBuffer) return absl::OkStatus();
   if (policy.recall_path() != Policy::GATHER_KERNEL) {
-    return origins.Error("policy.recall_path",
-                         absl::StrCat(Policy::RecallPath_Name(policy.recall_path()),
-                                      " cannot fetch entries, which policy ", kind,
-                                      " does; give GATHER_KERNEL"));
+    return origins.Error(
+        "policy.recall_path",
+        absl::StrCat(Policy::RecallPath_Name(policy.recall_path()),
+                     " cannot fetch entries, which policy ", kind, " does; give GATHER_KERNEL"));
   }
   const int32_t slots = policy.hot_buffer_entries();
   if (policy.kind() == Policy::TOPK_SWAP && slots < scenario.model().top_k()) {
     return origins.Error("policy.hot_buffer_entries",
-                         absl::StrCat(slots, " hold less than a layer takes in one step; give at "
-                                             "least model.top_k (",
+                         absl::StrCat(slots,
+                                      " hold less than a layer takes in one step; give at "
+                                      "least model.top_k (",
                                       scenario.model().top_k(), ")"));
   }
   return absl::OkStatus();
@@ -99,14 +100,14 @@ absl::Status CheckPolicyFields(const Scenario& scenario, const Origins& origins)
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
     if (IsRead(policy.kind(), field.name()) || !IsGiven(policy, field)) continue;
-    return origins.Error(absl::StrCat("policy.", field.name()),
-                         absl::StrCat("has no effect under policy ",
-                                      Policy::Kind_Name(policy.kind()), "; remove it (--set policy.",
-                                      field.name(), "=",
-                                      field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM
-                                          ? field.default_value_enum()->name()
-                                          : "none",
-                                      ")"));
+    return origins.Error(
+        absl::StrCat("policy.", field.name()),
+        absl::StrCat("has no effect under policy ", Policy::Kind_Name(policy.kind()),
+                     "; remove it (--set policy.", field.name(), "=",
+                     field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM
+                         ? field.default_value_enum()->name()
+                         : "none",
+                     ")"));
   }
   return IsRival(policy.kind()) ? CheckRival(scenario, origins) : absl::OkStatus();
 }

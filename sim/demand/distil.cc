@@ -76,9 +76,9 @@ absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec
   }
   const bool selects = spec.policy == WantPolicy::kOracle || spec.policy == WantPolicy::kH2o;
   if (selects && header.selections() != SELECTIONS_FULL_HISTORY) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "policy.kind ", spec.policy == WantPolicy::kH2o ? "H2O" : "ORACLE",
-        " needs selections of the full history, which this trace does not hold"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy.kind ", spec.policy == WantPolicy::kH2o ? "H2O" : "ORACLE",
+                     " needs selections of the full history, which this trace does not hold"));
   }
   return absl::OkStatus();
 }
@@ -189,12 +189,11 @@ void ProfileDistiller::CloseTick() {
   if (open_tick_ < 0) return;
   const ForcedPages forced = ForcedAt(open_tick_);
   const int32_t kmax = spec_.page_kmax;
-  const int32_t count =
-      spec_.policy == WantPolicy::kFlashMemory
-          ? SelectExactlyKmaxPages(density_.data(), forced, kmax, list_.data())
-      : spec_.policy == WantPolicy::kQuest
-          ? SelectHighestBounds(density_.data(), forced, kmax, list_.data())
-          : SelectDensestPages(density_.data(), forced, kmax, list_.data());
+  const int32_t count = spec_.policy == WantPolicy::kFlashMemory
+                            ? SelectExactlyKmaxPages(density_.data(), forced, kmax, list_.data())
+                        : spec_.policy == WantPolicy::kQuest
+                            ? SelectHighestBounds(density_.data(), forced, kmax, list_.data())
+                            : SelectDensestPages(density_.data(), forced, kmax, list_.data());
   AppendWantList(list_.data(), count);
   std::fill(density_.begin(), density_.end(), uint8_t{0});
   std::fill(wanted_bits_.begin(), wanted_bits_.end(), uint64_t{0});

@@ -38,7 +38,7 @@ struct DemandSpec {
   int32_t page_kmax = 96;
   int64_t recency_entries = 2048;
   int64_t sink_entries = 0;
-  uint64_t seed = 1;  // of policy `random`
+  uint64_t seed = 1;               // of policy `random`
   int32_t hot_buffer_entries = 0;  // of `topk_swap`, a layer
   int64_t pool_parts = 0;          // of `ess`, in kPoolParts of a prompt's entries
   int32_t pool_warmup_steps = 0;   // of `ess`

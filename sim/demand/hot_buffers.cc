@@ -39,9 +39,9 @@ class HotBufferVisitor : public AttentionVisitor {
     TIERSCOPE_RETURN_IF_ERROR(CheckWarmup(header));
     bytes_ += ProfileStepDemand::ByteCount(header, 1);
     if (bytes_ > kStepDemandBytesMax) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("step demand would take ", bytes_, " bytes, more than ", kStepDemandBytesMax,
-                       "; use a trace of fewer steps or profiles"));
+      return absl::ResourceExhaustedError(absl::StrCat("step demand would take ", bytes_,
+                                                       " bytes, more than ", kStepDemandBytesMax,
+                                                       "; use a trace of fewer steps or profiles"));
     }
     buffers_->slots.push_back(slots);
     distiller_.emplace(std::vector<int32_t>{slots});

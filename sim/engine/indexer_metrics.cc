@@ -38,18 +38,19 @@ void FillEvidence(absl::string_view truth, const ScoreCounts& counts, double thr
 
 void SetGoldenRecall(const Scenario& scenario, const WindowDemand* demand,
                      const std::vector<IndexerQualityCounts>* profiles, MetricSet* metrics) {
-  if (demand == nullptr || demand->hot_buffers != nullptr) return metrics->Set("golden_recall", 1.0);
+  if (demand == nullptr || demand->hot_buffers != nullptr)
+    return metrics->Set("golden_recall", 1.0);
   const GoldenCover cover = profiles == nullptr ? GoldenCover() : CoverGolden(*profiles, *demand);
   if (cover.golden > 0) {
     return metrics->Set("golden_recall",
                         static_cast<double>(cover.active) / static_cast<double>(cover.golden));
   }
-  metrics->SetAbsent("golden_recall",
-                     profiles == nullptr
-                         ? "the attention trace was not looked at for golden entries"
-                         : absl::StrCat("the attention trace has no golden entries in windows of ",
-                                        scenario.policy().tau_steps(),
-                                        " steps: no attention weights, no labels"));
+  metrics->SetAbsent(
+      "golden_recall",
+      profiles == nullptr
+          ? "the attention trace was not looked at for golden entries"
+          : absl::StrCat("the attention trace has no golden entries in windows of ",
+                         scenario.policy().tau_steps(), " steps: no attention weights, no labels"));
 }
 
 }  // namespace
@@ -82,19 +83,21 @@ void FillIndexerMetrics(const Scenario& scenario, const WindowDemand* demand,
       native.Merge(profile.selected);
     }
   }
-  const absl::string_view unseen =
-      demand == nullptr ? "policy FULL reads no attention trace"
-                        : "the attention trace was not looked at for its indexer";
+  const absl::string_view unseen = demand == nullptr
+                                       ? "policy FULL reads no attention trace"
+                                       : "the attention trace was not looked at for its indexer";
   const double threshold = scenario.policy().threshold();
   FillEvidence("golden", golden, threshold,
-               profiles == nullptr ? unseen
-                                   : "the attention trace has no golden entries with scores, or none "
-                                     "at this threshold",
+               profiles == nullptr
+                   ? unseen
+                   : "the attention trace has no golden entries with scores, or none "
+                     "at this threshold",
                metrics);
   FillEvidence("native", native, threshold,
-               profiles == nullptr ? unseen
-                                   : "the attention trace has no scores with selections of the full "
-                                     "history, or none at this threshold",
+               profiles == nullptr
+                   ? unseen
+                   : "the attention trace has no scores with selections of the full "
+                     "history, or none at this threshold",
                metrics);
   SetGoldenRecall(scenario, demand, profiles, metrics);
 }

@@ -30,8 +30,7 @@ void PlanPerToken(const Scenario& scenario, MemoryPlan& plan) {
   const Model& model = scenario.model();
   const Policy& policy = scenario.policy();
   const int64_t tokens = kScaleTokens;
-  const int64_t all_keys =
-      CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
+  const int64_t all_keys = CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
   plan.hca_bytes_per_scale = HcaBytes(model, tokens);
   plan.csa_bytes_per_scale = FullKvBytes(model, tokens) - plan.hca_bytes_per_scale - all_keys;
   plan.full_kv_bytes_per_scale = FullKvBytes(model, tokens);

@@ -233,8 +233,8 @@ void SetKvPerRequest(Frame& f) {
   const double hca = tokens * static_cast<double>(f.plan.hca_bytes_per_scale);
   const double pages_gib =
       static_cast<double>(c.active_page_steps) / steps / static_cast<double>(kGiB);
-  double keys = tokens * static_cast<double>(f.plan.index_bytes_per_scale +
-                                             f.plan.bound_bytes_per_scale);
+  double keys =
+      tokens * static_cast<double>(f.plan.index_bytes_per_scale + f.plan.bound_bytes_per_scale);
   double csa = 0.0;
   switch (f.plan.placement) {
     case KvPlacement::kAllInHbm:

@@ -14,8 +14,8 @@ namespace {
 std::string FetchNote(const Policy& policy) {
   return absl::StrCat(
       "; the misses of all layers of a step are one transfer in front of its compute; ",
-      policy.fetch_layer_us(), " us a layer for finding and replacing (fetch_layer_us) and overlap ",
-      policy.fetch_overlap(),
+      policy.fetch_layer_us(),
+      " us a layer for finding and replacing (fetch_layer_us) and overlap ", policy.fetch_overlap(),
       " (fetch_overlap) are assumptions: sweep them; the entry of a step goes to the host with its "
       "page");
 }

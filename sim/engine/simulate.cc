@@ -362,8 +362,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   result->set_seed(scenario.seed());
   result->set_event_digest(outcome.event_digest);
   FillInputs(inputs, result);
-  FillMetrics(scenario, plan, inputs.demand, inputs.requests, inputs.indexer, outcome,
-              result);
+  FillMetrics(scenario, plan, inputs.demand, inputs.requests, inputs.indexer, outcome, result);
   if (inputs.demand != nullptr) {
     NotePolicy(scenario, *inputs.demand, result);
     NoteAttention(scenario, *inputs.demand, result);

@@ -1,6 +1,7 @@
 // Policies that fetch entries: what a step's layers select and the hot buffers lack comes over the
-// link before the layers' attention. One transfer a step stands for those of its layers, in front of
-// the compute; in layers that overlap (Policy.fetch_overlap) compute of the step is taken off again.
+// link before the layers' attention. One transfer a step stands for those of its layers, in front
+// of the compute; in layers that overlap (Policy.fetch_overlap) compute of the step is taken off
+// again.
 #include <algorithm>
 
 #include "sim/demand/hot_buffers.h"

@@ -1,5 +1,5 @@
-// Policy `quest`: all KV stays in HBM; attention reads the pages whose bound on any entry's score is
-// highest. Source: Tang et al., Quest: Query-Aware Sparsity, arXiv 2406.10774: per page the
+// Policy `quest`: all KV stays in HBM; attention reads the pages whose bound on any entry's score
+// is highest. Source: Tang et al., Quest: Query-Aware Sparsity, arXiv 2406.10774: per page the
 // channel-wise minimum and maximum of its keys, from which a query gets an upper bound, and the
 // top-K pages of each step are read. Approximations: traces hold no keys, so the bound is the
 // greatest score code of the page's entries (tighter than the paper's); pages are chosen at ticks,
