@@ -246,7 +246,7 @@ TEST(StepFetchTest, EqualsBuffersKeptEntryByEntry) {
     const auto slots = static_cast<int32_t>(2 + rng.NextBelow(8));
     const auto steps = static_cast<int32_t>(8 + rng.NextBelow(40));
     const uint64_t variety = 3 + rng.NextBelow(12);
-    const Scenario scenario =
+    Scenario scenario =
         Toy(absl::StrCat("kind: TOPK_SWAP fetch_layer_us: 100 hot_buffer_entries: ", slots),
             absl::StrCat("model { csa_layers: ", layers,
                          " } workload { arrivals: TRACE trace: \"toy\" concurrency: ",
