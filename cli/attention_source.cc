@@ -23,7 +23,7 @@ namespace tierscope::cli {
 namespace {
 
 // Raised when the generator's model changes: a cached file of an older one is then not found.
-constexpr int kGeneratorRevision = 1;
+constexpr int kGeneratorRevision = 2;
 
 // The contexts asked for, else the workload's own. The generator has a least context; a shorter
 // request is served by the newest pages of that.

@@ -158,7 +158,7 @@ void AttentionSection(Runs runs, Grid* grid) {
   MetricRow(runs, "wanted pages not held", "recall_miss_rate", grid);
   if (AnyHas(runs, "hot_buffer_miss_rate")) {
     MetricRow(runs, "hot buffers lacked", "hot_buffer_miss_rate", grid,
-              NoteOf(runs[0], "", "entries_fetched", " entries fetched"));
+              NoteOf(runs[0], "", "entries_fetched", " fetched"));
   }
   MetricRow(runs, "recall, one rank", "recall_gib_per_s", grid,
             NoteOf(runs[0], "", "pages_recalled", " pages"));

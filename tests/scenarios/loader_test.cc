@@ -110,7 +110,9 @@ TEST(LoaderTest, DefaultsOfTheRivals) {
     const Scenario scenario = Parse(SmallScenario(), {"policy.kind=" + kind});
     const absl::StatusOr<Scenario> again = ParseScenario(ScenarioText(scenario), "r.txtpb", {});
     EXPECT_TRUE(again.ok()) << kind << again.status();
-    if (again.ok()) EXPECT_EQ(ScenarioDigest(*again), ScenarioDigest(scenario)) << kind;
+    if (again.ok()) {
+      EXPECT_EQ(ScenarioDigest(*again), ScenarioDigest(scenario)) << kind;
+    }
     return scenario.policy();
   };
   EXPECT_EQ(of("streaming_llm").sink_entries(), 4);
