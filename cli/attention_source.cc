@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include "scenarios/policy_kind.h"
 #include "sim/base/digest.h"
 #include "sim/base/status_macros.h"
 #include "traces/generator.h"
@@ -23,7 +24,7 @@ namespace tierscope::cli {
 namespace {
 
 // Raised when the generator's model changes: a cached file of an older one is then not found.
-constexpr int kGeneratorRevision = 1;
+constexpr int kGeneratorRevision = 2;
 
 // The contexts asked for, else the workload's own. The generator has a least context; a shorter
 // request is served by the newest pages of that.
@@ -42,7 +43,8 @@ std::vector<int64_t> ContextsOf(const Workload& workload, const GeneratorParamet
   return {contexts.begin(), contexts.end()};
 }
 
-absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
+absl::StatusOr<GeneratorOptions> OptionsOf(const Scenario& scenario) {
+  const Workload& workload = scenario.workload();
   const Attention& attention = workload.attention();
   GeneratorOptions options;
   TIERSCOPE_ASSIGN_OR_RETURN(options.parameters, GeneratorPreset(attention.generator_preset()));
@@ -53,6 +55,7 @@ absl::StatusOr<GeneratorOptions> OptionsOf(const Workload& workload) {
   options.profiles_per_context = attention.profiles_per_context();
   options.step_count = attention.steps();
   options.tick_stride_steps = attention.tick_stride_steps();
+  options.per_layer = PlacementOf(scenario.policy().kind()) == KvPlacement::kHotBuffer;
   if (absl::Status status = ValidateGeneratorOptions(options); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("workload.attention: ", status.message()));
   }
@@ -76,6 +79,7 @@ std::string NameOf(const GeneratorOptions& options) {
   digest.Add(static_cast<uint64_t>(options.profiles_per_context));
   digest.Add(static_cast<uint64_t>(options.step_count));
   digest.Add(static_cast<uint64_t>(options.tick_stride_steps));
+  if (options.per_layer) digest.Add(uint64_t{1});
   return absl::StrCat("attention-", options.parameters.preset(), "-", digest.hex(), ".trace");
 }
 
@@ -101,7 +105,7 @@ std::filesystem::path CacheFolder() {
 absl::StatusOr<std::string> AttentionTracePath(const Scenario& scenario) {
   const Workload& workload = scenario.workload();
   if (workload.attention().has_trace()) return workload.attention().trace();
-  TIERSCOPE_ASSIGN_OR_RETURN(const GeneratorOptions options, OptionsOf(workload));
+  TIERSCOPE_ASSIGN_OR_RETURN(const GeneratorOptions options, OptionsOf(scenario));
   return (CacheFolder() / NameOf(options)).string();
 }
 
@@ -109,7 +113,7 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
                                                    const DemandSpec& spec) {
   const Workload& workload = scenario.workload();
   if (workload.attention().has_trace()) return AttentionSource{workload.attention().trace(), 0.0};
-  TIERSCOPE_ASSIGN_OR_RETURN(GeneratorOptions options, OptionsOf(workload));
+  TIERSCOPE_ASSIGN_OR_RETURN(GeneratorOptions options, OptionsOf(scenario));
   TIERSCOPE_RETURN_IF_ERROR(CheckAnswerable(HeaderOf(options), spec));
   const std::filesystem::path folder = CacheFolder();
   std::error_code error;

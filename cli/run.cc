@@ -77,6 +77,7 @@ absl::Status Load(Run& run) {
   TIERSCOPE_RETURN_IF_ERROR(LoadRequests(run.inputs));
   run.report.host.load_wall_s = SecondsSince(begin);
   TIERSCOPE_RETURN_IF_ERROR(LoadDemand(run.inputs));
+  TIERSCOPE_RETURN_IF_ERROR(LoadIndexer(run.inputs));
   run.report.host.distil_wall_s = SecondsSince(begin) - run.report.host.load_wall_s;
   run.wall_s += SecondsSince(begin);
   return absl::OkStatus();

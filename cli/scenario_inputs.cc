@@ -3,6 +3,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "cli/indexer_cache.h"
 
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
@@ -20,6 +21,7 @@ SimulationInputs ScenarioInputs::ForSimulation(Observer* observer) const {
   SimulationInputs simulation;
   simulation.demand = demand ? &*demand : nullptr;
   simulation.requests = requests ? &*requests : nullptr;
+  simulation.indexer = indexer ? &*indexer : nullptr;
   simulation.observer = observer;
   return simulation;
 }
@@ -68,6 +70,14 @@ absl::Status LoadDemand(ScenarioInputs& inputs) {
   }
   TIERSCOPE_RETURN_IF_ERROR(demand.status());
   inputs.demand = *std::move(demand);
+  return absl::OkStatus();
+}
+
+absl::Status LoadIndexer(ScenarioInputs& inputs) {
+  if (!inputs.demand) return absl::OkStatus();
+  TIERSCOPE_ASSIGN_OR_RETURN(inputs.indexer,
+                             IndexerCountsOf(inputs.attention.path, inputs.demand->trace_digest,
+                                             inputs.scenario.policy().tau_steps(), CacheFolder()));
   return absl::OkStatus();
 }
 

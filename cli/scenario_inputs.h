@@ -14,6 +14,7 @@
 #include "sim/demand/demand.h"
 #include "sim/engine/observer.h"
 #include "sim/engine/simulate.h"
+#include "traces/indexer_quality.h"
 #include "traces/request_trace.h"
 
 namespace tierscope::cli {
@@ -23,6 +24,7 @@ struct ScenarioInputs {
   AttentionSource attention;  // empty where the policy needs none
   std::optional<WindowDemand> demand;
   std::optional<RequestTrace> requests;
+  std::optional<std::vector<IndexerQualityCounts>> indexer;
 
   SimulationInputs ForSimulation(Observer* observer) const;
 };
@@ -38,6 +40,8 @@ absl::Status FindAttention(ScenarioInputs& inputs);
 absl::Status LoadRequests(ScenarioInputs& inputs);
 // Distils the attention trace, where the policy needs one.
 absl::Status LoadDemand(ScenarioInputs& inputs);
+// What the trace's indexer is worth in windows of tau. Needs LoadDemand.
+absl::Status LoadIndexer(ScenarioInputs& inputs);
 
 }  // namespace tierscope::cli
 

@@ -8,6 +8,7 @@
 #include "sim/base/status_macros.h"
 #include "sim/engine/memory_pools.h"
 #include "sim/engine/prefix_store.h"
+#include "sim/engine/scored_entries.h"
 #include "sim/model/step_model.h"
 #include "sim/policy/page_selection.h"
 
@@ -183,8 +184,9 @@ void WriteStepParts(const Scenario& scenario, const MemoryPlan& plan, const RunS
   if (last.steps > 0) {
     mean.requests = static_cast<int32_t>((last.output_tokens + last.steps / 2) / last.steps);
     mean.context_tokens = series.context_token_steps() / last.steps;
-    mean.scored_entries = plan.tiered ? series.active_page_steps() * kPageEntries / last.steps
-                                      : mean.context_tokens * kPageEntries / plan.page_tokens;
+    mean.scored_entries = ScoredEntries(scenario.policy().kind(),
+                                        series.active_page_steps() * kPageEntries / last.steps,
+                                        mean.context_tokens * kPageEntries / plan.page_tokens);
   }
   json.Key("mean_step").BeginObject();
   json.Key("requests").Int(mean.requests);

@@ -113,11 +113,8 @@ absl::StatusOr<DemandGroup> GroupOf(const Scenario& scenario, int64_t point) {
   if (!group.needed) return group;
   TIERSCOPE_ASSIGN_OR_RETURN(group.trace_path, AttentionTracePath(scenario));
   group.spec = DemandSpecOf(scenario);
-  // These draw nothing: repeats over seeds share their demand.
-  if (group.spec.policy == WantPolicy::kLsa || group.spec.policy == WantPolicy::kOracle ||
-      group.spec.policy == WantPolicy::kRecency) {
-    group.spec.seed = 1;
-  }
+  // All others draw nothing: repeats over seeds share their demand.
+  if (group.spec.policy != WantPolicy::kRandom) group.spec.seed = 1;
   return group;
 }
 

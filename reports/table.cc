@@ -134,16 +134,46 @@ void MissRow(Runs runs, absl::string_view label, absl::string_view name, Grid* g
   grid->Row(1, label, std::move(cells), runs.size() == 1 ? note : "");
 }
 
+bool AnyHas(Runs runs, absl::string_view name) {
+  return std::any_of(runs.begin(), runs.end(), [name](const RunReport& run) {
+    return MetricValue(run.result, name).has_value();
+  });
+}
+
+// Of the memory indexer against the native one's selections, beside it against golden entries.
+void IndexerRows(Runs runs, Grid* grid) {
+  constexpr std::pair<absl::string_view, absl::string_view> kRows[] = {
+      {"indexer: precision", "indexer_precision"},
+      {"  recall", "indexer_recall"},
+      {"  F1", "indexer_f1"},
+      {"  AUC", "indexer_auc"},
+      {"  calibration error", "indexer_calibration_error"}};
+  for (const auto& [label, stem] : kRows) {
+    const std::string native = absl::StrCat(stem, ".native"),
+                      golden = absl::StrCat(stem, ".golden");
+    if (!AnyHas(runs, native) && !AnyHas(runs, golden)) continue;
+    MetricRow(runs, label, native, grid, NoteOf(runs[0], "of golden entries ", golden, ""));
+  }
+}
+
 void AttentionSection(Runs runs, Grid* grid) {
   MetricRow(runs, "coverage", "coverage", grid, "of what the full history would select");
   MetricRow(runs, "coverage of the prompt", "coverage_prompt", grid);
+  if (AnyHas(runs, "golden_recall")) {
+    MetricRow(runs, "golden entries held", "golden_recall", grid);
+  }
   MissRow(runs, "missed, page not active", "miss_inactive", grid);
   MissRow(runs, "missed, page evicted", "miss_evicted", grid);
   MetricRow(runs, "wanted pages not held", "recall_miss_rate", grid);
+  if (AnyHas(runs, "hot_buffer_miss_rate")) {
+    MetricRow(runs, "hot buffers lacked", "hot_buffer_miss_rate", grid,
+              NoteOf(runs[0], "", "entries_fetched", " fetched"));
+  }
   MetricRow(runs, "recall, one rank", "recall_gib_per_s", grid,
             NoteOf(runs[0], "", "pages_recalled", " pages"));
   MetricRow(runs, "busiest host link", "link_utilisation", grid);
   MetricRow(runs, "level 1 in flight", "sideband_utilisation", grid);
+  IndexerRows(runs, grid);
 }
 
 void StallSection(Runs runs, Grid* grid) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "scenarios/policy_kind.h"
 #include "scenarios/scenario.pb.h"
 #include "sim/base/units.h"
 
@@ -85,15 +86,21 @@ inline int64_t RecallPages(const Model& model, const Policy& policy) {
                                               : ReservePages(model, policy);
 }
 
-// The page reserve in HBM: pages * page bytes.
+// The page reserve in HBM: pages * page bytes; 0 where the policy has none.
 inline int64_t ReserveBytes(const Model& model, const Policy& policy) {
+  if (!HasReserve(policy.kind())) return 0;
   return ReservePages(model, policy) * PageBytes(model);
 }
 
-// Index keys that HBM holds for the non-target layers when theirs live in the host, in one pool for
-// all requests: (csa_layers - target_layers) * index_key_pool_entries * index_key_bytes; 0 without
-// offload. Source: FlashMemory's Path-I, 18 x 1,572,864 keys of 132 B = 3.74 GB.
+// Index keys in one pool for all requests. Of the non-target layers, when theirs live in the host:
+// (csa_layers - target_layers) * index_key_pool_entries * index_key_bytes; source: FlashMemory's
+// Path-I, 18 x 1,572,864 keys of 132 B = 3.74 GB. Of the entries of the reserve in all layers,
+// where nothing else is kept. Else 0: keys follow the context.
 inline int64_t IndexKeyPoolBytes(const Model& model, const Policy& policy) {
+  if (PlacementOf(policy.kind()) == KvPlacement::kDropped) {
+    return ReservePages(model, policy) * model.page_entries() * model.csa_layers() *
+           model.index_key_bytes();
+  }
   if (!policy.index_key_offload()) return 0;
   return int64_t{model.csa_layers() - model.target_layers()} * policy.index_key_pool_entries() *
          model.index_key_bytes();

@@ -239,6 +239,11 @@ const std::vector<Range>& FieldRanges() {
       {"policy.level1_fixed_ms", 0, kMsMax},
       {"policy.publish_fixed_ms", 0, kMsMax},
       {"policy.gather_item_bytes", 1, 65536},
+      {"policy.hot_buffer_entries", 1, 1 << 24},
+      {"policy.pool_ratio", 0, 1, kOpenBelow},
+      {"policy.pool_warmup_steps", 0, 1 << 20},
+      {"policy.fetch_overlap", 0, 1},
+      {"policy.fetch_layer_us", 0, kUsMax},
 
       {"engine.simulated_s", 0, 1e8},
       {"engine.tensor_parallel", 1, 1024},

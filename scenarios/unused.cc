@@ -40,6 +40,14 @@ void AddPolicy(const Policy& policy, Collector& unused) {
     case Policy::LSA:
     case Policy::FLASHMEMORY:
       break;
+    case Policy::STREAMING_LLM:
+    case Policy::H2O:
+    case Policy::QUEST:
+      unused.Add({"engine.gather_interference"}, absl::StrCat(kind, " moves no pages"));
+      return;  // fields of policy that rivals do not read are refused (validate_policy.cc)
+    case Policy::TOPK_SWAP:
+    case Policy::ESS:
+      return;
   }
   const std::string path =
       absl::StrCat("policy.recall_path is ", Policy::RecallPath_Name(policy.recall_path()));

@@ -114,6 +114,7 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins) 
   TIERSCOPE_RETURN_IF_ERROR(CheckModel(scenario.model(), origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckHardwareFields(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckWorkloadFields(scenario, origins));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPolicyFields(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckMemoryFields(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPrefill(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckPreemption(scenario, origins));

@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "scenarios/memory.h"
+#include "scenarios/policy_kind.h"
 #include "scenarios/validate_parts.h"
 #include "sim/base/status_macros.h"
 
@@ -33,7 +34,7 @@ absl::Status CheckFlashMemoryReserve(const Scenario& scenario, const Origins& or
 // filled.
 absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
   const Policy& policy = scenario.policy();
-  if (policy.kind() == Policy::FULL) return absl::OkStatus();
+  if (!HasReserve(policy.kind())) return absl::OkStatus();
   if (policy.kind() == Policy::FLASHMEMORY) return CheckFlashMemoryReserve(scenario, origins);
   const Model& model = scenario.model();
   const int64_t reserve_pages = ReservePages(model, policy);
@@ -51,7 +52,7 @@ absl::Status CheckReserve(const Scenario& scenario, const Origins& origins) {
 
 // The rates that the recall path needs.
 absl::Status CheckRecallPath(const Scenario& scenario, const Origins& origins) {
-  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  if (!HasColdPool(scenario.policy().kind())) return absl::OkStatus();
   const Link& link = scenario.hardware().host_link();
   const auto missing = [&](absl::string_view path) {
     return origins.Error(std::string(path),
@@ -105,7 +106,7 @@ absl::Status CheckWeights(const Scenario& scenario, const Origins& origins) {
 
 // What a tiered policy holds besides the weights leaves room for requests.
 absl::Status CheckPools(const Scenario& scenario, const Origins& origins) {
-  if (scenario.policy().kind() == Policy::FULL) return absl::OkStatus();
+  if (PlacementOf(scenario.policy().kind()) == KvPlacement::kAllInHbm) return absl::OkStatus();
   const Model& model = scenario.model();
   const int64_t weight_bytes = WeightBytesPerRank(model, scenario.engine());
   const int64_t reserve_bytes = ReserveBytes(model, scenario.policy());

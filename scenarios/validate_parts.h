@@ -18,6 +18,8 @@ namespace tierscope {
 absl::Status CheckHardwareFields(const Scenario& scenario, const Origins& origins);
 // Arrivals, lengths, attention.
 absl::Status CheckWorkloadFields(const Scenario& scenario, const Origins& origins);
+// What the kind of policy reads: a field that it does not read stays at its default.
+absl::Status CheckPolicyFields(const Scenario& scenario, const Origins& origins);
 // Reserve, recall path, ranks, weights and pools.
 absl::Status CheckMemoryFields(const Scenario& scenario, const Origins& origins);
 // Replicas and how requests find them, layouts over ranks, engine.mtp.

@@ -147,6 +147,8 @@ class QualityCounter {
       ++counts_.golden_windows;
       counts_.golden_entries += static_cast<int64_t>(golden.size());
       if (has_tick_) Count(golden, history, &counts_.golden);
+      const auto end = std::lower_bound(golden.begin(), golden.end(), history);
+      counts_.golden_lists.push_back({begin_, {golden.begin(), end}});
     }
     if (has_tick_ && has_selections_) {
       std::vector<uint32_t> selected;

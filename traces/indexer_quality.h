@@ -75,6 +75,11 @@ struct IndexerQualityCounts {
   ScoreCounts selected;        // no windows: no selections of the full history, or no scores
   int64_t golden_windows = 0;  // windows with golden entries, scored or not
   int64_t golden_entries = 0;  // over them
+  struct GoldenWindow {
+    int32_t tick_step = 0;
+    std::vector<uint32_t> entries;  // golden and there at the tick, rising
+  };
+  std::vector<GoldenWindow> golden_lists;  // of these windows, in order
 };
 
 // Of every profile of an attention trace.

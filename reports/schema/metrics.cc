@@ -121,12 +121,13 @@ constexpr MetricDef kDefinitions[] = {
     {"hbm_kv_gib_peak_in_use", "GiB", "rank",
      "Peak over the run of the part of hbm_kv_gib_peak that holds live data."},
     {"hbm_kv_gib_per_request", "GiB", "rank",
-     "KV history of one request in HBM, live data: sum over counted steps and decoding requests of "
-     "(active CSA pages + index keys + HCA entries) / sum over counted steps of decoding "
-     "requests."},
+     "KV history of one request in HBM, live data: sum over counted steps and decoding "
+     "requests of (active CSA pages, all CSA entries under full and quest, hot buffers under "
+     "topk_swap and ess + index keys and page bounds + HCA entries) / sum over counted steps "
+     "of decoding requests."},
     {"hbm_kv_paper_gib_per_request", "GiB", "rank",
-     "The same mean of (active CSA pages + HCA entries), without index keys: the paper's "
-     "accounting; under full, the whole KV history with its index keys."},
+     "The same mean of (active CSA pages or hot buffers + HCA entries), without index keys: "
+     "the paper's accounting; under full and quest, the whole KV history with its index keys."},
     {"host_gib_peak", "GiB", "node",
      "Peak over the run of the host DRAM that is allocated to the cold pool, swap space and prefix "
      "store, sum over all ranks."},
@@ -135,9 +136,10 @@ constexpr MetricDef kDefinitions[] = {
     // Attention
     {"selections", "selections", "replica",
      "Selections (step, layer, entry) by the native indexer with the full history, over the "
-     "counted steps of all requests, each but its step 0; a record for all layers counts by its "
-     "votes. Traces are counted by page over a stride of steps, and a step has an even share of "
-     "it; counts of selections are rounded to a whole at the end."},
+     "counted steps of all requests, each but its step 0; a record for all layers counts by "
+     "its votes. Traces are counted by page over a stride of steps, and a step has an even "
+     "share of it; counts of selections are rounded to a whole at the end. Under topk_swap and "
+     "ess exact, step 0 included."},
     {"miss_inactive", "selections", "replica",
      "Selections whose page was not in the active set; under flashmemory also those whose entry "
      "formed after the set was chosen or found the decode region full."},
@@ -147,11 +149,47 @@ constexpr MetricDef kDefinitions[] = {
     {"coverage_prompt", "fraction", "replica",
      "1 - misses / selections, both counted over entries of the prompt only, without the decode "
      "region."},
+    {"golden_recall", "fraction", "replica",
+     "Golden entries whose page is active in their window / golden entries, over the windows "
+     "behind a tick of the attention trace that have golden entries (traces/golden_labels.h), "
+     "as the policy decides before any eviction; 1 where nothing is missed."},
+    {"indexer_kept_fraction", "fraction", "trace",
+     "Entries that the memory indexer scores at policy.threshold or over / entries, over the "
+     "trace's ticks of every tau steps."},
+    {"indexer_precision.golden", "fraction", "trace",
+     "Of the entries of indexer_kept_fraction the part that is golden in the window of tau "
+     "steps behind the tick; windows with golden entries only."},
+    {"indexer_precision.native", "fraction", "trace",
+     "Of the entries of indexer_kept_fraction the part that the native indexer selects, with "
+     "the full history, in the window of tau steps behind the tick."},
+    {"indexer_recall.golden", "fraction", "trace",
+     "Of the golden entries of a window the part that the memory indexer scores at "
+     "policy.threshold or over."},
+    {"indexer_recall.native", "fraction", "trace",
+     "Of the entries that the native indexer selects in a window the part that the memory "
+     "indexer scores at policy.threshold or over."},
+    {"indexer_f1.golden", "fraction", "trace",
+     "Harmonic mean of indexer_precision.golden and indexer_recall.golden."},
+    {"indexer_f1.native", "fraction", "trace",
+     "Harmonic mean of indexer_precision.native and indexer_recall.native."},
+    {"indexer_auc.golden", "fraction", "trace",
+     "Chance that a golden entry scores above another entry of its window, ties half; scores "
+     "under the trace's floor are one tie."},
+    {"indexer_auc.native", "fraction", "trace",
+     "Chance that an entry that the native indexer selects scores above another one of its "
+     "window, ties half; scores under the trace's floor are one tie."},
+    {"indexer_calibration_error.golden", "fraction", "trace",
+     "Mean over the recorded entries of the distance between the mean score and the golden "
+     "part of their tenth of [0, 1)."},
+    {"indexer_calibration_error.native", "fraction", "trace",
+     "Mean over the recorded entries of the distance between the mean score and the selected "
+     "part of their tenth of [0, 1)."},
     // Recall
     {"recall_miss_rate", "fraction", "rank",
      "Wanted pages not held when wanted / wanted pages, over the counted ticks."},
     {"recall_gib", "GiB", "rank",
-     "Bytes recalled from the cold pool to the reserve: pages_recalled * payload bytes of a page."},
+     "Bytes recalled from the cold pool to the reserve: pages_recalled * payload bytes of a "
+     "page; under topk_swap and ess entries_fetched * bytes of an entry."},
     {"recall_gib_node", "GiB", "node", "recall_gib summed over all ranks."},
     {"recall_gib_per_s", "GiB/s", "rank", "recall_gib / (simulated_s - warmup_s)."},
     {"recall_gib_per_s_node", "GiB/s", "node", "recall_gib_node / (simulated_s - warmup_s)."},
@@ -167,6 +205,12 @@ constexpr MetricDef kDefinitions[] = {
     {"entries_lost", "entries", "replica",
      "Entries that formed in counted steps while the decode region of their request was full and "
      "so were lost; 0 but under flashmemory."},
+    {"hot_buffer_miss_rate", "fraction", "replica",
+     "entries_fetched / selections: what the hot buffers of topk_swap and ess lack when a "
+     "layer selects it; absent under policies without such buffers."},
+    {"entries_fetched", "entries", "rank",
+     "Entries (step, layer, entry) that the hot buffers lacked and the step fetched from the "
+     "cold pool, over the counted steps."},
     {"link_utilisation", "fraction", "link",
      "Time in which recall occupies the busiest host link / (simulated_s - warmup_s)."},
     {"sideband_utilisation", "fraction", "replica",
@@ -184,9 +228,12 @@ constexpr MetricDef kDefinitions[] = {
      "Part of stall_ms_total in which decode waited for level-1 scoring and selection."},
     {"stall_ms_by_cause.queue", "ms", "replica",
      "Part of stall_ms_total in which decode waited for a level-1 job or a copy that had not "
-     "started because an earlier one was in flight."},
+     "started because an earlier one was in flight, or for what sharing added to the fetch of "
+     "a step's entries."},
     {"stall_ms_by_cause.transfer", "ms", "replica",
-     "Part of stall_ms_total in which decode waited for pages on the host link."},
+     "Part of stall_ms_total in which decode waited for pages on the host link; under "
+     "topk_swap and ess for the entries of its step, finding and replacing them included, as "
+     "on an idle node."},
     {"stall_ms_by_cause.join", "ms", "replica",
      "Part of stall_ms_total in which a due step waited for the previous level-1 job to be "
      "published."},

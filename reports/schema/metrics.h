@@ -22,7 +22,7 @@ inline constexpr int kResultSchemaVersion = 1;
 struct MetricDef {
   absl::string_view name;
   absl::string_view unit;        // "fraction" is in [0, 1]
-  absl::string_view scope;       // "rank", "node", "replica", "request" or "link"
+  absl::string_view scope;       // "rank", "node", "replica", "request", "link" or "trace"
   absl::string_view definition;  // one sentence, the formula in it
 };
 

@@ -34,12 +34,14 @@ const ProfileAssigner::Group& ProfileAssigner::Nearest(int64_t context_tokens) c
 ProfileStart ProfileAssigner::Assign(int64_t context_tokens, int64_t steps) {
   const Group& group = Nearest(context_tokens);
   const int32_t profile = group.profiles[rng_.NextBelow(group.profiles.size())];
-  if (!random_offset_) return {ProfileId{profile}, 0};
+  const int32_t first = demand_.first_start;
+  if (!random_offset_) return {ProfileId{profile}, first};
   const ProfileDemand& demand = demand_.profiles[static_cast<size_t>(profile)];
   const int64_t room = demand.step_count() - steps;
   const int64_t positions = room >= 0 ? room / demand.stride_steps + 1 : demand.position_count;
-  const uint64_t bound = static_cast<uint64_t>(std::min<int64_t>(positions, demand.position_count));
-  return {ProfileId{profile}, static_cast<int32_t>(rng_.NextBelow(bound))};
+  const int64_t bound = std::min<int64_t>(positions, demand.position_count);
+  const auto starts = static_cast<uint64_t>(std::max<int64_t>(1, bound - first));
+  return {ProfileId{profile}, first + static_cast<int32_t>(rng_.NextBelow(starts))};
 }
 
 }  // namespace tierscope

@@ -20,7 +20,8 @@ struct ProfileStart {
 // Assigns profiles to requests in order of admission: among the profiles whose prompt length is
 // nearest to the request's (the shorter on a tie), one at random, at its first tick or at a random
 // one from which the request does not run past the profile's end (at any, if it is too long for
-// that). The recording is not rescaled. Deterministic in the seed. One owner.
+// that); under a demand with a first_start not before that tick. The recording is not rescaled.
+// Deterministic in the seed. One owner.
 class ProfileAssigner {
  public:
   // `demand` outlives the assigner and holds at least one profile.

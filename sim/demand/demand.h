@@ -8,6 +8,7 @@
 #define TIERSCOPE_SIM_DEMAND_DEMAND_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -107,8 +108,14 @@ class ProfileDemand {
   }
 };
 
+struct HotBuffers;
+
 struct WindowDemand {
   std::vector<ProfileDemand> profiles;
+  // Of policies that fetch entries (hot_buffers.h): the profiles then have no want lists and
+  // counts. Null under all others.
+  std::shared_ptr<const HotBuffers> hot_buffers;
+  int32_t first_start = 0;  // the earliest tick at which a request may start
   std::string trace_digest;
   std::string trace_name;
   std::string provenance;

@@ -6,9 +6,12 @@
 
 #include "sim/base/check.h"
 #include "sim/base/units.h"
+#include "sim/policy/h2o.h"
 #include "sim/policy/oracle.h"
+#include "sim/policy/quest.h"
 #include "sim/policy/random.h"
 #include "sim/policy/recency.h"
+#include "sim/policy/streaming_llm.h"
 
 namespace tierscope {
 namespace {
@@ -20,6 +23,11 @@ absl::Status CheckDecisionsAnswer(const ProfileHeader& header, const DemandSpec&
         "the trace holds no scores of a memory indexer, which policy.kind LSA needs: set "
         "policy.kind "
         "to ORACLE, RECENCY or RANDOM, or record scores");
+  }
+  if (spec.policy == WantPolicy::kQuest) {
+    return absl::InvalidArgumentError(
+        "the trace holds decisions and no scores, which policy.kind QUEST needs for its bounds: "
+        "record scores");
   }
   const auto recorded_code = static_cast<int32_t>(header.decisions().threshold_code());
   if (spec.threshold_code != recorded_code) {
@@ -48,11 +56,12 @@ absl::Status CheckDecisionsAnswer(const ProfileHeader& header, const DemandSpec&
 }  // namespace
 
 absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec) {
-  const bool scored = spec.policy == WantPolicy::kLsa || spec.policy == WantPolicy::kFlashMemory;
-  if (scored && header.no_scores()) {
+  if (NeedsLayers(spec.policy)) return absl::OkStatus();  // hot_buffers.h asks for what it needs
+  if (NeedsScores(spec.policy) && header.no_scores()) {
     if (absl::Status status = CheckDecisionsAnswer(header, spec); !status.ok()) return status;
   }
-  if (scored && spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
+  const bool thresholds = NeedsScores(spec.policy) && spec.policy != WantPolicy::kQuest;
+  if (thresholds && spec.threshold_code < static_cast<int32_t>(header.score_floor_code())) {
     return absl::InvalidArgumentError(
         absl::StrCat("policy.threshold ", spec.threshold_code,
                      "/256 is under the trace's score floor ", header.score_floor_code(), "/256",
@@ -65,9 +74,11 @@ absl::Status CheckAnswerable(const ProfileHeader& header, const DemandSpec& spec
                      " is no multiple of the trace's tick stride ", header.tick_stride_steps(),
                      ": set policy.tau_steps to a multiple of ", header.tick_stride_steps()));
   }
-  if (spec.policy == WantPolicy::kOracle && header.selections() != SELECTIONS_FULL_HISTORY) {
+  const bool selects = spec.policy == WantPolicy::kOracle || spec.policy == WantPolicy::kH2o;
+  if (selects && header.selections() != SELECTIONS_FULL_HISTORY) {
     return absl::InvalidArgumentError(
-        "policy.kind ORACLE needs selections of the full history, which this trace does not hold");
+        absl::StrCat("policy.kind ", spec.policy == WantPolicy::kH2o ? "H2O" : "ORACLE",
+                     " needs selections of the full history, which this trace does not hold"));
   }
   return absl::OkStatus();
 }
@@ -101,6 +112,7 @@ absl::Status ProfileDistiller::Begin(const ProfileHeader& header, int32_t profil
   open_sub_window_ = 0;
   young_.clear();
   young_begin_.assign(1, 0);
+  attention_.assign(spec_.policy == WantPolicy::kH2o ? static_cast<size_t>(pages) : 0, 0);
   return absl::OkStatus();
 }
 
@@ -129,6 +141,13 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
     }
     open_tick_ = position;
   }
+  if (spec_.policy == WantPolicy::kQuest) {
+    for (size_t i = 0; i < entries.size(); ++i) {
+      uint8_t& bound = density_[entries[i] / kPageEntries];
+      bound = std::max(bound, codes[i]);
+    }
+    return;
+  }
   const int32_t threshold = spec_.threshold_code;  // 256: no code reaches it
   if (target_layer < 0) {
     for (size_t i = 0; i < entries.size(); ++i) {
@@ -149,8 +168,7 @@ void ProfileDistiller::Tick(int32_t step, int32_t target_layer, std::span<const 
 
 absl::Status ProfileDistiller::Decide(int32_t step, bool is_pages, std::span<const uint32_t> ids) {
   const int32_t position = step / demand_.stride_steps;
-  const bool scored = spec_.policy == WantPolicy::kLsa || spec_.policy == WantPolicy::kFlashMemory;
-  if (!scored || !header_.no_scores()) return absl::OkStatus();
+  if (!scored() || !header_.no_scores()) return absl::OkStatus();
   if (position >= demand_.position_count) return absl::OkStatus();
   const uint32_t unit_entries = is_pages ? 1 : kPageEntries;
   int32_t count = 0;
@@ -170,10 +188,12 @@ absl::Status ProfileDistiller::Decide(int32_t step, bool is_pages, std::span<con
 void ProfileDistiller::CloseTick() {
   if (open_tick_ < 0) return;
   const ForcedPages forced = ForcedAt(open_tick_);
-  const int32_t count =
-      spec_.policy == WantPolicy::kFlashMemory
-          ? SelectExactlyKmaxPages(density_.data(), forced, spec_.page_kmax, list_.data())
-          : SelectDensestPages(density_.data(), forced, spec_.page_kmax, list_.data());
+  const int32_t kmax = spec_.page_kmax;
+  const int32_t count = spec_.policy == WantPolicy::kFlashMemory
+                            ? SelectExactlyKmaxPages(density_.data(), forced, kmax, list_.data())
+                        : spec_.policy == WantPolicy::kQuest
+                            ? SelectHighestBounds(density_.data(), forced, kmax, list_.data())
+                            : SelectDensestPages(density_.data(), forced, kmax, list_.data());
   AppendWantList(list_.data(), count);
   std::fill(density_.begin(), density_.end(), uint8_t{0});
   std::fill(wanted_bits_.begin(), wanted_bits_.end(), uint64_t{0});
@@ -182,7 +202,13 @@ void ProfileDistiller::CloseTick() {
 
 void ProfileDistiller::Select(int32_t step, std::span<const uint32_t> entries,
                               std::span<const uint8_t> votes) {
-  if (step == 0) return;  // runs before the first decision under every policy
+  if (step == 0) {  // runs before the first decision under every policy
+    if (attention_.empty()) return;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      attention_[entries[i] / kPageEntries] += votes.empty() ? 1u : votes[i];
+    }
+    return;
+  }
   const int32_t sub_window = (step - 1) / demand_.stride_steps;
   if (sub_window >= demand_.position_count) return;
   while (open_sub_window_ < sub_window) CloseSubWindow();
@@ -217,6 +243,7 @@ ProfileDemand ProfileDistiller::Finish() {
   switch (spec_.policy) {
     case WantPolicy::kLsa:
     case WantPolicy::kFlashMemory:
+    case WantPolicy::kQuest:
       CloseTick();
       while (static_cast<int32_t>(demand_.want_begin.size()) - 1 < demand_.position_count) {
         open_tick_ = static_cast<int32_t>(demand_.want_begin.size()) - 1;
@@ -225,11 +252,18 @@ ProfileDemand ProfileDistiller::Finish() {
       break;
     case WantPolicy::kRecency:
     case WantPolicy::kRandom:
+    case WantPolicy::kStreamingLlm:
       BuildBaselineWantLists();
       break;
     case WantPolicy::kOracle:
       BuildOracleWantLists();
       break;
+    case WantPolicy::kH2o:
+      BuildH2oWantLists();
+      break;
+    case WantPolicy::kTopkSwap:
+    case WantPolicy::kEss:
+      TIERSCOPE_CHECK(false);
   }
   BuildMissTables();
   return std::move(demand_);
@@ -240,10 +274,31 @@ void ProfileDistiller::BuildBaselineWantLists() {
     const ForcedPages forced = ForcedAt(position);
     Rng rng(spec_.seed, (static_cast<uint64_t>(profile_index_) << 32) |
                             static_cast<uint64_t>(static_cast<uint32_t>(position)));
+    const int32_t kmax = spec_.page_kmax;
     const int32_t count = spec_.policy == WantPolicy::kRandom
-                              ? SelectRandomPages(forced, spec_.page_kmax, rng, list_.data())
-                              : SelectNewestPages(forced, spec_.page_kmax, list_.data());
+                              ? SelectRandomPages(forced, kmax, rng, list_.data())
+                          : spec_.policy == WantPolicy::kStreamingLlm
+                              ? SelectSinkAndWindow(forced, kmax, list_.data())
+                              : SelectNewestPages(forced, kmax, list_.data());
     AppendWantList(list_.data(), count);
+  }
+}
+
+// One chain from the profile's first tick: at every tick the past decides, and what it drops is
+// gone for all later ones. A request that starts later finds what the chain has kept: the steps
+// before its start stand for its prefill.
+void ProfileDistiller::BuildH2oWantLists() {
+  std::vector<uint8_t> kept(density_.size(), 1);
+  std::vector<PageIndex> scratch;
+  for (int32_t position = 0; position < demand_.position_count; ++position) {
+    const int32_t count = KeepHeavyHitters(attention_.data(), ForcedAt(position), spec_.page_kmax,
+                                           kept.data(), scratch, list_.data());
+    AppendWantList(list_.data(), count);
+    const auto w = static_cast<size_t>(position);
+    for (uint32_t i = demand_.touched_begin[w]; i < demand_.touched_begin[w + 1]; ++i) {
+      const PageIndex page = demand_.touched_pages[i];
+      if (kept[page] != 0) attention_[page] += demand_.touched_selections[i];
+    }
   }
 }
 

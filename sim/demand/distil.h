@@ -17,7 +17,18 @@
 
 namespace tierscope {
 
-enum class WantPolicy { kLsa, kRecency, kRandom, kOracle, kFlashMemory };
+enum class WantPolicy {
+  kLsa,
+  kRecency,
+  kRandom,
+  kOracle,
+  kFlashMemory,
+  kStreamingLlm,
+  kH2o,
+  kQuest,
+  kTopkSwap,  // this and the next have no want lists: hot_buffers.h
+  kEss,
+};
 
 // All that want lists depend on; neither hardware nor batch is among it.
 struct DemandSpec {
@@ -27,9 +38,23 @@ struct DemandSpec {
   int32_t page_kmax = 96;
   int64_t recency_entries = 2048;
   int64_t sink_entries = 0;
-  uint64_t seed = 1;  // of policy `random`
+  uint64_t seed = 1;               // of policy `random`
+  int32_t hot_buffer_entries = 0;  // of `topk_swap`, a layer
+  int64_t pool_parts = 0;          // of `ess`, in kPoolParts of a prompt's entries
+  int32_t pool_warmup_steps = 0;   // of `ess`
   friend auto operator<=>(const DemandSpec&, const DemandSpec&) = default;
 };
+
+// Whether a policy decides by the memory indexer's scores.
+inline bool NeedsScores(WantPolicy policy) {
+  return policy == WantPolicy::kLsa || policy == WantPolicy::kFlashMemory ||
+         policy == WantPolicy::kQuest;
+}
+
+// Whether a policy fetches entries, which needs selections per layer.
+inline bool NeedsLayers(WantPolicy policy) {
+  return policy == WantPolicy::kTopkSwap || policy == WantPolicy::kEss;
+}
 
 // Whether a profile can answer the spec. Error: a threshold under its score floor, a tau that is no
 // multiple of its tick stride, an oracle without selections of the full history, scores that were
@@ -72,19 +97,18 @@ class ProfileDistiller {
   void AppendWantList(const PageIndex* pages, int32_t count);
   void BuildBaselineWantLists();
   void BuildOracleWantLists();
+  void BuildH2oWantLists();
   void BuildMissTables();
   SelectionCount LateSelections(int32_t position, int32_t sub_window) const;
   // Whether want lists come from scores.
-  bool scored() const {
-    return spec_.policy == WantPolicy::kLsa || spec_.policy == WantPolicy::kFlashMemory;
-  }
+  bool scored() const { return NeedsScores(spec_.policy); }
 
   DemandSpec spec_;
   ProfileHeader header_;
   int32_t profile_index_ = 0;
   ProfileDemand demand_;
 
-  std::vector<uint8_t> density_;       // [page] of the open tick
+  std::vector<uint8_t> density_;       // [page] of the open tick; under kQuest the greatest code
   std::vector<uint64_t> wanted_bits_;  // [entry / 64] of the open tick, when it has several layers
   int32_t open_tick_ = -1;             // its position, -1 = none
   std::vector<uint32_t> page_count_;   // [page] selections of the open sub-window
@@ -98,6 +122,7 @@ class ProfileDistiller {
   std::vector<YoungSelection> young_;
   std::vector<size_t> young_begin_;
   std::vector<PageIndex> list_;
+  std::vector<uint64_t> attention_;  // under kH2o: [page] selections so far, of step 0 at first
 };
 
 // Reads every profile of the trace file. Errors name the file and what to do.

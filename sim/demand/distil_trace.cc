@@ -5,6 +5,7 @@
 
 #include "sim/base/status_macros.h"
 #include "sim/demand/distil.h"
+#include "sim/demand/hot_buffers.h"
 #include "traces/attention_trace.h"
 
 namespace tierscope {
@@ -91,6 +92,7 @@ absl::Status NoProfile(const std::string& path) {
 }
 
 absl::StatusOr<WindowDemand> DistilTrace(const std::string& path, const DemandSpec& spec) {
+  if (NeedsLayers(spec.policy)) return DistilHotBuffers(path, spec);
   DistillingVisitor visitor(spec);
   TIERSCOPE_RETURN_IF_ERROR(ReadAttentionTrace(path, visitor));
   WindowDemand demand = visitor.Take();

@@ -45,6 +45,7 @@ class ProfileStepDemand {
   ProfileStepDemand(const ProfileHeader& header, size_t capacity_count);
 
   int32_t step_count() const { return step_count_; }
+  int32_t stride_steps() const { return stride_steps_; }
   int32_t position_count() const { return position_count_; }
 
   int64_t Selections(int32_t step) const { return SelectionsBetween(step, step + 1); }

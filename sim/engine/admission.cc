@@ -97,7 +97,7 @@ void Replica::OnPrefillDone(int32_t index, SimTime now) {
 bool Replica::FitsEmpty(const Arrival& arrival) const {
   const int64_t output_tokens = plan_.OutputTokens(arrival.output_tokens);
   const int64_t need = arrival.context_tokens + output_tokens;
-  if (need > plan_.tokens_max) return false;
+  if (!HbmFits(need, 1)) return false;
   const int64_t swap_bytes = swaps() ? plan_.SwapBytes(need) : 0;
   if (!tiered()) return HostFits(0, swap_bytes);
   const int64_t pages = plan_.HostPages(arrival.context_tokens, output_tokens);
@@ -135,7 +135,7 @@ Replica::Promise Replica::PromiseFor(const Waiting& waiting) const {
 
 // The first resource that has no room for the promise beside what is promised already.
 Resource Replica::Lacking(const Promise& promise) const {
-  if (tokens_reserved_ + promise.tokens > plan_.tokens_max) return Resource::kHbm;
+  if (!HbmFits(tokens_reserved_ + promise.tokens, admitted_ + 1)) return Resource::kHbm;
   if (!HostFits(host_pages_reserved_ + promise.host_pages,
                 swap_bytes_reserved_ + promise.swap_bytes)) {
     return Resource::kHost;
@@ -149,6 +149,11 @@ Resource Replica::Lacking(const Waiting& waiting) const {
   const bool users = max_concurrency_ > 0 && admitted_ >= max_concurrency_;
   const bool slots = plan_.request_slots > 0 && admitted_ >= plan_.request_slots;
   return users || slots ? Resource::kSlots : Lacking(PromiseFor(waiting));
+}
+
+bool Replica::HbmFits(int64_t tokens, int64_t requests) const {
+  return tokens <= plan_.tokens_max &&
+         plan_.PromisedBytes(requests, tokens) <= plan_.hbm_left_bytes;
 }
 
 bool Replica::HostFits(int64_t pages, int64_t swap_bytes) const {
@@ -227,7 +232,8 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
   if (tiered()) {
     if (!again) BindProfile(slot);
     if (!again || !swaps()) host_pages_in_use_ += request.host_pages - request.store_pages;
-    residency_.Open(slot, request.demand->page_count, request.id);
+    request.cold = ticks();
+    if (plan_.has_reserve) residency_.Open(slot, request.demand->page_count, request.id);
     if (plan_.protects_live) SetPromisedBlocks(slot, promise.blocks);
   }
   RaisePeaks();
@@ -362,9 +368,10 @@ void Replica::ScheduleSteps(int32_t slot, SimTime now) {
   ScheduleGrowth(slot);
   if (!tiered()) return;
   if (plan_.decode_region_entries == 0) {
-    OpenPage(slot, now);
+    if (ticks()) OpenPage(slot, now);
     SchedulePageFull(slot);
   }
+  if (!ticks()) return;
   PromiseBlocks(slot, 0);
   // The first tick stood at own step `tick`, off the grid of sub-windows only after a preemption.
   const int64_t tick = Completed(request) - 1;
@@ -392,14 +399,14 @@ void Replica::Finish(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   if (request.in_batch) DropSurplus(request, request.output_tokens());
   if (tiered()) {
-    SettleAccount(request);
+    if (ticks()) SettleAccount(request);
     const int64_t last_step = int64_t{request.start.position} * request.demand->stride_steps +
                               request.output_tokens() - 1;
     outcome_.profile_use[static_cast<size_t>(request.start.profile.value)].wraps +=
         (last_step - 1) / request.demand->step_count();
     host_pages_in_use_ -= request.host_pages - request.store_pages;
     host_pages_reserved_ -= request.host_pages_reserved;
-    residency_.Close(slot);
+    if (plan_.has_reserve) residency_.Close(slot);
   }
   if (request.in_batch) Leave(slot, now);
   SetPromisedBlocks(slot, 0);

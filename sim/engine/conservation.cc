@@ -22,6 +22,8 @@ std::vector<InvariantViolation> Conservation::Check(const RunEnd& run) const {
   add("blocks of the reserve held by nobody", run.blocks_leaked);
   add("bytes recalled differ from blocks given to wanted pages x page bytes",
       Distance(landed_bytes_, static_cast<__int128>(run.blocks_recalled) * run.page_bytes));
+  add("bytes fetched differ from entries x entry bytes",
+      run.fetch_bytes - run.entries_fetched * run.entry_bytes);
   add("more blocks in use than the reserve has",
       std::max<int64_t>(0, run.blocks_in_use_peak - run.blocks));
   add("blocks of the prefix store pinned by nobody, or unpinned too often",

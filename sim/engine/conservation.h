@@ -41,8 +41,9 @@ struct RunEnd {
   SimDuration idle;
   SimDuration tail;  // since the last boundary or since the batch fell idle
   int64_t blocks_leaked = 0, blocks_in_use_peak = 0, blocks = 0;
-  int64_t blocks_recalled = 0;    // by the reserve, warm-up included, less those still on the way
-  int64_t page_bytes = 0;         // that a recall moves for one
+  int64_t blocks_recalled = 0;  // by the reserve, warm-up included, less those still on the way
+  int64_t page_bytes = 0;       // that a recall moves for one
+  int64_t fetch_bytes = 0, entries_fetched = 0, entry_bytes = 0;
   int64_t prefix_pins = 0;        // of the prefix store
   int64_t prefix_pins_known = 0;  // that requests in the system account for
 };

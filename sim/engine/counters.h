@@ -88,6 +88,10 @@ struct Counters {
   int64_t pages_written_back = 0;
   int64_t entries_lost = 0;  // formed while their request's decode region was full
   int64_t recall_bytes = 0;
+  // Hot buffers of entries, over all layers.
+  int64_t entries_selected = 0;
+  int64_t entries_fetched = 0;
+  int64_t fetch_bytes = 0;
   SimDuration sideband_busy;
   SimDuration link_busy;
   // Preemption.

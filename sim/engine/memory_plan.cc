@@ -1,6 +1,8 @@
 #include "sim/engine/memory_plan.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -29,17 +31,38 @@ int64_t LivePagesMax(const Scenario& scenario, int64_t page_tokens) {
 
 void PlanPerToken(const Scenario& scenario, MemoryPlan& plan) {
   const Model& model = scenario.model();
+  const Policy& policy = scenario.policy();
   const int64_t tokens = kScaleTokens;
+  const int64_t all_keys = CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
   plan.hca_bytes_per_scale = HcaBytes(model, tokens);
-  plan.index_bytes_per_scale =
-      plan.tiered ? IndexKeyBytes(model, scenario.policy(), tokens)
-                  : CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
-  plan.csa_bytes_per_scale =
-      FullKvBytes(model, tokens) - plan.hca_bytes_per_scale -
-      CsaEntries(model, tokens) * model.csa_layers() * model.index_key_bytes();
+  plan.csa_bytes_per_scale = FullKvBytes(model, tokens) - plan.hca_bytes_per_scale - all_keys;
   plan.full_kv_bytes_per_scale = FullKvBytes(model, tokens);
-  plan.budget_bytes_per_scale = plan.tiered ? ContextHbmBytes(model, scenario.policy(), tokens)
-                                            : FullKvBudgetBytes(model, tokens);
+  switch (plan.placement) {
+    case KvPlacement::kAllInHbm:
+      plan.index_bytes_per_scale = all_keys;
+      plan.budget_bytes_per_scale = FullKvBudgetBytes(model, tokens);
+      break;
+    case KvPlacement::kTiered:
+      plan.index_bytes_per_scale = IndexKeyBytes(model, policy, tokens);
+      plan.budget_bytes_per_scale = ContextHbmBytes(model, policy, tokens);
+      break;
+    case KvPlacement::kDropped:
+      plan.budget_bytes_per_scale = plan.hca_bytes_per_scale;
+      break;
+    case KvPlacement::kHotBuffer:
+      plan.index_bytes_per_scale = all_keys;
+      plan.budget_bytes_per_scale = plan.hca_bytes_per_scale + all_keys;
+      break;
+  }
+  if (policy.kind() == Policy::QUEST) {
+    // Per page and layer the least and the greatest key, each of a key's bytes.
+    plan.bound_bytes_per_scale = 2 * all_keys / model.page_entries();
+  }
+  if (policy.kind() == Policy::ESS) {
+    plan.buffer_bytes_per_scale = std::llround(
+        std::ceil(policy.pool_ratio() * static_cast<double>(plan.csa_bytes_per_scale)));
+  }
+  plan.budget_bytes_per_scale += plan.bound_bytes_per_scale + plan.buffer_bytes_per_scale;
 }
 
 void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
@@ -47,9 +70,25 @@ void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
   const Policy& policy = scenario.policy();
   plan.page_tokens = PageTokens(model);
   plan.page_bytes = PageBytes(model);
-  plan.recall_page_bytes = PageMirrorBytes(model, policy);
-  if (!plan.tiered) return;
   plan.protects_live = policy.eviction() == Policy::LRU_PROTECTED;
+  plan.host_pages_max = std::numeric_limits<int32_t>::max();
+  plan.host_bytes_node = scenario.node().host_bytes();
+  if (plan.has_cold_pool) {
+    plan.recall_page_bytes = PageMirrorBytes(model, policy);
+    plan.host_page_bytes_node = plan.recall_page_bytes * plan.ranks;
+    plan.host_pages_max = plan.host_usable_bytes_node / plan.host_page_bytes_node;
+  }
+  if (plan.placement == KvPlacement::kAllInHbm) return;
+  plan.hbm_fixed_bytes = model.fixed_hbm_bytes();
+  if (policy.kind() == Policy::TOPK_SWAP) {
+    plan.hbm_request_bytes =
+        int64_t{policy.hot_buffer_entries()} * model.csa_layers() * model.kv_entry_bytes();
+  }
+  if (!plan.has_reserve) return;
+  if (plan.placement == KvPlacement::kDropped) {
+    plan.page_index_bytes =
+        int64_t{model.page_entries()} * model.csa_layers() * model.index_key_bytes();
+  }
   plan.reserve_blocks = RecallPages(model, policy);
   plan.live_pages_max = LivePagesMax(scenario, plan.page_tokens);
   plan.hbm_reserve_bytes = ReserveBytes(model, policy);
@@ -58,13 +97,9 @@ void PlanPages(const Scenario& scenario, MemoryPlan& plan) {
     plan.request_slots = kFlashMemorySlots;
     plan.hbm_decode_region_bytes = plan.hbm_reserve_bytes - plan.reserve_blocks * plan.page_bytes;
   }
-  plan.hbm_fixed_bytes = model.fixed_hbm_bytes();
   plan.hbm_index_fixed_bytes = IndexKeyPoolBytes(model, policy);
   plan.index_pool_entries = policy.index_key_offload() ? policy.index_key_pool_entries()
                                                        : plan.reserve_blocks * kPageEntries;
-  plan.host_bytes_node = scenario.node().host_bytes();
-  plan.host_page_bytes_node = plan.recall_page_bytes * plan.ranks;
-  plan.host_pages_max = plan.host_usable_bytes_node / plan.host_page_bytes_node;
 }
 
 absl::Status CheckPlan(const MemoryPlan& plan) {
@@ -78,7 +113,7 @@ absl::Status CheckPlan(const MemoryPlan& plan) {
         static_cast<double>(plan.hbm_reserve_bytes) / 1e9,
         static_cast<double>(plan.hbm_usable_bytes) / 1e9));
   }
-  if (plan.tiered && plan.index_pool_entries < plan.reserve_blocks * kPageEntries) {
+  if (plan.has_reserve && plan.index_pool_entries < plan.reserve_blocks * kPageEntries) {
     return absl::InvalidArgumentError(absl::StrCat(
         "policy.index_key_pool_entries ", plan.index_pool_entries,
         " holds the keys of fewer entries than "
@@ -87,7 +122,7 @@ absl::Status CheckPlan(const MemoryPlan& plan) {
   }
   // With a decode region nothing is pinned for good: an unprotected list may evict its own pages.
   const bool evicts_itself = plan.decode_region_entries > 0 && !plan.protects_live;
-  if (plan.tiered && !evicts_itself && plan.reserve_blocks < plan.live_pages_max) {
+  if (plan.has_reserve && !evicts_itself && plan.reserve_blocks < plan.live_pages_max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "policy.reserve_entries holds ", plan.reserve_blocks, " pages but one request can need ",
         plan.live_pages_max, "; raise policy.reserve_entries to at least ",
@@ -109,7 +144,9 @@ int64_t GrownPagesMax(const WindowDemand* demand) {
 
 absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Scenario& scenario) {
   MemoryPlan plan;
-  plan.tiered = scenario.policy().kind() != Policy::FULL;
+  plan.placement = PlacementOf(scenario.policy().kind());
+  plan.has_cold_pool = HasColdPool(scenario.policy().kind());
+  plan.has_reserve = HasReserve(scenario.policy().kind());
   const Engine& engine = scenario.engine();
   plan.ranks = engine.tensor_parallel() / engine.dp_attention();
   plan.groups = int64_t{engine.replicas()} * engine.dp_attention();
@@ -123,11 +160,15 @@ absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Scenario& scenario) {
   plan.hbm_weight_bytes = WeightBytesPerRank(scenario.model(), engine);
   PlanPerToken(scenario, plan);
   PlanPages(scenario, plan);
-  const int64_t left = plan.hbm_usable_bytes - plan.hbm_weight_bytes - plan.hbm_fixed_bytes -
-                       plan.hbm_index_fixed_bytes - plan.hbm_reserve_bytes;
-  plan.tokens_max = left <= 0 ? 0
-                              : static_cast<int64_t>(static_cast<__int128>(left) * kScaleTokens /
-                                                     plan.budget_bytes_per_scale);
+  plan.hbm_left_bytes = plan.hbm_usable_bytes - plan.hbm_weight_bytes - plan.hbm_fixed_bytes -
+                        plan.hbm_index_fixed_bytes - plan.hbm_reserve_bytes;
+  // A model without HCA layers of whose requests all but the reserve is dropped: nothing grows.
+  const int64_t per_scale = std::max<int64_t>(1, plan.budget_bytes_per_scale);
+  const int64_t left = plan.hbm_left_bytes - plan.hbm_request_bytes;
+  plan.tokens_max =
+      left <= 0 ? 0
+                : static_cast<int64_t>(std::min<__int128>(
+                      static_cast<__int128>(left) * kScaleTokens / per_scale, int64_t{1} << 60));
   if (absl::Status status = CheckPlan(plan); !status.ok()) return status;
   return plan;
 }

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 
+#include "scenarios/policy_kind.h"
 #include "scenarios/scenario.pb.h"
 #include "sim/base/units.h"
 #include "sim/demand/demand.h"
@@ -19,7 +20,9 @@ namespace tierscope {
 inline constexpr int64_t kScaleTokens = 1024;
 
 struct MemoryPlan {
-  bool tiered = false;         // false under policy FULL: no cold pool, no reserve
+  KvPlacement placement = KvPlacement::kAllInHbm;
+  bool has_cold_pool = false;  // else host_page_bytes_node is 0 and host_pages_max no bound
+  bool has_reserve = false;    // else there are no blocks and requests pin none
   bool protects_live = false;  // eviction LRU_PROTECTED: live pages of all requests must fit
   int64_t ranks = 1;           // that hold the same KV: of a dp_attention group
   int64_t groups = 1;          // of all replicas
@@ -27,7 +30,9 @@ struct MemoryPlan {
   int64_t draft_tokens = 0;    // KV that a step writes and verification may drop
   int64_t page_tokens = 0;
   int64_t page_bytes = 0;         // payload of a page over all CSA layers
-  int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys
+  int64_t recall_page_bytes = 0;  // what one page moves: payload, and offloaded index keys; 0
+                                  // without a cold pool
+  int64_t page_index_bytes = 0;   // index keys that come and go with a page of the reserve
   int64_t reserve_blocks = 0;
   // FlashMemory's decode region, part of the reserve: generated entries live there and take no
   // block, recall nothing and go nowhere. 0 = none: they take blocks and are written back.
@@ -44,6 +49,8 @@ struct MemoryPlan {
       0;  // SWA pool and compressor states; under FULL in the per-token budget
   int64_t hbm_index_fixed_bytes = 0;  // index-key buffer of the non-target layers, when offloaded
   int64_t hbm_reserve_bytes = 0;      // decode region included
+  int64_t hbm_request_bytes = 0;      // that a request takes whatever its length: hot buffers
+  int64_t hbm_left_bytes = 0;         // for what grows with requests and tokens
   int64_t host_bytes_node = 0;        // of the whole node
   int64_t host_usable_bytes_node = 0;
   int64_t host_page_bytes_node = 0;  // one page of the cold pool over all ranks
@@ -57,6 +64,8 @@ struct MemoryPlan {
   int64_t index_bytes_per_scale = 0;    // index keys that stay in HBM
   int64_t csa_bytes_per_scale = 0;      // CSA entries of the full history
   int64_t full_kv_bytes_per_scale = 0;  // all of a history: CSA, HCA and every index key
+  int64_t buffer_bytes_per_scale = 0;   // hot buffers that grow with the context
+  int64_t bound_bytes_per_scale = 0;    // of pages: keys that bound those of their entries
   int64_t budget_bytes_per_scale = 0;   // what admission charges for a promised token
 
   // Pages of the cold pool that a request may come to hold: its prompt's, and its output's where
@@ -73,12 +82,22 @@ struct MemoryPlan {
   // What only HBM holds of a request of so many tokens: all its KV under FULL; else index keys, HCA
   // entries and the page that is being filled, counted whole.
   int64_t SwapBytes(int64_t tokens) const {
-    return tiered ? IndexBytes(tokens) + HcaBytes(tokens) + page_bytes : FullKvBytes(tokens);
+    if (placement == KvPlacement::kAllInHbm) return FullKvBytes(tokens);
+    return IndexBytes(tokens) + HcaBytes(tokens) + page_bytes;
   }
   // Tokens behind the prompt that a request of so many has room for.
   int64_t OutputTokens(int64_t output_tokens) const { return output_tokens + draft_tokens; }
   int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
   int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
+  // Hot buffers of so many requests with so many tokens together.
+  int64_t BufferBytes(int64_t requests, int64_t tokens) const {
+    return requests * hbm_request_bytes + tokens * buffer_bytes_per_scale / kScaleTokens;
+  }
+  int64_t BoundBytes(int64_t tokens) const { return tokens * bound_bytes_per_scale / kScaleTokens; }
+  // What so many requests with so many tokens together take of hbm_left_bytes.
+  int64_t PromisedBytes(int64_t requests, int64_t tokens) const {
+    return requests * hbm_request_bytes + BudgetBytes(tokens);
+  }
   int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }
   int64_t FullKvBytes(int64_t tokens) const {
     return tokens * full_kv_bytes_per_scale / kScaleTokens;

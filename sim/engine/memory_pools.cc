@@ -5,29 +5,44 @@
 namespace tierscope {
 namespace {
 
-void AddKvOfFull(const MemoryPlan& plan, const MemoryUse& use, std::vector<PoolUse>& pools) {
-  const int64_t promised = use.tokens_reserved;
-  pools.push_back({"hbm", "CSA entries", plan.CsaBytes(promised), plan.CsaBytes(use.tokens_in_use),
-                   plan.hbm_bytes});
-  const int64_t kv = plan.IndexBytes(promised) + plan.HcaBytes(promised) + plan.CsaBytes(promised);
-  const int64_t states = plan.BudgetBytes(promised) - kv;
-  pools.push_back({"hbm", "SWA pool, compressor states", states, states, plan.hbm_bytes});
-}
-
-void AddKvOfTiers(const MemoryPlan& plan, const MemoryUse& use, std::vector<PoolUse>& pools) {
+void AddKvInHbm(const MemoryPlan& plan, const MemoryUse& use, std::vector<PoolUse>& pools) {
   const auto hbm = [&](const char* name, int64_t allocated, int64_t in_use) {
     pools.push_back({"hbm", name, allocated, in_use, plan.hbm_bytes});
   };
-  hbm("page reserve", plan.hbm_reserve_bytes - plan.hbm_decode_region_bytes,
-      use.blocks_held * plan.page_bytes);
+  const int64_t promised = use.tokens_reserved;
+  hbm("CSA entries", plan.CsaBytes(promised), plan.CsaBytes(use.tokens_in_use));
+  const int64_t bounds = plan.BoundBytes(promised);
+  if (plan.bound_bytes_per_scale > 0) {
+    hbm("page bounds", bounds, plan.BoundBytes(use.tokens_in_use));
+  }
+  const int64_t kv = plan.IndexBytes(promised) + plan.HcaBytes(promised) + plan.CsaBytes(promised);
+  const int64_t states = plan.BudgetBytes(promised) - kv - bounds;
+  hbm("SWA pool, compressor states", states, states);
+}
+
+// Pages, or buffers of entries, of a policy that keeps the rest elsewhere or drops it.
+void AddKvOfParts(const MemoryPlan& plan, const MemoryUse& use, std::vector<PoolUse>& pools) {
+  const auto hbm = [&](const char* name, int64_t allocated, int64_t in_use) {
+    pools.push_back({"hbm", name, allocated, in_use, plan.hbm_bytes});
+  };
+  if (plan.has_reserve) {
+    hbm("page reserve", plan.hbm_reserve_bytes - plan.hbm_decode_region_bytes,
+        use.blocks_held * plan.page_bytes);
+  } else {
+    const int64_t buffers = plan.BufferBytes(use.requests_admitted, use.tokens_reserved);
+    hbm("hot buffers", buffers, buffers);
+  }
   if (plan.decode_region_entries > 0) {
     hbm("decode region", plan.hbm_decode_region_bytes,
         use.requests_admitted * plan.decode_region_entries / kPageEntries * plan.page_bytes);
   }
   hbm("SWA pool, compressor states", plan.hbm_fixed_bytes, plan.hbm_fixed_bytes);
   if (plan.hbm_index_fixed_bytes > 0) {
-    hbm("index-key pool", plan.hbm_index_fixed_bytes, plan.hbm_index_fixed_bytes);
+    const int64_t keys_in_use = plan.page_index_bytes > 0 ? use.blocks_held * plan.page_index_bytes
+                                                          : plan.hbm_index_fixed_bytes;
+    hbm("index-key pool", plan.hbm_index_fixed_bytes, keys_in_use);
   }
+  if (!plan.has_cold_pool) return;
   pools.push_back({"host", "cold pool", use.host_pages_reserved * plan.host_page_bytes_node,
                    use.host_pages_in_use * plan.host_page_bytes_node, plan.host_bytes_node});
 }
@@ -50,10 +65,10 @@ std::vector<PoolUse> PoolsOf(const MemoryPlan& plan, const MemoryUse& use,
                    plan.IndexBytes(use.tokens_in_use), plan.hbm_bytes});
   pools.push_back({"hbm", "HCA entries", plan.HcaBytes(use.tokens_reserved),
                    plan.HcaBytes(use.tokens_in_use), plan.hbm_bytes});
-  if (plan.tiered) {
-    AddKvOfTiers(plan, use, pools);
+  if (plan.placement == KvPlacement::kAllInHbm) {
+    AddKvInHbm(plan, use, pools);
   } else {
-    AddKvOfFull(plan, use, pools);
+    AddKvOfParts(plan, use, pools);
   }
   return pools;
 }

@@ -35,6 +35,9 @@ void Add(const Counters& group, Counters* all) {
   all->pages_written_back += group.pages_written_back;
   all->entries_lost += group.entries_lost;
   all->recall_bytes += group.recall_bytes;
+  all->entries_selected += group.entries_selected;
+  all->entries_fetched += group.entries_fetched;
+  all->fetch_bytes += group.fetch_bytes;
   all->sideband_busy += group.sideband_busy;
   all->link_busy += group.link_busy;
   all->preemptions += group.preemptions;

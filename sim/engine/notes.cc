@@ -8,9 +8,11 @@
 #include "absl/strings/str_format.h"
 
 #include "scenarios/memory.h"
+#include "scenarios/policy_kind.h"
 #include "scenarios/unused.h"
 #include "sim/base/units.h"
 #include "sim/engine/lockstep.h"
+#include "sim/engine/rival_notes.h"
 #include "sim/engine/simulate.h"
 #include "sim/model/recall_model.h"
 
@@ -23,6 +25,7 @@ constexpr double kBacklogMax = 0.02;
 constexpr double kThroughputChangeMax = 0.05;
 
 void NotePolicy(const Scenario& scenario, const WindowDemand& demand, RunResult* result) {
+  if (demand.hot_buffers != nullptr) return;  // no threshold, no pages
   const double asked = scenario.policy().threshold();
   const int32_t code = DemandSpecOf(scenario).threshold_code;
   const double used = code / 256.0;
@@ -201,7 +204,8 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
   NoteLayout(scenario, result);
   NoteMtp(scenario, result);
   NoteStepModel(scenario, result);
-  if (NeedsDemand(scenario)) {
+  const bool recalls = PlacementOf(scenario.policy().kind()) == KvPlacement::kTiered;
+  if (recalls) {
     const Engine& engine = scenario.engine();
     const Policy& policy = scenario.policy();
     const std::string level1 =
@@ -228,7 +232,7 @@ void NoteModels(const Scenario& scenario, RunResult* result) {
           "assumption");
     }
   }
-  if (NeedsDemand(scenario)) NoteRecall(scenario, result);
+  if (recalls) NoteRecall(scenario, result);
   if (scenario.hardware().host_link().evidence() == EVIDENCE_UNKNOWN) {
     result->add_notes(
         "host link: the copy curve was measured on another card (H100) and is carried over");
@@ -330,6 +334,7 @@ void FillNotes(const Scenario& scenario, const MemoryPlan& plan, const WindowDem
     NotePolicy(scenario, *demand, result);
     NoteAttention(scenario, *demand, result);
     NoteFlashMemory(scenario, outcome, result);
+    NoteRival(scenario, *demand, result);
     NoteEviction(scenario, result);
     NoteProfiles(outcome, result);
   }

@@ -105,7 +105,7 @@ void Replica::DropWork(int32_t slot) {
 void Replica::Preempt(int32_t slot, SimTime now) {
   TIERSCOPE_CHECK(!lockstep_.stepping);
   RequestState& request = At(slot);
-  if (tiered()) SettleAccount(request);
+  if (ticks()) SettleAccount(request);
   if (request.in_batch) Leave(slot, now);
   DropWork(slot);
   PromiseBlocks(slot, 0);

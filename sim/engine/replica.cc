@@ -66,9 +66,12 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   }
   hbm_fixed_bytes_ = plan.hbm_weight_bytes + plan.hbm_fixed_bytes + plan.hbm_index_fixed_bytes +
                      plan.hbm_reserve_bytes;
+  entry_bytes_ = scenario.model().kv_entry_bytes();
   flow_end_.fill(kSimTimeNever);
   publish_fixed_ = DurationFromSeconds(policy_.publish_fixed_ms() * 1e-3);
   host_contention_ = DurationFromSeconds(engine_.host_contention_ms_per_step() * 1e-3);
+  fetch_layers_ = DurationFromSeconds(policy_.fetch_layer_us() * 1e-6 *
+                                      static_cast<double>(scenario.model().csa_layers()));
   InitLink(scenario);
   if (tiered()) {
     assigner_.emplace(*demand_, SeedOf(scenario.seed(), index),
@@ -172,6 +175,7 @@ bool Replica::StillCold() const {
 // A group that waits holds up all.
 void Replica::OnBoundary(SimTime now) {
   lockstep_.boundary_requested = false;
+  if (wait_ == Wait::kFetch) fetch_.boundary_due = true;
   if (lockstep_.stepping || AnyBlocks()) return;
   if (lockstep_.idle) {
     lockstep_.idle_total += now - lockstep_.idle_since;
@@ -223,7 +227,7 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
   request.first_token = now;
   if (request.output_tokens() == 1) {
     Finish(slot, now);
-  } else if (tiered()) {
+  } else if (ticks()) {
     due_.push_back(slot);
   } else {
     ScheduleSteps(slot, now);
@@ -233,7 +237,7 @@ void Replica::OnFirstStepDone(int32_t slot, SimTime now) {
 // The page that was filling is sealed and written back, and the next one opens.
 void Replica::OnPageFull(int32_t slot, SimTime now) {
   if (!MakeRoomForPage(slot, now)) return;
-  OpenPage(slot, now);
+  if (ticks()) OpenPage(slot, now);
   RequestState& request = At(slot);
   // Of the step's tokens those behind the page's end; a recording that starts over hides where that
   // was.
@@ -245,7 +249,7 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
   host_pages_in_use_ += pages - request.host_pages;
   request.host_pages = pages;
   RaisePeaks();
-  ++counters_.pages_written_back;
+  if (plan_.has_cold_pool) ++counters_.pages_written_back;
   writeback_bytes_ += plan_.recall_page_bytes;
   StartWriteback(now);
   SchedulePageFull(slot);
@@ -255,8 +259,11 @@ void Replica::OnPageFull(int32_t slot, SimTime now) {
 void Replica::OpenPage(int32_t slot, SimTime now) {
   RequestState& request = At(slot);
   const PageIndex page = request.OpenPageAfter(Completed(request));
-  const bool held = residency_.Holds(slot, page);  // the list of the first tick has the open page
-  residency_.Grow(slot, page);
+  // The list of the first tick has the open page.
+  const bool held = plan_.has_reserve
+                        ? residency_.Holds(slot, page)
+                        : request.demand->Wants(request.PositionOf(request.active_window), page);
+  if (plan_.has_reserve) residency_.Grow(slot, page);
   HandleEvicted(now);
   Tell(RequestEvent::kGrow, now, request, page);
   if (held) return;
@@ -271,7 +278,7 @@ void Replica::OpenPage(int32_t slot, SimTime now) {
 // decodes beside it only if it decodes cold.
 void Replica::TakeUp(SimTime now) {
   for (int32_t slot : joining_) {
-    const bool tick_due = tiered() && At(slot).cold && At(slot).steps_completed > 0;
+    const bool tick_due = ticks() && At(slot).cold && At(slot).steps_completed > 0;
     if (tick_due) due_.push_back(slot);
     if (tick_due && !decodes_cold()) {
       SetStage(slot, Stage::kCold, now);
@@ -317,6 +324,8 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
+  if (wait_ == Wait::kFetch) counters_.link_busy += end - std::max(counting_from_, wait_begin_);
+  if (wait_ == Wait::kFetch) counters_.link_busy += end - std::max(counting_from_, wait_begin_);
   CheckInvariants(end);
   outcome_.shares.push_back({end - counting_from_, counters_.decode, counters_.prefill_only,
                              counters_.link_busy, counters_.output_tokens, counters_.request_ns,

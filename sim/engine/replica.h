@@ -138,7 +138,7 @@ class Replica {
  private:
   // Work of a step boundary, in this order.
   enum StepPhase : uint8_t { kFirstStepDone, kFinished, kPageFull, kGrow, kTickDue };
-  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut };
+  enum class Wait : uint8_t { kNone, kJoin, kSync, kColdRecall, kSwapOut, kFetch };
 
   // A request that is not admitted.
   struct Waiting {
@@ -187,6 +187,13 @@ class Replica {
     int64_t decode_tokens = 0;
     SimDuration decode;
   };
+  // What the step in progress selects, and what its hot buffers lack.
+  struct StepFetch {
+    int64_t selections = 0, misses = 0;
+    SimDuration alone, waited;    // for the transfer: on an idle node, and here
+    SimDuration queue, transfer;  // what it adds to the step, behind other transfers and else
+    bool boundary_due = false;    // asked for while it waited
+  };
   // The level-1 job in flight: score, select, recall, publish.
   struct Job {
     bool in_flight = false;
@@ -221,9 +228,7 @@ class Replica {
   void TakeUp(SimTime now);
   void Proceed(SimTime now);
   bool HasWork() const { return batch_.requests > 0 || !chunk_queue_.empty(); }
-  bool Blocks() const {
-    return wait_ == Wait::kJoin || wait_ == Wait::kSync || wait_ == Wait::kSwapOut;
-  }
+  bool Blocks() const { return wait_ != Wait::kNone && wait_ != Wait::kColdRecall; }
   bool AnyBlocks() const;
   void BeginWait(Wait wait, SimTime now) { wait_ = wait, wait_begin_ = now; }
   void CountStall(StallCause cause, SimDuration d) {
@@ -238,10 +243,11 @@ class Replica {
     SimDuration base;
     SimDuration lengthening;  // by side-bands and host
   };
-  void CountScored();
+  BatchWork StepWork() const;
   StepLength LengthOfStep(SimTime now);
   StepLength LengthOfJointStep(SimTime now);
   void StartStep(SimTime now);
+  std::optional<SimTime> RunStep(SimTime now);
   bool MayLeap(SimTime end) const;
   int64_t RequestsOfAllGroups() const;
   void CountStep(SimTime end);
@@ -270,6 +276,7 @@ class Replica {
   Resource Lacking(const Promise& promise) const;
   Resource Lacking(const Waiting& waiting) const;
   void CountAdmissionWait(SimTime now);
+  bool HbmFits(int64_t tokens, int64_t requests) const;
   bool HostFits(int64_t pages, int64_t swap_bytes) const;
   bool BlocksFit(int64_t more) const;
   int32_t TakeSlot();
@@ -335,6 +342,12 @@ class Replica {
   Census TakeCensus(SimTime end) const;
   void CheckInvariants(SimTime end);
 
+  // step_fetch.cc: entries that steps wait for
+  bool FetchMisses(SimTime now);
+  void OnFetched(SimTime now);
+  SimDuration FetchBeside(SimDuration compute);
+  void CountFetch();
+
   // side_band.cc: level 1, recall, publish
   void LaunchJob(SimTime now);
   void OnScored(SimTime now);
@@ -367,8 +380,12 @@ class Replica {
     if (observer_ != nullptr) observer_->OnRequest({kind, now, r.id, Completed(r), value});
   }
   void Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0);
+  // Whether requests have a recorded profile: under every policy but FULL.
   bool tiered() const { return demand_ != nullptr; }
-  bool sync() const { return policy_.level1() == Policy::SYNC; }
+  bool ticks() const { return tiered() && HasTicks(policy_.kind()); }
+  bool ticks_at_once() const { return TicksAtOnce(policy_.kind()); }
+  bool fetches() const { return plan_.placement == KvPlacement::kHotBuffer; }
+  bool sync() const { return policy_.level1() == Policy::SYNC || ticks_at_once(); }
   // Whether a request decodes before its first publish, with nothing active.
   bool decodes_cold() const { return policy_.kind() == Policy::FLASHMEMORY; }
 
@@ -383,6 +400,7 @@ class Replica {
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
   std::optional<PrefixStore> prefix_;  // nothing without engine.prefix_store
+  int64_t entry_bytes_ = 0;            // of one layer
   int64_t dram_bytes_per_s_;           // this rank's share of host DRAM
   SharedBandwidth bandwidth_;
   int64_t swap_in_cap_bytes_per_s_ = 0;
@@ -430,6 +448,8 @@ class Replica {
   SimDuration step_part_;  // this group's part of the step that starts
   Wait wait_ = Wait::kNone;
   SimTime wait_begin_;
+  StepFetch fetch_;           // of the step that is not yet counted
+  SimDuration fetch_layers_;  // that every step's look-ups in the hot buffers take
 
   // The side-band.
   std::vector<int32_t> due_;  // slots whose tick is due at this boundary

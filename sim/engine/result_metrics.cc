@@ -9,6 +9,7 @@
 #include "reports/schema/metrics.h"
 #include "sim/base/stats.h"
 #include "sim/base/units.h"
+#include "sim/engine/indexer_metrics.h"
 #include "sim/engine/memory_pools.h"
 #include "sim/policy/page_selection.h"
 
@@ -263,21 +264,53 @@ void SetKvPerRequest(Frame& f) {
   const double scale = static_cast<double>(kScaleTokens) * static_cast<double>(kGiB);
   const double tokens = static_cast<double>(c.context_token_steps) / steps / scale;
   const double hca = tokens * static_cast<double>(f.plan.hca_bytes_per_scale);
-  const double keys = tokens * static_cast<double>(f.plan.index_bytes_per_scale);
-  const double csa = f.plan.tiered
-                         ? static_cast<double>(c.active_page_steps) / steps *
-                               static_cast<double>(f.plan.page_bytes) / static_cast<double>(kGiB)
-                         : tokens * static_cast<double>(f.plan.csa_bytes_per_scale);
+  const double pages_gib =
+      static_cast<double>(c.active_page_steps) / steps / static_cast<double>(kGiB);
+  double keys =
+      tokens * static_cast<double>(f.plan.index_bytes_per_scale + f.plan.bound_bytes_per_scale);
+  double csa = 0.0;
+  switch (f.plan.placement) {
+    case KvPlacement::kAllInHbm:
+      csa = tokens * static_cast<double>(f.plan.csa_bytes_per_scale);
+      break;
+    case KvPlacement::kTiered:
+    case KvPlacement::kDropped:
+      csa = pages_gib * static_cast<double>(f.plan.page_bytes);
+      keys += pages_gib * static_cast<double>(f.plan.page_index_bytes);
+      break;
+    case KvPlacement::kHotBuffer:
+      csa = tokens * static_cast<double>(f.plan.buffer_bytes_per_scale) +
+            ToGiB(f.plan.hbm_request_bytes);
+      break;
+  }
+  const bool whole = f.plan.placement == KvPlacement::kAllInHbm;
   SetOrAbsent(f.metrics, "hbm_kv_gib_per_request", c.request_steps > 0, csa + hca + keys, kNoStep);
   SetOrAbsent(f.metrics, "hbm_kv_paper_gib_per_request", c.request_steps > 0,
-              f.plan.tiered ? csa + hca : csa + hca + keys, kNoStep);
+              whole ? csa + hca + keys : csa + hca, kNoStep);
+}
+
+// Of buffers of entries: what they lack is fetched, so nothing is missed.
+void SetFetches(Frame& f) {
+  const Counters& c = f.outcome.counters;
+  MetricSet& m = f.metrics;
+  const bool fetches = f.plan.placement == KvPlacement::kHotBuffer;
+  const absl::string_view reason =
+      fetches ? kNoStep : "the policy has no buffers of entries: TOPK_SWAP and ESS have";
+  SetOrAbsent(m, "hot_buffer_miss_rate", c.entries_selected > 0,
+              static_cast<double>(c.entries_fetched) / static_cast<double>(c.entries_selected),
+              reason);
+  m.Set("entries_fetched",
+        static_cast<double>(c.entries_fetched) / static_cast<double>(f.plan.groups));
 }
 
 void SetAttention(Frame& f) {
   const Counters& c = f.outcome.counters;
   MetricSet& m = f.metrics;
-  if (f.demand == nullptr) {
-    m.SetAbsent("selections", "policy FULL holds all KV in HBM and reads no attention trace");
+  SetFetches(f);
+  if (f.demand == nullptr || f.demand->hot_buffers != nullptr) {
+    SetOrAbsent(m, "selections", c.entries_selected > 0, static_cast<double>(c.entries_selected),
+                f.demand == nullptr ? "policy FULL holds all KV in HBM and reads no attention trace"
+                                    : kNoStep);
     m.Set("miss_inactive", 0.0);
     m.Set("miss_evicted", 0.0);
     m.Set("coverage", 1.0);
@@ -309,16 +342,18 @@ void SetRecall(Frame& f) {
   MetricSet& m = f.metrics;
   const auto ranks = static_cast<double>(f.plan.ranks * f.plan.groups_of_node);
   const auto groups = static_cast<double>(f.plan.groups);
-  const double gib = ToGiB(c.recall_bytes) / groups;
+  const double gib = ToGiB(c.recall_bytes + c.fetch_bytes) / groups;
   const auto set_pages = [&](absl::string_view name, int64_t pages) {
     m.Set(name, static_cast<double>(pages) / groups);
     m.Set(absl::StrCat(name, "_node"), static_cast<double>(pages) / groups * ranks);
   };
   const absl::string_view no_time = "no time passed after the warm-up";
   const bool timed = f.counted_s > 0;
-  const absl::string_view no_tick =
-      f.demand == nullptr ? "policy FULL recalls nothing" : "no tick was counted";
-  SetOrAbsent(m, "recall_miss_rate", c.pages_wanted > 0,
+  const absl::string_view no_tick = f.plan.placement != KvPlacement::kTiered
+                                        ? "the policy recalls no pages"
+                                        : "no tick was counted";
+  const bool recalls = f.plan.placement == KvPlacement::kTiered && c.pages_wanted > 0;
+  SetOrAbsent(m, "recall_miss_rate", recalls,
               static_cast<double>(c.pages_recalled) / static_cast<double>(c.pages_wanted), no_tick);
   m.Set("recall_gib", gib);
   m.Set("recall_gib_node", gib * ranks);
@@ -421,7 +456,8 @@ void SetWork(Frame& f) {
 }  // namespace
 
 void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowDemand* demand,
-                 const RequestTrace* requests, ReplicaOutcome& outcome, RunResult* result) {
+                 const RequestTrace* requests, const std::vector<IndexerQualityCounts>* indexer,
+                 ReplicaOutcome& outcome, RunResult* result) {
   MetricSet metrics;
   SimDuration counted;
   for (const ReplicaOutcome::Share& share : outcome.shares) counted += share.counted;
@@ -436,6 +472,7 @@ void FillMetrics(const Scenario& scenario, const MemoryPlan& plan, const WindowD
   SetFootprint(frame, *result);
   SetKvPerRequest(frame);
   SetAttention(frame);
+  FillIndexerMetrics(scenario, demand, indexer, &metrics);
   SetRecall(frame);
   SetStall(frame);
   SetPreemption(frame);

@@ -81,7 +81,7 @@ void RunSeries::Take(SimTime now, const Counters& counters) {
   }
   open_.selections = counters.selections.all;
   open_.missed = counters.inactive.all + counters.evicted.all;
-  open_.recall_bytes = counters.recall_bytes;
+  open_.recall_bytes = counters.recall_bytes + counters.fetch_bytes;
   open_.link_busy_ns = counters.link_busy.ns;
   open_.sideband_busy_ns = counters.sideband_busy.ns;
   samples_.push_back(open_);

@@ -50,8 +50,11 @@ void Replica::LaunchJob(SimTime now) {
     counters_.flop_replicated += flop;
   }
   job_.recall_alone = SimDuration{};
-  job_.computed = now + step_model_.Level1(job_.entries, scores);
-  job_.scored = job_.computed + step_model_.Level1Fixed();
+  job_.computed = job_.scored = now;
+  if (!ticks_at_once()) {
+    job_.computed = now + step_model_.Level1(job_.entries, scores);
+    job_.scored = job_.computed + step_model_.Level1Fixed();
+  }
   lockstep_.LongestActivity(job_.scored - now);
   Push(job_.scored.ns, kLevel1Scored, 0);
 }
@@ -63,7 +66,9 @@ void Replica::OnScored(SimTime now) {
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.WantList(tick.window);
     if (residency_.wants_next_uses()) TellNextUses(tick);
-    const int32_t missing = residency_.Want(tick.slot, request.BlockPages(pages));
+    int32_t missing = 0;
+    if (plan_.has_reserve) missing = residency_.Want(tick.slot, request.BlockPages(pages));
+    if (!plan_.has_cold_pool) missing = 0;  // its KV was in HBM: it takes its blocks there
     PromiseBlocks(tick.slot, tick.first ? 1 : 0);
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
@@ -297,6 +302,7 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
   ScheduleFlows(now);
   switch (flow) {
     case Flow::kRecall:
+      if (wait_ == Wait::kFetch) return OnFetched(now);
       if (swapping_in_) return OnSwapInDone(now);
       OnRecallFlowDone(now);
       return StartSwapIns(now);

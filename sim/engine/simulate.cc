@@ -15,6 +15,7 @@
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/notes.h"
 #include "sim/engine/result_metrics.h"
+#include "sim/policy/hot_buffer.h"
 
 namespace tierscope {
 
@@ -42,6 +43,16 @@ WantPolicy WantPolicyOf(Policy::Kind kind) {
       return WantPolicy::kOracle;
     case Policy::FLASHMEMORY:
       return WantPolicy::kFlashMemory;
+    case Policy::STREAMING_LLM:
+      return WantPolicy::kStreamingLlm;
+    case Policy::H2O:
+      return WantPolicy::kH2o;
+    case Policy::QUEST:
+      return WantPolicy::kQuest;
+    case Policy::TOPK_SWAP:
+      return WantPolicy::kTopkSwap;
+    case Policy::ESS:
+      return WantPolicy::kEss;
     case Policy::FULL:
     case Policy::LSA:
       return WantPolicy::kLsa;
@@ -56,7 +67,7 @@ absl::Status CheckSwapFits(const Scenario& scenario, const MemoryPlan& plan, int
   if (engine.admit() != Engine::OPTIMISTIC || engine.preemption() != Engine::SWAP) {
     return absl::OkStatus();
   }
-  const int64_t pages = plan.tiered ? plan.HostPages(context, output) : 0;
+  const int64_t pages = plan.has_cold_pool ? plan.HostPages(context, output) : 0;
   const int64_t bytes =
       pages * plan.host_page_bytes_node + plan.SwapBytes(context + output) * plan.ranks;
   if (bytes <= plan.host_usable_bytes_node) return absl::OkStatus();
@@ -89,7 +100,7 @@ absl::Status CheckRequestFits(const Scenario& scenario, const MemoryPlan& plan) 
                         "choose other hardware",
                         context, output, scenario.hardware().gpu(), plan.tokens_max));
   }
-  if (plan.tiered && plan.HostPages(context, output) > plan.host_pages_max) {
+  if (plan.has_cold_pool && plan.HostPages(context, output) > plan.host_pages_max) {
     return absl::InvalidArgumentError(
         absl::StrFormat("a request of %d + %d tokens does not fit: the cold pool has host DRAM for "
                         "%d tokens; lower "
@@ -216,6 +227,12 @@ DemandSpec DemandSpecOf(const Scenario& scenario) {
   const Policy& policy = scenario.policy();
   DemandSpec spec;
   spec.policy = WantPolicyOf(policy.kind());
+  if (NeedsLayers(spec.policy)) {  // of the rest nothing
+    spec.hot_buffer_entries = policy.hot_buffer_entries();
+    spec.pool_parts = std::llround(policy.pool_ratio() * static_cast<double>(kPoolParts));
+    spec.pool_warmup_steps = policy.pool_warmup_steps();
+    return spec;
+  }
   // A window in steps of the trace, which is a token a step: with mtp as many as it can come to.
   const Mtp& mtp = scenario.engine().mtp();
   const int64_t tokens =
@@ -260,7 +277,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
   result->set_seed(scenario.seed());
   result->set_event_digest(outcome.event_digest);
   FillInputs(scenario, inputs, result);
-  FillMetrics(scenario, plan, inputs.demand, inputs.requests, outcome, result);
+  FillMetrics(scenario, plan, inputs.demand, inputs.requests, inputs.indexer, outcome, result);
   if (inputs.demand != nullptr) FillProfiles(*inputs.demand, outcome, result);
   FillNotes(scenario, plan, inputs.demand, inputs.requests, outcome, result);
   FillViolations(outcome, result);

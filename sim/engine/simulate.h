@@ -3,6 +3,7 @@
 #define TIERSCOPE_SIM_ENGINE_SIMULATE_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -12,6 +13,7 @@
 #include "sim/demand/distil.h"
 #include "sim/engine/observer.h"
 #include "sim/engine/replica_options.h"
+#include "traces/indexer_quality.h"
 #include "traces/request_trace.h"
 
 namespace tierscope {
@@ -33,6 +35,8 @@ struct SimulationInputs {
   const WindowDemand* demand = nullptr;  // of DemandSpecOf(scenario); null when not NeedsDemand
   // Null when the scenario names no request trace; with block ids where NeedsBlockIds.
   const RequestTrace* requests = nullptr;
+  // Of the demand's trace in windows of tau steps, a profile each; null: not looked at.
+  const std::vector<IndexerQualityCounts>* indexer = nullptr;
   Observer* observer = nullptr;  // null: nobody watches
   ReplicaOptions options;
 };

@@ -4,19 +4,23 @@
 
 #include "sim/base/units.h"
 #include "sim/engine/replica.h"
+#include "sim/engine/scored_entries.h"
 
 namespace tierscope {
 
-void Replica::CountScored() {
-  if (!tiered()) batch_.scored_entries = batch_.context_tokens * kPageEntries / plan_.page_tokens;
+BatchWork Replica::StepWork() const {
+  BatchWork work = batch_;
+  work.scored_entries = ScoredEntries(policy_.kind(), batch_.scored_entries,
+                                      work.context_tokens * kPageEntries / plan_.page_tokens);
+  return work;
 }
 
 Replica::StepLength Replica::LengthOfStep(SimTime now) {
   if (lockstep_.groups.size() > 1) return LengthOfJointStep(now);
-  CountScored();
-  SimDuration base = batch_.requests > 0 ? step_model_.Step(batch_) : SimDuration{};
+  SimDuration base = batch_.requests > 0 ? step_model_.Step(StepWork()) : SimDuration{};
   if (!chunk_queue_.empty()) base += TakeChunk();
-  return {base, Interference(now, base)};
+  const SimDuration beside = FetchBeside(base);
+  return {base + beside, Interference(now, base)};
 }
 
 // All groups wait for the slowest: without side-bands that with the longest part of its own, and
@@ -25,8 +29,7 @@ Replica::StepLength Replica::LengthOfJointStep(SimTime now) {
   int32_t requests = 0, fullest = 0;
   SimDuration longest;
   for (Replica* group : lockstep_.groups) {
-    group->CountScored();
-    group->step_part_ = step_model_.GroupPart(group->batch_);
+    group->step_part_ = step_model_.GroupPart(group->StepWork());
     longest = std::max(longest, group->step_part_);
     requests += group->batch_.requests;
     fullest = std::max(fullest, group->batch_.requests);
@@ -39,30 +42,38 @@ Replica::StepLength Replica::LengthOfJointStep(SimTime now) {
   return {base, lengthened - longest};
 }
 
-// Runs steps until one ends with, or is overtaken by, an event: that one goes through the queue.
-// Each leapt step is the arithmetic of a step alone.
+// Runs steps until one waits, ends with, or is overtaken by, an event.
 void Replica::StartStep(SimTime now) {
-  for (;;) {
-    const auto [base, lengthening] = LengthOfStep(now);
-    CountStall(StallCause::kInterference, lengthening);
-    const SimTime end = now + base + lengthening;
-    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, RequestsOfAllGroups());
-    if (!MayLeap(end)) {
-      lockstep_.stepping = true;
-      lockstep_.step_end = end;
-      lockstep_.LongestActivity(end - now);
-      return Push(end.ns, kStepEnd, 0);
-    }
-    CountStep(end);
-    ++outcome_.steps_leapt;
-    now = end;
+  while (!FetchMisses(now)) {
+    const std::optional<SimTime> end = RunStep(now);
+    if (!end) return;
+    now = *end;
   }
+}
+
+// The end of the step that begins now, where nothing else happens by then: the arithmetic of a step
+// alone. Else the end goes through the queue, and nothing comes back.
+std::optional<SimTime> Replica::RunStep(SimTime now) {
+  const auto [base, lengthening] = LengthOfStep(now);
+  CountStall(StallCause::kInterference, lengthening);
+  const SimTime end = now + base + lengthening;
+  if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, RequestsOfAllGroups());
+  if (!MayLeap(end)) {
+    lockstep_.stepping = true;
+    lockstep_.step_end = end;
+    lockstep_.LongestActivity(end - now);
+    Push(end.ns, kStepEnd, 0);
+    return std::nullopt;
+  }
+  CountStep(end);
+  ++outcome_.steps_leapt;
+  return end;
 }
 
 // Nothing happens before, at, or because of the end of a step that begins now.
 bool Replica::MayLeap(SimTime end) const {
   if (!options_.leap || end > horizon_ || lockstep_.steps + 1 == warmup_steps_) return false;
-  if (!queue_.empty() && queue_.next().key <= end.ns) return false;
+  if (fetch_.boundary_due || (!queue_.empty() && queue_.next().key <= end.ns)) return false;
   const int64_t tokens = lockstep_.clock.At(lockstep_.steps + 1);
   return std::all_of(
       lockstep_.groups.begin(), lockstep_.groups.end(), [tokens](const Replica* group) {
@@ -135,8 +146,10 @@ void Replica::CountBatch(SimDuration length, int64_t tokens) {
   counters_.request_ns += static_cast<__int128>(length.ns) * batch_.requests;
   counters_.active_page_steps += batch_active_pages_;
   counters_.context_token_steps += batch_.context_tokens;
-  counters_.flop += step_model_.StepFlop(batch_);
-  counters_.flop_replicated += step_model_.ReplicatedStepFlop(batch_);
+  const BatchWork work = StepWork();
+  counters_.flop += step_model_.StepFlop(work);
+  counters_.flop_replicated += step_model_.ReplicatedStepFlop(work);
+  if (fetches()) CountFetch();
 }
 
 // The group's decoding requests have `tokens` more each.
@@ -211,6 +224,7 @@ void Replica::FillHalves() {
 void Replica::EndCutWait(SimTime end) {
   switch (wait_) {
     case Wait::kNone:
+    case Wait::kFetch:  // counts with its step
       break;
     case Wait::kJoin:
       EndWait(StallCause::kJoin, end);
@@ -248,7 +262,7 @@ void Replica::CountCutWaits(SimTime end) {
 }
 
 void Replica::SettleAccounts() {
-  if (!tiered()) return;
+  if (!ticks()) return;
   for (RequestState& request : slots_) {
     if (request.alive) SettleAccount(request);
   }

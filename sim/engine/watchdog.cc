@@ -76,6 +76,8 @@ std::string Replica::WaitsFor(const RequestState& request) const {
       return absl::StrCat("level-1 job ", job_.number, ", which its batch waits for");
     case Wait::kSwapOut:
       return "a swap-out (flow writeback)";
+    case Wait::kFetch:
+      return "the entries that its batch step fetches (flow recall)";
     case Wait::kNone:
     case Wait::kColdRecall:
       break;
@@ -141,8 +143,9 @@ Replica::Census Replica::TakeCensus(SimTime end) const {
 }
 
 void Replica::CheckMemory() {
-  conservation_.Hbm(hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_in_use_),
-                    hbm_fixed_bytes_ + plan_.BudgetBytes(tokens_reserved_), plan_.hbm_usable_bytes);
+  conservation_.Hbm(hbm_fixed_bytes_ + plan_.PromisedBytes(admitted_, tokens_in_use_),
+                    hbm_fixed_bytes_ + plan_.PromisedBytes(admitted_, tokens_reserved_),
+                    plan_.hbm_usable_bytes);
 }
 
 void Replica::CheckHostMemory() {
@@ -174,6 +177,9 @@ void Replica::CheckInvariants(SimTime end) {
   run.blocks_recalled =
       residency_.blocks_recalled() - (job_.in_flight && !job_.landed ? job_.pages : 0);
   run.page_bytes = plan_.recall_page_bytes;
+  run.fetch_bytes = counters_.fetch_bytes;
+  run.entries_fetched = counters_.entries_fetched;
+  run.entry_bytes = entry_bytes_;
   run.prefix_pins = prefix_ ? prefix_->pins() : 0;
   run.prefix_pins_known = census.prefix_blocks;
   outcome_.violations = conservation_.Check(run);

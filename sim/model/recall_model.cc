@@ -57,6 +57,7 @@ RecallModel::RecallModel(const Scenario& scenario)
       by_entry_(scenario.policy().staged_pieces() == Policy::PER_ENTRY),
       page_bytes_(PageMirrorBytes(scenario.model(), scenario.policy())),
       kv_bytes_(PageBytes(scenario.model())),
+      entry_bytes_(scenario.model().kv_entry_bytes()),
       kv_pieces_(PiecesOfPage(scenario, scenario.model().csa_layers())),
       key_pieces_(KeyPieces(scenario)),
       hbm_bytes_per_s_(scenario.hardware().hbm_bytes_per_s()),
@@ -83,6 +84,16 @@ int64_t RecallModel::StagedRate(int64_t bytes, int64_t pieces) const {
   const auto all = static_cast<double>(bytes);
   const double seconds = static_cast<double>(pieces) * submit_s_ + all / pageable_bytes_per_s_;
   return static_cast<int64_t>(all / seconds);
+}
+
+RecallWork RecallModel::OfEntries(int64_t entries) const {
+  RecallWork work;
+  work.bytes = entries * entry_bytes_;
+  work.hbm_bytes = work.bytes;
+  work.link_bytes_per_s_max =
+      std::max<int64_t>(1, std::min(gather_bytes_per_s_, link_bytes_per_s_max_));
+  work.occupies_sms = true;
+  return work;
 }
 
 RecallWork RecallModel::Of(int64_t pages) const {

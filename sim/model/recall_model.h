@@ -44,6 +44,9 @@ class RecallModel {
 
   // Of `pages` >= 1 pages. Cost: a few dozen flops.
   RecallWork Of(int64_t pages) const;
+  // Of `entries` >= 1 entries of one layer each, by GATHER_KERNEL: link: B = entries x
+  // kv_entry_bytes at its rate.
+  RecallWork OfEntries(int64_t entries) const;
 
  private:
   int64_t CopyRate(int64_t pages) const;
@@ -52,10 +55,11 @@ class RecallModel {
   LinkModel link_model_;
   Policy::RecallPath path_;
   bool by_entry_;
-  int64_t page_bytes_;  // KV and offloaded index keys
-  int64_t kv_bytes_;    // of it
-  int64_t kv_pieces_;   // of a page
-  int64_t key_pieces_;  // of a page; 0 = no keys are offloaded
+  int64_t page_bytes_;   // KV and offloaded index keys
+  int64_t kv_bytes_;     // of it
+  int64_t entry_bytes_;  // of one layer
+  int64_t kv_pieces_;    // of a page
+  int64_t key_pieces_;   // of a page; 0 = no keys are offloaded
   int64_t hbm_bytes_per_s_;
   int64_t host_gather_bytes_per_s_;
   int64_t gather_bytes_per_s_;

@@ -67,9 +67,8 @@ void AddResourceLimits(const Scenario& scenario, std::vector<Limit>* limits) {
                        label, resource, kResourceNoise});
   };
   add("hbm", "HBM", Bottleneck::kHbm);
-  if (!NeedsDemand(scenario)) return;
-  add("host", "host DRAM", Bottleneck::kHost);
-  add("reserve", "page reserve", Bottleneck::kReserve);
+  if (HasColdPool(scenario.policy().kind())) add("host", "host DRAM", Bottleneck::kHost);
+  if (HasReserve(scenario.policy().kind())) add("reserve", "page reserve", Bottleneck::kReserve);
 }
 
 void AddSloLimits(const Engine& engine, std::vector<Limit>* limits) {
@@ -146,15 +145,16 @@ TradedMemory Traded(const Scenario& scenario, const MemoryPlan& plan, const Requ
   traded.tokens = tokens;
   if (tokens == 0) return traded;
   traded.full_hbm_gib_per_request = ToGiB(FullKvBudgetBytes(scenario.model(), tokens));
-  if (!plan.tiered) {
+  if (plan.placement == KvPlacement::kAllInHbm) {
     traded.hbm_gib_per_request = traded.full_hbm_gib_per_request;
     return traded;
   }
   traded.hbm_gib_per_request =
-      ToGiB(plan.BudgetBytes(tokens) +
-            plan.LivePages(shape.context_tokens, grown_pages_max) * plan.page_bytes);
+      ToGiB(plan.PromisedBytes(1, tokens) + plan.LivePages(shape.context_tokens, grown_pages_max) *
+                                                (plan.page_bytes + plan.page_index_bytes));
   traded.host_gib_per_request =
       ToGiB(plan.HostPages(shape.context_tokens, shape.output_tokens) * plan.host_page_bytes_node);
+  if (plan.placement != KvPlacement::kTiered) return traded;
   const StepTimeModel step_model(scenario);
   traded.level1_gflop_per_token = step_model.Level1Flop(tokens * kPageEntries / plan.page_tokens) /
                                   1e9 / scenario.policy().tau_steps();
@@ -199,7 +199,7 @@ class Planner {
       const auto [context, output, uniform] = shape;
       search.ceilings =
           AdmissionCeilings(scenario_, plan, context, output, GrownPagesMax(inputs_.demand));
-      if (plan.tiered) {
+      if (plan.has_cold_pool) {
         report_.whole_host_load = WholeHostCeiling(scenario_, plan, context, output);
       }
     } else if (report_.closed_loop) {

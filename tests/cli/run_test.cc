@@ -308,5 +308,52 @@ TEST_F(RunVerbTest, KeepsAnExistingFolderUnlessTold) {
   EXPECT_TRUE(std::filesystem::exists(folder_.File("kept/result.json")));
 }
 
+std::string ReadWhole(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// What the scores are worth is counted once and kept; a kept file that is damaged is counted anew.
+TEST_F(RunVerbTest, TheIndexersWorthIsInEveryResultAndKept) {
+  const TempFolder cache;
+  setenv("TIERSCOPE_CACHE", cache.path().c_str(), 1);
+  const std::string run = Scenario("h20_lsa") + kSmall + "--set engine.timeline_s=0 --overwrite";
+  ASSERT_EQ(Run(run).exit_code, 0);
+  const std::string counted = ReadWhole(folder_.File("out") + "/result.json");
+  for (const char* name :
+       {"indexer_precision.native", "indexer_recall.golden", "indexer_f1.native",
+        "indexer_auc.golden", "indexer_calibration_error.native", "golden_recall"}) {
+    EXPECT_NE(counted.find("\"" + std::string(name) + "\": {\"value\": 0."), std::string::npos)
+        << name;
+  }
+  std::vector<std::filesystem::path> kept;
+  for (const auto& entry : std::filesystem::directory_iterator(cache.path())) {
+    if (entry.path().filename().string().rfind("indexer-", 0) == 0) kept.push_back(entry.path());
+  }
+  ASSERT_EQ(kept.size(), 1u);
+  const std::string whole = ReadWhole(kept[0]);
+  std::string flipped = whole;
+  flipped[whole.size() / 2] = flipped[whole.size() / 2] == '1' ? '2' : '1';
+  for (const std::string& bytes : {whole, flipped, whole.substr(0, whole.size() / 2), std::string(),
+                                   std::string("99999999999999999999\n1")}) {
+    std::ofstream(kept[0], std::ios::binary | std::ios::trunc) << bytes;
+    ASSERT_EQ(Run(run).exit_code, 0);
+    EXPECT_EQ(ReadWhole(folder_.File("out") + "/result.json"), counted);
+    EXPECT_EQ(ReadWhole(kept[0]), whole);
+  }
+  setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
+}
+
+// A policy that fetches entries makes a trace per layer; one with votes is refused with what to do.
+TEST_F(RunVerbTest, TopkSwapRunsFromGeneratedAttention) {
+  const CommandOutput output =
+      Run(Scenario("h20_lsa") + kSmall +
+          "--set policy.kind=topk_swap,policy.page_kmax=none --format=csv");
+  ASSERT_EQ(output.exit_code, 0) << output.err;
+  EXPECT_NE(output.out.find("h20_lsa,coverage,fraction,1,"), std::string::npos);
+  EXPECT_NE(output.out.find("h20_lsa,hot_buffer_miss_rate,fraction,0."), std::string::npos);
+  EXPECT_NE(output.out.find("h20_lsa,pages_recalled,pages,0,"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tierscope::testing

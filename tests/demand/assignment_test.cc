@@ -69,5 +69,18 @@ TEST(ProfileAssignerTest, SeedDecides) {
   EXPECT_GT(differ, 50);
 }
 
+// A demand whose buffers are warmed with what was recorded before: no start comes earlier.
+TEST(ProfileAssignerTest, StartsBehindTheWarmUp) {
+  WindowDemand demand = WithPrompts({100});
+  demand.first_start = 3;
+  EXPECT_EQ(ProfileAssigner(demand, 1, false).Assign(100, 10).position, 3);
+  ProfileAssigner assigner(demand, 1, true);
+  std::map<int32_t, int> positions;
+  for (int i = 0; i < 400; ++i) ++positions[assigner.Assign(100, 60).position];
+  ASSERT_EQ(positions.size(), 4u);  // ticks 3 to 6 of 10, with 60 of 160 steps to come
+  EXPECT_EQ(positions.begin()->first, 3);
+  EXPECT_EQ(assigner.Assign(100, 160).position, 3);  // fits from tick 0 alone: it wraps
+}
+
 }  // namespace
 }  // namespace tierscope

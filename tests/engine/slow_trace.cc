@@ -50,6 +50,46 @@ std::map<int64_t, int64_t> SelectionsToCome(const Policy& policy, const RawProfi
   return worth;
 }
 
+// H2O from the recording's first tick to this one, entry by entry of each step's selections.
+std::set<int64_t> HeavyHitters(const Policy& policy, const RawProfile& profile, int32_t position) {
+  std::map<int64_t, int64_t> attention;
+  for (const auto& [entry, votes] : profile.selected_first) attention[entry / 64] += votes;
+  std::set<int64_t> kept, gone;
+  for (int32_t at = 0; at <= position; ++at) {
+    const int64_t entries = profile.EntriesAfter(int64_t{at} * profile.stride);
+    const std::vector<int64_t> forced = Forced(policy, entries);
+    std::vector<int64_t> others;
+    for (int64_t page = (entries + 63) / 64 - 1; page >= 0; --page) {  // the newer of equals first
+      const bool is_forced = std::count(forced.begin(), forced.end(), page) > 0;
+      if (!is_forced && gone.count(page) == 0) others.push_back(page);
+    }
+    std::stable_sort(others.begin(), others.end(),
+                     [&](int64_t a, int64_t b) { return attention[a] > attention[b]; });
+    kept = {forced.begin(), forced.end()};
+    for (size_t i = 0; i < others.size(); ++i) {
+      (i < static_cast<size_t>(policy.page_kmax()) ? kept : gone).insert(others[i]);
+    }
+    for (int64_t k = 0; k < profile.stride; ++k) {
+      const int64_t step = int64_t{at} * profile.stride + k;
+      for (const auto& [entry, votes] : profile.selected[static_cast<size_t>(step)]) {
+        attention[entry / 64] += votes;
+      }
+    }
+  }
+  return kept;
+}
+
+// The greatest code of each page's entries.
+std::map<int64_t, int64_t> Bounds(const RawProfile& profile, int32_t position) {
+  std::map<int64_t, int64_t> bounds;
+  for (const RawProfile::Scores& scores : profile.ticks[static_cast<size_t>(position)]) {
+    for (const auto& [entry, code] : scores.code_of) {
+      bounds[entry / 64] = std::max<int64_t>(bounds[entry / 64], code);
+    }
+  }
+  return bounds;
+}
+
 }  // namespace
 
 std::set<int64_t> SlowWantList(const Policy& policy, uint64_t seed, const RawProfile& profile,
@@ -66,6 +106,8 @@ std::set<int64_t> SlowWantList(const Policy& policy, uint64_t seed, const RawPro
   std::map<int64_t, int64_t> worth;
   if (policy.kind() == Policy::ORACLE) {
     worth = SelectionsToCome(policy, profile, position);
+  } else if (policy.kind() == Policy::QUEST) {
+    worth = Bounds(profile, position);
   } else {
     worth = WantedEntries(policy, profile, position);
   }
@@ -79,6 +121,14 @@ std::set<int64_t> SlowWantList(const Policy& policy, uint64_t seed, const RawPro
       if (std::ssize(others) > kmax) others.resize(static_cast<size_t>(kmax));
       list.insert(others.begin(), others.end());
       break;
+    case Policy::H2O:
+      return HeavyHitters(policy, profile, position);
+    case Policy::QUEST:
+      std::stable_sort(others.begin(), others.end(), best_first);
+      if (std::ssize(others) > kmax) others.resize(static_cast<size_t>(kmax));
+      list.insert(others.begin(), others.end());
+      break;
+    case Policy::STREAMING_LLM:
     case Policy::RECENCY:
       std::reverse(others.begin(), others.end());
       if (std::ssize(others) > kmax) others.resize(static_cast<size_t>(kmax));
@@ -104,6 +154,8 @@ std::set<int64_t> SlowWantList(const Policy& policy, uint64_t seed, const RawPro
       break;
     }
     case Policy::FULL:
+    case Policy::TOPK_SWAP:
+    case Policy::ESS:
       TIERSCOPE_CHECK(false);
   }
   return list;
@@ -139,8 +191,9 @@ WindowDemand Distil(const Scenario& scenario, const std::vector<RawProfile>& pro
     header.set_selections(SELECTIONS_FULL_HISTORY);
     TIERSCOPE_CHECK(distiller.Begin(header, static_cast<int32_t>(demand.profiles.size())).ok());
     for (int32_t step = 0; step <= profile.steps(); ++step) {
-      const auto& selected = profile.selected[static_cast<size_t>(std::max(0, step - 1))];
-      distiller.Select(step, EntriesOf(selected), BytesOf(selected));  // step 0 counts nothing
+      const auto& selected =
+          step == 0 ? profile.selected_first : profile.selected[static_cast<size_t>(step - 1)];
+      distiller.Select(step, EntriesOf(selected), BytesOf(selected));
       if (step % profile.stride != 0 || step == profile.steps()) continue;
       for (const auto& scores : profile.ticks[static_cast<size_t>(step / profile.stride)]) {
         distiller.Tick(step, scores.layer, EntriesOf(scores.code_of), BytesOf(scores.code_of));

@@ -291,6 +291,10 @@ void SlowWorld::Take(State& r, int64_t page, bool pinned, Victims& victims) {
 
 void SlowWorld::OnRecall(State& r, const RequestEvent& e) {
   if (!r.ticking) return Fail("a recall without a tick");
+  if (!has_blocks()) {
+    counts_.wanted += std::ssize(OwnList(r, *r.ticking));
+    return Expect(0, e.value, "missing pages of a policy that has all in HBM");
+  }
   const bool protects = policy_.eviction() == Policy::LRU_PROTECTED;
   const std::set<int64_t> list = BlockList(r, *r.ticking);
   Tell(r, *r.ticking, r.cold);
@@ -325,6 +329,11 @@ void SlowWorld::OnRecall(State& r, const RequestEvent& e) {
     next_use_[KeyOf(r.id, page)] = NextUse(r, page);
   }
   LoseAll(victims);
+  if (drops()) {  // the first list is of what the prefill left; what has gone since never returns
+    const bool wraps = PositionOf(r, *r.ticking) < r.position;
+    if (!r.cold && !wraps && missing > 0) Fail("a page that was dropped is back");
+    missing = 0;
+  }
   Expect(missing, e.value, "missing pages");
   counts_.recalled += missing;
   counts_.wanted += std::ssize(OwnList(r, *r.ticking));
@@ -348,7 +357,7 @@ void SlowWorld::Activate(State& r, int64_t window) {
   r.active = window;
   r.lost.clear();
   for (int64_t page : BlockList(r, window)) {
-    if (!reserve_.Has(KeyOf(r.id, page))) r.lost.insert(page);
+    if (has_blocks() && !reserve_.Has(KeyOf(r.id, page))) r.lost.insert(page);
   }
   const int64_t entries = r.profile->EntriesAfter(PositionOf(r, window) * r.profile->stride);
   for (int64_t page : r.lost_since_tick) {
@@ -380,9 +389,13 @@ void SlowWorld::OnGrow(State& r, const RequestEvent& e) {
   const bool full = r.open && r.done == r.full_at;
   if (!r.must_open && !full) return Fail("a page opens before the last one is full");
   Expect(page, e.value, "page that opens");
-  counts_.written_back += full ? 1 : 0;
+  counts_.written_back += full && has_blocks() && !drops() ? 1 : 0;
   r.must_open.reset();
   r.full_at = r.done + page_tokens - TokensInProfile(r) % page_tokens;
+  if (!has_blocks()) {
+    r.open = page;
+    return;
+  }
   Victims victims;
   if (r.open && *r.open != page) {
     if (protects) r.grown.push_back(*r.open);

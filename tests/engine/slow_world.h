@@ -39,6 +39,7 @@ struct RawProfile {
   int32_t positions = 0;
   std::vector<std::vector<Scores>> ticks;         // [position], the records of its tick
   std::vector<std::map<uint32_t, int>> selected;  // [step - 1], entry -> votes
+  std::map<uint32_t, int> selected_first;         // of step 0, which only H2O looks at
 
   int64_t steps() const { return int64_t{positions} * stride; }
   int64_t EntriesAfter(int64_t step) const { return (prompt_tokens + step + 1) / tokens_per_entry; }
@@ -115,6 +116,10 @@ class SlowWorld : public Observer {
   void EndStep();
   void CountStep(State& r, SlowCounts& into);
   bool flashmemory() const { return policy_.kind() == Policy::FLASHMEMORY; }
+  bool drops() const {
+    return policy_.kind() == Policy::STREAMING_LLM || policy_.kind() == Policy::H2O;
+  }
+  bool has_blocks() const { return policy_.kind() != Policy::QUEST; }
   bool next_tick_publishes() const { return policy_.publish() == Policy::NEXT_TICK; }
   int64_t StepsDone() const { return steps_begun_ - (step_runs_ ? 1 : 0); }
   int64_t PositionOf(const State& r, int64_t window) const;

@@ -261,6 +261,48 @@ World VaryingWorld(uint64_t seed) {
   return world;
 }
 
+// A rival that ticks: nothing is recalled, a tick takes no time. Settings are those that it may
+// have; HBM for one request or a little more.
+World RivalWorld(uint64_t seed) {
+  Dice dice(seed);
+  World world;
+  const int32_t stride = int32_t{1} << dice.Below(5);
+  const int32_t tokens_per_entry = dice.One(5) ? 4 : 1;
+  for (int64_t n = dice.In(1, 3); n > 0; --n) {
+    RawProfile& p = world.profiles.emplace_back(
+        RandomProfile(dice, stride, tokens_per_entry, dice.One(2) ? 2 : 9, /*constant=*/true));
+    p.selected_first = Draw(dice, p.EntriesAfter(0), 7, 3);
+  }
+  AddRequests(dice, world, /*flashmemory=*/false);
+  const bool closed = dice.One(2);
+  const std::string prefill = dice.Of({"NONE", "DISAGGREGATED", "COLOCATED_CHUNKED"});
+  world.scenario = ToyScenario(absl::StrCat(
+      "seed: ", dice.In(1, 1000), " model { csa_tokens_per_entry: ", tokens_per_entry,
+      " hca_layers: 1 hca_tokens_per_entry: 4 } workload { trace: \"toy\" arrivals: ",
+      closed ? "CLOSED_LOOP" : "TRACE", " concurrency: ", closed ? dice.In(1, 6) : dice.Below(5),
+      " attention { random_offset: ", dice.Of({"true", "false"}), " } } engine { simulated_s: 0",
+      " prefill: ", prefill, prefill == "NONE" ? "" : " prefill_tokens_per_s: 50000",
+      " warmup_windows: ", dice.One(3) ? 1 : 0, " } policy { kind: ",
+      dice.Of({"STREAMING_LLM", "H2O", "QUEST"}), " tau_steps: ", stride * dice.In(1, 4),
+      " page_kmax: ", dice.In(1, 6), " recency_entries: ", dice.One(2) ? 0 : dice.Below(200),
+      " sink_entries: ", dice.One(2) ? 0 : dice.Below(100),
+      " phase: ", dice.Of({"OWN_STEPS", "ALIGNED", "STAGGERED"}), " }"));
+  Policy* policy = world.scenario.mutable_policy();
+  policy->set_reserve_entries(1'000'000);
+  const MemoryPlan wide = *MakeMemoryPlan(world.scenario);
+  policy->set_reserve_entries((wide.live_pages_max + dice.Below(14)) * 64 + 64);
+  const MemoryPlan plan = *MakeMemoryPlan(world.scenario);
+  int64_t need = 0;
+  for (const SlowWorld::Request& r : world.requests) {
+    need = std::max(need, r.context_tokens + r.output_tokens);
+  }
+  world.scenario.mutable_hardware()->set_hbm_bytes(plan.hbm_usable_bytes - plan.hbm_left_bytes +
+                                                   plan.BudgetBytes(need + dice.Below(2 * need)) +
+                                                   1000);
+  world.plan = *MakeMemoryPlan(world.scenario);
+  return world;
+}
+
 struct Verdict {
   std::string error;
   SlowCounts counts;
@@ -349,6 +391,16 @@ TEST(SlowWorldTest, TheEngineDecidesAsTheSlowModel) {
   EXPECT_GT(seen.written_back, 1000);
   EXPECT_GT(seen.entries_lost, 100);
   EXPECT_GT(seen.preemptions, 150);
+}
+
+// StreamingLLM, H2O and Quest, whose lists a slow model makes from the past alone.
+TEST(SlowWorldTest, RivalsDecideAsTheSlowModel) {
+  const SlowCounts seen = JudgeAll(RivalWorld, 2000);
+  if (HasFailure() || FromEnvironment("SLOW_WORLD", 0) > 0) return;
+  EXPECT_GT(seen.inactive.all, seen.selections.all / 40);
+  EXPECT_LT(seen.inactive.all, seen.selections.all / 10 * 9);
+  EXPECT_EQ(seen.evicted.all, 0);
+  EXPECT_EQ(seen.written_back, 0);
 }
 
 // Selections that differ from step to step are exact over whole sub-windows: level 1 is synchronous

@@ -47,7 +47,7 @@ std::vector<std::string> TableRows() {
 TEST(MetricsTest, ReadmeAndTableAgreeBothWays) { EXPECT_EQ(ReadmeRows(), TableRows()); }
 
 TEST(MetricsTest, DefinitionsAreComplete) {
-  const std::set<std::string> scopes = {"rank", "node", "replica", "request", "link"};
+  const std::set<std::string> scopes = {"rank", "node", "replica", "request", "link", "trace"};
   std::set<std::string> names;
   for (const MetricDef& definition : MetricDefinitions()) {
     const std::string name(definition.name);

@@ -91,6 +91,11 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "workload.attention.window_churn",
                                         "workload.attention.score_floor",
                                         "policy.level1_fixed_ms",
+                                        "policy.hot_buffer_entries",
+                                        "policy.pool_ratio",
+                                        "policy.pool_warmup_steps",
+                                        "policy.fetch_overlap",
+                                        "policy.fetch_layer_us",
                                         "engine.prefill_tokens_per_s",
                                         "engine.graph_batch_sizes[]",
                                         "engine.mtp.acceptance",
@@ -99,6 +104,36 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
   for (const std::string& path : SchemaPaths(*Scenario::descriptor())) {
     EXPECT_EQ(given.count(path) == 0, absent.count(path) == 1) << path;
   }
+}
+
+// A rival's defaults, and that its resolved text loads to the same scenario.
+TEST(LoaderTest, DefaultsOfTheRivals) {
+  const auto of = [](const std::string& kind) {
+    const Scenario scenario = Parse(SmallScenario(), {"policy.kind=" + kind});
+    const absl::StatusOr<Scenario> again = ParseScenario(ScenarioText(scenario), "r.txtpb", {});
+    EXPECT_TRUE(again.ok()) << kind << again.status();
+    if (again.ok()) {
+      EXPECT_EQ(ScenarioDigest(*again), ScenarioDigest(scenario)) << kind;
+    }
+    return scenario.policy();
+  };
+  EXPECT_EQ(of("streaming_llm").sink_entries(), 4);
+  EXPECT_EQ(of("h2o").sink_entries(), 0);
+  EXPECT_EQ(of("quest").eviction(), Policy::LRU_PROTECTED);
+  const Policy swap = of("topk_swap");
+  EXPECT_EQ(swap.recall_path(), Policy::GATHER_KERNEL);
+  EXPECT_EQ(swap.hot_buffer_entries(), 4096);
+  EXPECT_EQ(swap.fetch_overlap(), 0);
+  EXPECT_EQ(swap.fetch_layer_us(), 20);
+  EXPECT_FALSE(swap.has_pool_ratio());
+  const Policy ess = of("ess");
+  EXPECT_EQ(ess.recall_path(), Policy::GATHER_KERNEL);
+  EXPECT_EQ(ess.pool_ratio(), 0.2);
+  EXPECT_EQ(ess.pool_warmup_steps(), 32);
+  EXPECT_EQ(ess.fetch_overlap(), 1);
+  EXPECT_FALSE(ess.has_hot_buffer_entries());
+  EXPECT_EQ(Parse(SmallScenario(), {"policy.kind=ess,policy.pool_ratio=0.5"}).policy().pool_ratio(),
+            0.5);
 }
 
 // What the scenario leaves unset takes the kind's default; what it sets holds.

@@ -136,8 +136,12 @@ TEST(OverridesTest, AGroupIsNoField) {
 
 TEST(OverridesTest, WrongValues) {
   const char* const cases[][2] = {
-      {"policy.kind=lru", "'lru' is none of FULL, LSA, RECENCY, RANDOM, ORACLE, FLASHMEMORY"},
-      {"policy.kind=", "'' is none of FULL, LSA, RECENCY, RANDOM, ORACLE, FLASHMEMORY"},
+      {"policy.kind=lru",
+       "'lru' is none of FULL, LSA, RECENCY, RANDOM, ORACLE, FLASHMEMORY, STREAMING_LLM, H2O, "
+       "QUEST, TOPK_SWAP, ESS"},
+      {"policy.kind=",
+       "'' is none of FULL, LSA, RECENCY, RANDOM, ORACLE, FLASHMEMORY, STREAMING_LLM, H2O, QUEST, "
+       "TOPK_SWAP, ESS"},
       {"policy.tau_steps=", "'' is not a number; give a whole one"},
       {"policy.tau_steps=64x", "'64x' is not a number; give a whole one"},
       {"policy.tau_steps=1.5", "'1.5' is not a whole number"},

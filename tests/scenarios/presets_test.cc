@@ -23,7 +23,8 @@ Scenario Parse(const std::string& text, const std::vector<std::string>& sets = {
 }
 
 TEST(PresetsTest, Names) {
-  EXPECT_EQ(PresetNames("model"), (std::vector<std::string>{"v4_flash", "v4_pro", "v4_tiny"}));
+  EXPECT_EQ(PresetNames("model"),
+            (std::vector<std::string>{"v4_flash", "v4_pro", "v4_tiny", "glm_5_1"}));
   EXPECT_EQ(PresetNames("hardware"),
             (std::vector<std::string>{"h20_96", "h20_141", "h100_sxm", "h200"}));
   EXPECT_EQ(PresetNames("node"), (std::vector<std::string>{"node_8gpu"}));
@@ -113,7 +114,9 @@ TEST(PresetsTest, AllLoadTogether) {
             absl::StrCat("model.preset=", model, ",hardware.preset=", hardware,
                          ",node.preset=", node, ",policy.kind=full,engine.hbm_usable_fraction=1")};
         // 122 GB of V4-Pro weights per rank at TP8: a larger node for the smaller cards.
-        if (model == "v4_pro") sets.push_back("node.gpus=16,engine.tensor_parallel=16");
+        // 93 GB of GLM-5.1's.
+        if (model == "v4_pro" || model == "glm_5_1")
+          sets.push_back("node.gpus=16,engine.tensor_parallel=16");
         const std::string message = Refusal(SmallScenario(), sets);
         EXPECT_EQ(message, "accepted") << model << " " << hardware << " " << node;
       }
@@ -164,10 +167,9 @@ TEST(PresetsTest, UnknownNames) {
   EXPECT_EQ(Refusal(SmallScenario(), {"hardware.preset=h20"}),
             "--set hardware.preset: no hardware preset 'h20'; there are h20_96, h20_141, h100_sxm, "
             "h200, or give a .txtpb file");
-  EXPECT_EQ(
-      Refusal("seed: 1\nmodel { preset: \"v5\" }"),
-      "s.txtpb:2:9: model.preset: no model preset 'v5'; there are v4_flash, v4_pro, v4_tiny, or give a "
-      ".txtpb file");
+  EXPECT_EQ(Refusal("seed: 1\nmodel { preset: \"v5\" }"),
+            "s.txtpb:2:9: model.preset: no model preset 'v5'; there are v4_flash, v4_pro, v4_tiny, "
+            "glm_5_1, or give a .txtpb file");
   EXPECT_EQ(Refusal(SmallScenario(), {"hardware.preset=node_8gpu"}).substr(0, 67),
             "--set hardware.preset: no hardware preset 'node_8gpu'; there are h2");
   EXPECT_EQ(NodePreset("h20_96").status().code(), absl::StatusCode::kNotFound);

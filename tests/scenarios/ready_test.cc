@@ -129,7 +129,9 @@ TEST(ReadyTest, ThePathsHoldInEach) {
 
 TEST(ReadyTest, EveryPolicyAndHardwareLoadsInEach) {
   for (const char* name : kReady) {
-    for (const char* kind : {"full", "lsa", "recency", "random", "oracle", "flashmemory"}) {
+    for (const char* kind :
+         {"full", "lsa", "recency", "random", "oracle", "flashmemory", "streaming_llm", "h2o",
+          "quest", "topk_swap,policy.page_kmax=none", "ess,policy.page_kmax=none"}) {
       for (const char* hardware : {"h20_96", "h20_141", "h100_sxm", "h200"}) {
         std::vector<std::string> sets = {absl::StrCat("policy.kind=", kind),
                                          absl::StrCat("hardware.preset=", hardware)};
