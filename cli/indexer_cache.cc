@@ -143,4 +143,16 @@ absl::StatusOr<std::vector<IndexerQualityCounts>> IndexerCountsOf(
   return profiles;
 }
 
+absl::StatusOr<const std::vector<IndexerQualityCounts>*> IndexerPool::Get(const std::string& path,
+                                                                          const std::string& digest,
+                                                                          int32_t window_steps) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto key = std::make_pair(digest, window_steps);
+  const auto found = counts_.find(key);
+  if (found != counts_.end()) return &found->second;
+  TIERSCOPE_ASSIGN_OR_RETURN(std::vector<IndexerQualityCounts> counts,
+                             IndexerCountsOf(path, digest, window_steps, folder_));
+  return &counts_.emplace(key, std::move(counts)).first->second;
+}
+
 }  // namespace tierscope::cli

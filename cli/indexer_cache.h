@@ -6,8 +6,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,6 +30,23 @@ std::optional<std::vector<IndexerQualityCounts>> ParseIndexerCounts(absl::string
 absl::StatusOr<std::vector<IndexerQualityCounts>> IndexerCountsOf(
     const std::string& path, const std::string& digest, int32_t window_steps,
     const std::filesystem::path& folder);
+
+// Counts of several traces and windows for the points of a sweep, each found once and kept in
+// memory. Threads may share it; whoever asks while another counts waits.
+class IndexerPool {
+ public:
+  explicit IndexerPool(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  // As IndexerCountsOf; lives as long as the pool.
+  absl::StatusOr<const std::vector<IndexerQualityCounts>*> Get(const std::string& path,
+                                                               const std::string& digest,
+                                                               int32_t window_steps);
+
+ private:
+  std::filesystem::path folder_;
+  std::mutex mutex_;
+  std::map<std::pair<std::string, int32_t>, std::vector<IndexerQualityCounts>> counts_;
+};
 
 }  // namespace tierscope::cli
 

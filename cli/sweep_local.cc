@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cli/attention_source.h"
+#include "cli/indexer_cache.h"
 #include "cli/sweep_progress.h"
 #include "tbb/task_arena.h"
 #include "tbb/task_group.h"
@@ -243,6 +244,9 @@ class LocalRunner {
       demand = demands_.Get(group, scenario);
       TIERSCOPE_RETURN_IF_ERROR(demand->status());
       inputs.demand = &**demand;
+      TIERSCOPE_ASSIGN_OR_RETURN(const std::string path, AttentionTracePath(scenario));
+      TIERSCOPE_ASSIGN_OR_RETURN(inputs.indexer, indexers_.Get(path, inputs.demand->trace_digest,
+                                                               scenario.policy().tau_steps()));
     }
     TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, Simulate(scenario, inputs));
     simulation.result.set_version(TIERSCOPE_VERSION);
@@ -255,6 +259,7 @@ class LocalRunner {
   ResultsStore& store_;
   DemandPool demands_;
   RequestPool requests_;
+  IndexerPool indexers_{CacheFolder()};
   SweepProgress progress_;
   std::mutex mutex_;  // of the store, the progress and the status
   std::atomic<size_t> next_{0};

@@ -7,9 +7,9 @@
 #include "reports/schema/result.pb.h"
 #include "scenarios/scenario.pb.h"
 #include "sim/demand/demand.h"
+#include "sim/demand/golden_cover.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/replica.h"
-#include "traces/indexer_quality.h"
 
 namespace tierscope {
 

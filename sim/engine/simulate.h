@@ -11,9 +11,9 @@
 #include "scenarios/scenario.pb.h"
 #include "sim/demand/demand.h"
 #include "sim/demand/distil.h"
+#include "sim/demand/golden_cover.h"
 #include "sim/engine/observer.h"
 #include "sim/engine/replica_options.h"
-#include "traces/indexer_quality.h"
 #include "traces/request_trace.h"
 
 namespace tierscope {

@@ -66,8 +66,8 @@ TEST(StudiesTest, HisparsePrintsItsTableAndTheCrossover) {
   const std::string command =
       "TIERSCOPE_CACHE=" + folder.path() + " TIERSCOPE=" + TIERSCOPE_BINARY +
       " CONTEXT=16384 REQUESTS='1 2' " + TIERSCOPE_SOURCE_DIR +
-      "/scenarios/studies/hisparse.sh engine.simulated_s=5,workload.attention.steps=64,"
-      "workload.output_tokens=32,engine.warmup_windows=0 >" +
+      "/scenarios/studies/hisparse.sh engine.simulated_s=3,workload.attention.steps=32,"
+      "workload.output_tokens=16,engine.warmup_windows=0 >" +
       folder.File("out");
   ASSERT_EQ(std::system(command.c_str()), 0);
   const std::vector<std::string> lines = LinesOf(folder.File("out"));
