@@ -182,7 +182,7 @@ void WriteStepParts(const Scenario& scenario, const MemoryPlan& plan, const RunS
   const SeriesSample& last = series.samples().back();
   BatchWork mean;
   if (last.steps > 0) {
-    mean.requests = static_cast<int32_t>((last.output_tokens + last.steps / 2) / last.steps);
+    mean.requests = static_cast<int32_t>((series.request_steps() + last.steps / 2) / last.steps);
     mean.context_tokens = series.context_token_steps() / last.steps;
     mean.scored_entries = ScoredEntries(scenario.policy().kind(),
                                         series.active_page_steps() * kPageEntries / last.steps,

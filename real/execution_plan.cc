@@ -89,6 +89,19 @@ absl::Status CheckEngine(const Engine& engine) {
                   absl::StrCat(engine.prefix_store().host_bytes()),
                   "has no prefix store; set it to 0");
   }
+  const struct {
+    const char* field;
+    int64_t value, executed;
+  } layouts[] = {{"engine.replicas", engine.replicas(), 1},
+                 {"engine.dp_attention", engine.dp_attention(), 1},
+                 {"engine.expert_parallel", engine.expert_parallel(), 1},
+                 {"engine.mtp.draft_tokens", engine.mtp().draft_tokens(), 0}};
+  for (const auto& [field, value, executed] : layouts) {
+    if (value <= executed) continue;
+    return Refuse(
+        field, absl::StrCat(value),
+        absl::StrCat("executes one rank of one replica without drafts; set it to ", executed));
+  }
   if (engine.graph_batch_sizes_size() > 0) {
     return Refuse("engine.graph_batch_sizes", "given", "pads no batch on the CPU; leave it out");
   }

@@ -35,7 +35,8 @@ void AddPolicy(const Policy& policy, Collector& unused) {
     case Policy::RECENCY:
     case Policy::RANDOM:
     case Policy::ORACLE:
-      unused.Add({"policy.threshold"}, absl::StrCat(kind, " reads no scores"));
+      unused.Add({"policy.threshold"},
+                 absl::StrCat(kind, " reads no scores: only the indexer_ metrics follow it"));
       break;
     case Policy::LSA:
     case Policy::FLASHMEMORY:

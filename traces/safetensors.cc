@@ -40,7 +40,8 @@ absl::Status Bad(const ByteSource& source, const Parts&... what) {
 
 absl::Status CheckTensor(const ByteSource& source, const Tensor& tensor) {
   const int64_t element_bytes = ElementBytes(tensor.dtype);
-  if (element_bytes == 0) return Bad(source, tensor.name, " has unknown dtype ", Quoted(tensor.dtype));
+  if (element_bytes == 0)
+    return Bad(source, tensor.name, " has unknown dtype ", Quoted(tensor.dtype));
   if (tensor.shape.size() > kDimensionsMax)
     return Bad(source, tensor.name, " has ", tensor.shape.size(), " dimensions");
   int64_t bytes = element_bytes;

@@ -311,8 +311,14 @@ void NoteSteadiness(const Scenario& scenario, const ReplicaOutcome& outcome, Run
 void NoteRun(const Scenario& scenario, const ReplicaOutcome& outcome, RunResult* result) {
   NoteSteadiness(scenario, outcome, result);
   NoteGraphs(scenario, outcome, result);
+  const auto groups = static_cast<int64_t>(outcome.shares.size());
+  if (groups > 1) {
+    result->add_notes(
+        absl::StrCat("timeline.json and series.json, and with them charts over time, "
+                     "are of the first of ",
+                     groups, " groups"));
+  }
   if (outcome.groups_in_warmup > 0) {
-    const auto groups = static_cast<int64_t>(outcome.shares.size());
     const std::string which =
         groups == 1 ? "" : absl::StrCat(outcome.groups_in_warmup, " of ", groups, " groups: ");
     result->add_notes(

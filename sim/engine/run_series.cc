@@ -56,6 +56,7 @@ void RunSeries::WarmupEnded(SimTime now) {
 void RunSeries::Finished(SimTime end, const Counters& counters) {
   active_page_steps_ = counters.active_page_steps;
   context_token_steps_ = counters.context_token_steps;
+  request_steps_ = counters.request_steps;
   Take(end, counters);
   if (samples_.size() > kBucketsMax) HalveSamples();
   AddAll(counters.tpot_ns, tpot_);

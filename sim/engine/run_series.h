@@ -69,6 +69,7 @@ class RunSeries {
   // Summed over the counted steps.
   int64_t active_page_steps() const { return active_page_steps_; }
   int64_t context_token_steps() const { return context_token_steps_; }
+  int64_t request_steps() const { return request_steps_; }
   // Of requests that completed; empty where there were too many to keep (SampleSet).
   const CoarseHistogram& tpot_ns() const { return tpot_; }
   const CoarseHistogram& ttft_ns() const { return ttft_; }
@@ -87,6 +88,7 @@ class RunSeries {
   SimTime next_;  // the first step to end from here on is sampled
   int64_t active_page_steps_ = 0;
   int64_t context_token_steps_ = 0;
+  int64_t request_steps_ = 0;
   CoarseHistogram steps_, tpot_, ttft_, queue_, latency_;
 };
 

@@ -71,7 +71,7 @@ TEST_F(CompareVerbTest, ExitCodes) {
   // 1 %, found in a simulated metric.
   const std::string slower = Scaled(base, "slower", "throughput_tok_per_s", 0.99);
   const CommandOutput regressed = Compare(base + " " + slower + " --simulated");
-  ExpectExit(regressed, 1, "failed: 1 of 87 metrics");
+  ExpectExit(regressed, 1, "failed: 1 of 104 metrics");
   ExpectExit(regressed, 1, "FAIL regressed");
   ExpectExit(regressed, 1, "-1.00 %");
   const std::string faster = Scaled(base, "faster", "throughput_tok_per_s", 1.01);
@@ -97,7 +97,7 @@ TEST_F(CompareVerbTest, SuitesArePairedByName) {
     Run(std::string(side) + "/b", "--set name=second");
   }
   ExpectExit(Compare(folder_.File("base") + " " + folder_.File("new") + " --simulated"), 0,
-             "174 metrics in 2 scenarios");
+             "208 metrics in 2 scenarios");
   fs::remove_all(folder_.File("new/b"));
   ExpectExit(Compare(folder_.File("base") + " " + folder_.File("new") + " --simulated"), 1,
              "FAIL second: missing: the new runs do not have it");

@@ -38,6 +38,7 @@ TEST(PlanTest, RefusesWhatItDoesNotExecute) {
       {"policy.publish_fixed_ms=1", "policy.level1_fixed_ms or policy.publish_fixed_ms given"},
       {"engine.prefill=DISAGGREGATED,engine.prefill_tokens_per_s=1",
        "engine.prefill DISAGGREGATED: the real mode executes decode alone"},
+      {"engine.replicas=2", "engine.replicas 2: the real mode executes one rank of one replica"},
       {"engine.graph_batch_sizes=[8]", "engine.graph_batch_sizes given: the real mode pads no"},
       {"model.kv_entry_bytes=656", "model.kv_entry_bytes 656: the real mode has kernels for 584"},
       {"model.query_heads=128", "model.query_heads 128: the real mode has kernels for 64"},

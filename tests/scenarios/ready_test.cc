@@ -132,11 +132,18 @@ TEST(ReadyTest, EveryPolicyAndHardwareLoadsInEach) {
     for (const char* kind :
          {"full", "lsa", "recency", "random", "oracle", "flashmemory", "streaming_llm", "h2o",
           "quest", "topk_swap,policy.page_kmax=none", "ess,policy.page_kmax=none"}) {
+      // Groups of ranks are modelled under the first six alone, and the real mode's scenario gives
+      // settings that the others do not read.
+      const bool is_rival = absl::StartsWith(kind, "streaming") || absl::StartsWith(kind, "h2o") ||
+                            absl::StartsWith(kind, "quest") || absl::StartsWith(kind, "topk") ||
+                            absl::StartsWith(kind, "ess");
+      const bool is_small = absl::string_view(name) == "cpu_small";
+      if (is_rival && (is_small || absl::string_view(name) == "h20_dp_attention")) continue;
       for (const char* hardware : {"h20_96", "h20_141", "h100_sxm", "h200"}) {
         std::vector<std::string> sets = {absl::StrCat("policy.kind=", kind),
                                          absl::StrCat("hardware.preset=", hardware)};
         // Its reserve is smaller than FlashMemory's decode region alone.
-        if (absl::string_view(name) == "cpu_small") sets.push_back("policy.reserve_entries=131072");
+        if (is_small) sets.push_back("policy.reserve_entries=131072");
         const auto scenario = Load(name, sets);
         EXPECT_TRUE(scenario.ok()) << name << " " << kind << " " << hardware << scenario.status();
       }

@@ -101,7 +101,9 @@ TEST(UnusedTest, SettingsAreThoseOffTheirDefault) {
   EXPECT_EQ(text(resolved("")), "");
   EXPECT_EQ(text(resolved("policy { kind: FULL }")), "");
   const Scenario scenario = resolved("policy { kind: ORACLE threshold: 0.7 }");
-  EXPECT_EQ(text(scenario), "policy.threshold because policy.kind ORACLE reads no scores;");
+  EXPECT_EQ(text(scenario),
+            "policy.threshold because policy.kind ORACLE reads no scores: only the "
+            "indexer_ metrics follow it;");
   const auto again = ParseScenario(ScenarioText(scenario), "again.txtpb", {});
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(text(*again), text(scenario));

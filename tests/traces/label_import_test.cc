@@ -156,7 +156,8 @@ TEST(SafetensorsTest, HeadersThatLie) {
   const std::string data(16, '\0');
   EXPECT_TRUE(
       absl::StrContains(error(Safetensors({{"a", "I64", "3", data}})), "its shape needs 24"));
-  EXPECT_TRUE(absl::StrContains(error(Safetensors({{"a", "Q4", "2", data}})), "unknown dtype 'Q4'"));
+  EXPECT_TRUE(
+      absl::StrContains(error(Safetensors({{"a", "Q4", "2", data}})), "unknown dtype 'Q4'"));
   EXPECT_TRUE(absl::StrContains(error(Safetensors({{"a", "I64", "-2", data}})), "impossible"));
   EXPECT_TRUE(absl::StrContains(error(Safetensors({{"a", "I64", "4611686018427387904,4", data}})),
                                 "impossible"));
