@@ -1,6 +1,6 @@
 #include "reports/page.h"
 
-#include <regex>
+#include <string>
 
 #include "gtest/gtest.h"
 #include "simdjson.h"
@@ -52,7 +52,11 @@ TEST(PageTest, ForbidsAllThatIsNotInIt) {
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_NE(page->find("default-src 'none'"), std::string::npos);
   EXPECT_EQ(page->find("unsafe-eval"), std::string::npos);
-  EXPECT_FALSE(std::regex_search(*page, std::regex("(src|href)=\"?(https?:)?//")));
+  for (const char* attribute : {"src=", "src=\"", "href=", "href=\""}) {
+    for (const char* address : {"//", "http://", "https://"}) {
+      EXPECT_EQ(page->find(std::string(attribute) + address), std::string::npos) << address;
+    }
+  }
   size_t scripts = 0;
   for (size_t at = page->find("<script"); at != std::string::npos;
        at = page->find("<script", at + 1))
