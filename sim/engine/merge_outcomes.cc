@@ -95,7 +95,7 @@ void RaiseRankPeaks(const Peaks& group, Peaks* all) {
 void AddHalves(const std::optional<ReplicaOutcome::Halves>& group,
                std::optional<ReplicaOutcome::Halves>* all) {
   if (!group) return;
-  if (!*all) all->emplace();
+  if (!*all) *all = ReplicaOutcome::Halves();
   (*all)->arrived += group->arrived;
   (*all)->piled_up += group->piled_up;
   (*all)->first.tokens += group->first.tokens;

@@ -188,7 +188,7 @@ void Replica::EndWarmup(SimTime now) {
   CountAdmissionWait(now);
   if (horizon_ != kSimTimeNever) {
     half_of_requests_ = half_of_steps_ = now + SimDuration{(horizon_ - now).ns / 2};
-    half_.emplace();
+    half_ = HalfTime();
   }
   tokens_before_ += counters_.output_tokens;
   counters_ = Counters();
@@ -213,7 +213,8 @@ void Replica::MarkHalfOfSteps() {
 // At the end of the run, everything counted.
 void Replica::FillHalves() {
   if (!half_) return;
-  ReplicaOutcome::Halves& halves = outcome_.halves.emplace();
+  outcome_.halves = ReplicaOutcome::Halves();
+  ReplicaOutcome::Halves& halves = *outcome_.halves;
   halves.arrived = outcome_.arrived - half_->arrived;
   halves.piled_up = InSystem() - half_->in_system;
   halves.first = {half_->decode_tokens, half_->decode};
