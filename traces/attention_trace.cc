@@ -109,7 +109,9 @@ class RecordVisitor {
         record.record_case() == TraceRecord::kRequest) {
       return Wrong("this is a request trace, expected an attention trace");
     }
-    if (record.has_recording_end()) return EndProfile();
+    if (record.has_recording_end()) {
+      return has_profile_ ? EndProfile() : Wrong("a recording without a profile");
+    }
     if (!checker_.has_value()) return Wrong("no profile header before the first record");
     if (record.has_golden()) return VisitGolden(record.golden());
     return Wrong("a record of no known kind; a newer tierscope may have written it");
@@ -120,6 +122,7 @@ class RecordVisitor {
     TIERSCOPE_RETURN_IF_ERROR(ValidateProfileHeader(profile));
     profile_ = profile;
     checker_.emplace(profile);
+    has_profile_ = true;
     return visitor_->OnProfile(profile_);
   }
 
@@ -194,6 +197,7 @@ class RecordVisitor {
 
   AttentionVisitor* visitor_;
   ProfileHeader profile_;
+  bool has_profile_ = false;               // of any
   std::optional<ProfileChecker> checker_;  // of the open profile
   std::vector<uint32_t> buffer_;
   std::span<const uint32_t> entries_;  // of the record being visited
