@@ -72,6 +72,15 @@ class Rewriter : public AttentionVisitor {
     has_record_ = true;
     return absl::OkStatus();
   }
+  absl::Status OnGolden(int32_t step, std::span<const uint32_t> entries,
+                        std::span<const uint8_t> votes) override {
+    CheckVisit(step, entries);
+    TIERSCOPE_CHECK(votes.size() == entries.size());
+    Flush();
+    FillGolden(step, entries, votes, &record_);
+    has_record_ = true;
+    return absl::OkStatus();
+  }
   absl::Status OnProfileEnd() override {
     TIERSCOPE_CHECK(in_profile_);
     in_profile_ = false;
