@@ -16,6 +16,10 @@ absl::Status ValidateScenario(const Scenario& scenario, const Origins& origins);
 // The part of it that is about engine.prefix_store.
 absl::Status CheckPrefixStore(const Scenario& scenario, const Origins& origins);
 
+// The part of it that is about hardware.measured_ops, which the scenario has: the ops that a step
+// and a level-1 job take are there, each a whole grid.
+absl::Status CheckMeasuredOps(const Scenario& scenario, const Origins& origins);
+
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_SCENARIOS_VALIDATE_H_

@@ -13,8 +13,22 @@ constexpr int64_t kProgressMask = (int64_t{1} << 20) - 1;
 int64_t DramBytesPerSecondOfRank(const Scenario& scenario) {
   const Node& node = scenario.node();
   const int64_t ranks_of_socket =
-      CeilDiv(scenario.engine().tensor_parallel(), std::max(1, node.sockets()));
+      CeilDiv(RanksThatShare(scenario.engine()), std::max(1, node.sockets()));
   return std::max<int64_t>(1, node.dram_bytes_per_s_per_socket() / ranks_of_socket);
+}
+
+// Measured slowdowns, or the engine's factors, by which a job is not slowed itself.
+Beside BesideOf(const Scenario& scenario) {
+  const Engine& engine = scenario.engine();
+  Beside beside = {engine.level1_interference(), 1.0, 1.0, engine.gather_interference(), 1.0, 1.0,
+                   engine.recall_interference()};
+  if (!scenario.hardware().has_measured_ops()) return beside;
+  const MeasuredOps& ops = scenario.hardware().measured_ops();
+  const double by_score = std::max(1.0, ops.step_beside_score());
+  const double by_copy = std::max(1.0, ops.step_beside_copy());
+  return {by_score - 1.0,      by_score, std::max(1.0, ops.score_beside_step()),
+          by_copy - 1.0,       by_copy,  std::max(1.0, ops.copy_beside_step()),
+          /*recall_write=*/0.0};
 }
 
 }  // namespace
@@ -28,6 +42,8 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       demand_(demand),
       observer_(observer),
       step_model_(scenario),
+      beside_(BesideOf(scenario)),
+      measured_(scenario.hardware().has_measured_ops()),
       recall_model_(scenario),
       source_(scenario, trace),
       residency_(static_cast<int32_t>(plan.reserve_blocks), scenario.policy().eviction(),
@@ -60,7 +76,7 @@ void Replica::InitLink(const Scenario& scenario) {
   const Link& link = scenario.hardware().host_link();
   const Node& node = scenario.node();
   const int64_t ranks_of_switch =
-      std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
+      std::clamp<int64_t>(node.gpus_per_switch(), 1, RanksThatShare(scenario.engine()));
   const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
   swap_in_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
@@ -300,7 +316,11 @@ void Replica::StartStep(SimTime now) {
     const SimDuration lengthening = Interference(now, base);
     CountStall(StallCause::kInterference, lengthening);
     const SimTime end = now + base + lengthening;
-    if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, batch_.requests);
+    if (observer_ != nullptr) {
+      observer_->Step(now, end - now, lengthening, batch_.requests);
+      observer_->Detail({boundary_, now, end - now, batch_, batch_active_pages_, step_stall_});
+    }
+    if (!step_model_.Covers(batch_)) ++counters_.steps_extrapolated;
     if (!MayLeap(end)) {
       stepping_ = true;
       step_end_ = end;

@@ -40,6 +40,15 @@
 
 namespace tierscope {
 
+// What a step and what runs beside it cost each other. A step that has b to compute beside a job
+// that goes on for r takes min(b, r / stretch) * lengthening longer; the job itself, or the copy,
+// takes `slowdown` times as long while requests decode.
+struct Beside {
+  double score_lengthening, score_stretch, score_slowdown;
+  double copy_lengthening, copy_stretch, copy_slowdown;
+  double recall_write;  // lengthening per unit of HBM time that recall writes take
+};
+
 // What a run leaves behind before it is turned into metrics.
 struct ReplicaOutcome {
   Counters counters;
@@ -134,14 +143,17 @@ class Replica {
   struct Job {
     bool in_flight = false;
     int64_t number = 0;
+    int64_t step = 0;  // after which it was launched
     SimTime launched;
     SimTime computed;  // until here it takes compute from the steps beside it
     SimTime scored;
+    SimTime recalled;  // the last page is there
     std::vector<TickRef> ticks;
     int64_t entries = 0;
     int64_t entries_first = 0;  // of first ticks
     int64_t pages = 0;
     int64_t pages_first = 0;
+    int64_t pages_wanted = 0;
     RecallWork recall;
     bool on_link = false;  // of the recall, the transfer over the link
     SimTime link_begin;
@@ -292,6 +304,7 @@ class Replica {
   void Record(RequestEvent::Kind kind, SimTime now, const RequestState& r, int64_t value = 0);
   bool tiered() const { return demand_ != nullptr; }
   bool sync() const { return policy_.level1() == Policy::SYNC; }
+  bool decodes_beside_job() const { return !sync() && batch_.requests > 0; }
   // Whether a request decodes before its first publish, with nothing active.
   bool decodes_cold() const { return policy_.kind() == Policy::FLASHMEMORY; }
 
@@ -302,6 +315,8 @@ class Replica {
   const WindowDemand* demand_;
   Observer* observer_;
   StepTimeModel step_model_;
+  Beside beside_;
+  bool measured_;  // hardware.measured_ops
   RecallModel recall_model_;
   WorkloadSource source_;
   std::optional<ProfileAssigner> assigner_;
@@ -370,7 +385,9 @@ class Replica {
   SimDuration host_contention_;  // of every step
   std::array<SimTime, kFlowCount> flow_end_;
   std::array<int32_t, kFlowCount> flow_stamp_{};
-  int64_t writeback_bytes_ = 0;    // sealed, not yet on the link
+  int64_t writeback_bytes_ = 0;  // sealed, not yet on the link
+  SimTime writeback_begin_;      // of the one on the link
+  int64_t writeback_flow_bytes_ = 0;
   bool recall_waits_ = false;      // for a swap-in that has the link
   std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
   bool swapping_out_ = false;

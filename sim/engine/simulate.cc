@@ -130,8 +130,25 @@ void NoteProfiles(const ReplicaOutcome& outcome, RunResult* result) {
   }
 }
 
+// What the device was and whether the run stayed inside what was measured on it.
+void NoteMeasuredOps(const Scenario& scenario, const Counters& counters, RunResult* result) {
+  const MeasuredOps& ops = scenario.hardware().measured_ops();
+  result->add_notes(absl::StrCat("step time: ops measured one by one on ", ops.device(), ", ",
+                                 ops.taken(), ", profile ", ops.sha256()));
+  if (counters.steps_extrapolated + counters.jobs_extrapolated == 0) return;
+  result->add_notes(absl::StrCat("step time: extrapolated beyond the grid of the measured ops in ",
+                                 counters.steps_extrapolated, " of ", counters.steps,
+                                 " steps and in ", counters.jobs_extrapolated, " level-1 jobs"));
+}
+
 // A fit holds for the model and the ranks it was made on; elsewhere its constants are carried.
-void NoteStepModel(const Scenario& scenario, RunResult* result) {
+void NoteStepModel(const Scenario& scenario, const Counters& counters, RunResult* result) {
+  if (scenario.engine().executed_ranks() == 1) {
+    result->add_notes(
+        "one rank alone: all-reduce, host bandwidth shared among ranks and expert imbalance are "
+        "not in this run");
+  }
+  if (scenario.hardware().has_measured_ops()) return NoteMeasuredOps(scenario, counters, result);
   const StepModel& step = scenario.hardware().step_model();
   result->add_notes(absl::StrCat("step time: ", step.fitted_to(),
                                  step.evidence() == FITTED ? " (fitted)" : " (not fitted)"));
@@ -145,9 +162,9 @@ void NoteStepModel(const Scenario& scenario, RunResult* result) {
                                  ": not validated, and weights do not enter them"));
 }
 
-void NoteModels(const Scenario& scenario, RunResult* result) {
-  NoteStepModel(scenario, result);
-  if (NeedsDemand(scenario)) {
+void NoteModels(const Scenario& scenario, const Counters& counters, RunResult* result) {
+  NoteStepModel(scenario, counters, result);
+  if (NeedsDemand(scenario) && !scenario.hardware().has_measured_ops()) {
     const Engine& engine = scenario.engine();
     const Policy& policy = scenario.policy();
     const std::string level1 =
@@ -352,7 +369,7 @@ absl::StatusOr<Simulation> Simulate(const Scenario& scenario, const SimulationIn
     NoteProfiles(outcome, result);
     FillProfiles(*inputs.demand, outcome, result);
   }
-  NoteModels(scenario, result);
+  NoteModels(scenario, outcome.counters, result);
   if (inputs.requests != nullptr) NotePrefixStore(scenario, plan, *inputs.requests, result);
   NoteRun(scenario, outcome, result);
   FillViolations(outcome, result);

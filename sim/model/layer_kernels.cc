@@ -44,7 +44,10 @@ LayerKernels::LayerKernels(const Scenario& scenario)
       rates_(RatesOf(scenario.hardware(), kernels_.sm_count())),
       top_k_(ChooseTopK(scenario.hardware().step_model(), model_.top_k())),
       tensor_parallel_(scenario.engine().tensor_parallel()),
-      expert_alpha_(scenario.hardware().step_model().expert_alpha()),
+      reducing_ranks_(scenario.engine().executed_ranks() == 1 ? 1 : tensor_parallel_),
+      expert_alpha_(scenario.engine().executed_ranks() == 1
+                        ? 0.0
+                        : scenario.hardware().step_model().expert_alpha()),
       attention_copies_(std::max(
           1.0, static_cast<double>(model_.query_heads()) / tensor_parallel_ / kHeadsPerKernel)),
       window_blocks_(WindowBlocks(model_.window_tokens())),
@@ -83,7 +86,7 @@ LayerKernels::DensePart LayerKernels::Dense(int32_t batch) const {
   }
   part.all_reduce_ns =
       2.0 * layers *
-      AllReduceNs(kernels_.all_reduce(), tensor_parallel_, b * model_.hidden_size() * kBf16Bytes);
+      AllReduceNs(kernels_.all_reduce(), reducing_ranks_, b * model_.hidden_size() * kBf16Bytes);
   part.head_ns = GemmsNs(kernels_, {HeadGemm(model_, tensor_parallel_, b)}, rates_);
   return part;
 }
@@ -120,6 +123,22 @@ std::vector<LayerKernels::Part> LayerKernels::Parts(int32_t padded, int32_t requ
       {"HCA attention", model_.hca_layers() *
                             attention(window_blocks_ + context_tokens / n * hca_blocks_per_token_)},
       {"SWA attention", model_.swa_layers() * attention(std::max(1.0, window_blocks_))}};
+}
+
+StepParts LayerKernels::PhasesOf(int32_t padded, int32_t requests, double scored_entries,
+                                 double context_tokens) const {
+  StepParts phases;
+  if (requests <= 0) return phases;
+  for (const Part& part : Parts(padded, requests, scored_entries, context_tokens)) {
+    double* phase = part.name == "scoring"         ? &phases.native_score_ns
+                    : part.name == "top-k"         ? &phases.native_top_k_ns
+                    : part.name == "CSA attention" ? &phases.csa_attention_ns
+                    : part.name == "HCA attention" ? &phases.hca_attention_ns
+                    : part.name == "SWA attention" ? &phases.swa_attention_ns
+                                                   : &phases.ballast_ns;
+    *phase += part.ns;
+  }
+  return phases;
 }
 
 double LayerKernels::StepNs(int32_t padded, int32_t requests, double scored_entries,

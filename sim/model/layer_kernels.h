@@ -9,6 +9,7 @@
 
 #include "scenarios/scenario.pb.h"
 #include "sim/model/kernel_model.h"
+#include "sim/model/step_work.h"
 
 namespace tierscope {
 
@@ -32,6 +33,9 @@ class LayerKernels {
   };
   std::vector<Part> Parts(int32_t padded, int32_t requests, double scored_entries,
                           double context_tokens) const;
+  // The same by phase, without the engine's.
+  StepParts PhasesOf(int32_t padded, int32_t requests, double scored_entries,
+                     double context_tokens) const;
 
  private:
   struct DensePart {  // of one step
@@ -52,6 +56,7 @@ class LayerKernels {
   CardRates rates_;
   TopKKernel top_k_;
   int32_t tensor_parallel_;
+  int32_t reducing_ranks_;  // 1: nothing is reduced
   double expert_alpha_;
   double attention_copies_;  // 64-head kernels that a request's heads take
   double window_blocks_;

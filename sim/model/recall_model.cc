@@ -31,7 +31,7 @@ int64_t PiecesOfPage(const Scenario& scenario) {
 int64_t LinkRateMax(const Scenario& scenario) {
   const Node& node = scenario.node();
   const int64_t ranks_of_switch =
-      std::clamp<int64_t>(node.gpus_per_switch(), 1, scenario.engine().tensor_parallel());
+      std::clamp<int64_t>(node.gpus_per_switch(), 1, RanksThatShare(scenario.engine()));
   return std::min(scenario.hardware().host_link().peak_bytes_per_s(),
                   node.switch_bytes_per_s() / ranks_of_switch);
 }

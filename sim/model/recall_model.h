@@ -35,6 +35,11 @@ struct RecallWork {
   SimDuration Alone(int64_t dram_bytes_per_s) const;
 };
 
+// Ranks among which host bandwidth and switches are shared.
+inline int32_t RanksThatShare(const Engine& engine) {
+  return engine.executed_ranks() == 1 ? 1 : engine.tensor_parallel();
+}
+
 class RecallModel {
  public:
   // The scenario is resolved and valid.

@@ -34,11 +34,16 @@ StepTimeModel::StepTimeModel(const Scenario& scenario) {
   csa_entries_per_request_ = model.top_k() + model.window_tokens();
   graph_batch_sizes_.assign(scenario.engine().graph_batch_sizes().begin(),
                             scenario.engine().graph_batch_sizes().end());
-  if (fit.has_kernels()) kernels_.emplace(scenario);
+  if (hardware.has_measured_ops()) {
+    measured_.emplace(scenario);
+  } else if (fit.has_kernels()) {
+    kernels_.emplace(scenario);
+  }
 
-  // With kernels, only the flop of these are asked for; an efficiency of 1 then keeps them finite.
-  const double fp8 = (kernels_ ? 1.0 : fit.scoring_efficiency()) * hardware.fp8_flop_per_s();
-  const double bf16 = (kernels_ ? 1.0 : fit.attention_efficiency()) * hardware.bf16_flop_per_s();
+  // Without rooflines, only the flop of these are asked for; an efficiency of 1 keeps them finite.
+  const bool rooflines = !measured_ && !kernels_;
+  const double fp8 = (rooflines ? fit.scoring_efficiency() : 1.0) * hardware.fp8_flop_per_s();
+  const double bf16 = (rooflines ? fit.attention_efficiency() : 1.0) * hardware.bf16_flop_per_s();
   const double bandwidth =
       fit.memory_efficiency() * static_cast<double>(hardware.hbm_bytes_per_s());
   const double key_bytes = static_cast<double>(model.index_key_bytes());
@@ -62,13 +67,22 @@ int32_t StepTimeModel::PaddedBatch(int32_t requests) const {
   return next == graph_batch_sizes_.end() ? requests : *next;
 }
 
+StepParts StepTimeModel::RooflineParts(const BatchWork& work) const {
+  StepParts parts;
+  parts.native_score_ns = scoring_.Time(static_cast<double>(work.scored_entries));
+  parts.hca_attention_ns =
+      hca_.Time(static_cast<double>(work.context_tokens) * hca_entries_per_token_);
+  parts.csa_attention_ns = csa_.Time(csa_entries_per_request_ * work.requests);
+  return parts;
+}
+
 double StepTimeModel::RooflinesNs(const BatchWork& work) const {
-  return scoring_.Time(static_cast<double>(work.scored_entries)) +
-         hca_.Time(static_cast<double>(work.context_tokens) * hca_entries_per_token_) +
-         csa_.Time(csa_entries_per_request_ * work.requests);
+  const StepParts parts = RooflineParts(work);
+  return parts.native_score_ns + parts.hca_attention_ns + parts.csa_attention_ns;
 }
 
 SimDuration StepTimeModel::Step(const BatchWork& work) const {
+  if (measured_) return RoundNs(measured_->Step(work).total_ns());
   const int32_t padded = PaddedBatch(work.requests);
   const double kernels_ns =
       kernels_ ? kernels_->StepNs(padded, work.requests, static_cast<double>(work.scored_entries),
@@ -77,10 +91,37 @@ SimDuration StepTimeModel::Step(const BatchWork& work) const {
   return RoundNs(base_ns_ + per_request_ns_ * padded + kernels_ns);
 }
 
-SimDuration StepTimeModel::Level1(int64_t entries, bool scores) const {
-  if (!scores) return RoundNs(level1_launch_ns_);
-  const double count = static_cast<double>(entries);
-  return RoundNs(level1_launch_ns_ + (kernels_ ? kernels_->Level1Ns(count) : level1_.Time(count)));
+StepParts StepTimeModel::Parts(const BatchWork& work) const {
+  if (measured_) return measured_->Step(work);
+  const int32_t padded = PaddedBatch(work.requests);
+  StepParts parts =
+      kernels_ ? kernels_->PhasesOf(padded, work.requests, static_cast<double>(work.scored_entries),
+                                    static_cast<double>(work.context_tokens))
+               : RooflineParts(work);
+  parts.engine_ns = base_ns_ + per_request_ns_ * padded;
+  return parts;
+}
+
+Level1Parts StepTimeModel::PartsOfLevel1(const Level1Work& work, bool scores) const {
+  Level1Parts parts;
+  if (measured_) {
+    parts = measured_->Level1(work);
+  } else {
+    const double entries = static_cast<double>(work.entries);
+    parts = {kernels_ ? kernels_->Level1Ns(entries) : level1_.Time(entries), level1_launch_ns_};
+  }
+  if (!scores) parts.score_ns = 0.0;
+  return parts;
+}
+
+SimDuration StepTimeModel::Level1(const Level1Work& work, bool scores) const {
+  const Level1Parts parts = PartsOfLevel1(work, scores);
+  return RoundNs(parts.select_ns + parts.score_ns);
+}
+
+SimDuration StepTimeModel::Publish(int64_t pages, int32_t requests) const {
+  if (!measured_ || requests == 0) return {};
+  return RoundNs(measured_->PublishNs(static_cast<double>(pages) / requests, requests));
 }
 
 SimDuration StepTimeModel::HbmWrite(int64_t bytes) const {
