@@ -23,7 +23,7 @@ Scenario Parse(const std::string& text, const std::vector<std::string>& sets = {
 }
 
 TEST(PresetsTest, Names) {
-  EXPECT_EQ(PresetNames("model"), (std::vector<std::string>{"v4_flash", "v4_pro"}));
+  EXPECT_EQ(PresetNames("model"), (std::vector<std::string>{"v4_flash", "v4_pro", "v4_tiny"}));
   EXPECT_EQ(PresetNames("hardware"),
             (std::vector<std::string>{"h20_96", "h20_141", "h100_sxm", "h200"}));
   EXPECT_EQ(PresetNames("node"), (std::vector<std::string>{"node_8gpu"}));
@@ -161,7 +161,7 @@ TEST(PresetsTest, UnknownNames) {
             "h200, or give a .txtpb file");
   EXPECT_EQ(
       Refusal("seed: 1\nmodel { preset: \"v5\" }"),
-      "s.txtpb:2:9: model.preset: no model preset 'v5'; there are v4_flash, v4_pro, or give a "
+      "s.txtpb:2:9: model.preset: no model preset 'v5'; there are v4_flash, v4_pro, v4_tiny, or give a "
       ".txtpb file");
   EXPECT_EQ(Refusal(SmallScenario(), {"hardware.preset=node_8gpu"}).substr(0, 67),
             "--set hardware.preset: no hardware preset 'node_8gpu'; there are h2");

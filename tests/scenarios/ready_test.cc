@@ -14,7 +14,8 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-const char* const kReady[] = {"h20_lsa", "h20_full", "h20_mix", "h20_trace", "h20_flashmemory"};
+const char* const kReady[] = {"h20_lsa", "h20_full", "h20_mix", "h20_trace", "h20_flashmemory",
+                              "cpu_small"};
 
 std::string PathOf(const std::string& name) {
   return absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/", name, ".txtpb");

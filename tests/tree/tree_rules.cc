@@ -178,16 +178,18 @@ const std::vector<LayerRow>& LayerTable() {
        {"sim/policy", "sim/demand", "sim/model", "scenarios", "reports/schema",
         "traces/request_trace.h"}},
       {"sim/planner", {"sim/engine", "sim/model", "scenarios", "reports", "reports/schema"}},
+      // Of the engine only who holds which block: decisions are not made twice.
       {"real",
-       {"kernels", "sim/policy", "sim/demand", "sim/model", "traces", "scenarios",
-        "reports/schema"}},
+       {"kernels", "sim/policy", "sim/demand", "sim/model", "sim/engine/residency.h", "traces",
+        "scenarios", "reports/schema"}},
       // The decisions that also run on a GPU.
       {"kernels", {"sim/policy/page_selection.h"}},
       {"traces", {}},
       {"scenarios", {}},
       {"calibration", {"scenarios", "sim/model"}},
       {"reports", {"reports/schema"}},
-      {"reports/schema", {}},
+      // Whatever is written is written whole or not at all.
+      {"reports/schema", {"reports/atomic_file.h"}},
       {"tests", {"*"}},
   };
   return table;
