@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/host_info.h"
+#include "cli/phase_observer.h"
 #include "cli/rows.h"
 #include "cli/run_observer.h"
 #include "cli/scenario_inputs.h"
@@ -42,6 +43,7 @@ struct Run {
   RunFolder folder;
   RunReport report;
   double wall_s = 0.0;
+  bool phases = false;
 
   const Scenario& scenario() const { return inputs.scenario; }
 };
@@ -67,18 +69,30 @@ absl::Status Load(Run& run) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<Simulation> SimulateWithPhases(const Run& run, TimelineWriter* timeline) {
+  PhaseLogWriter phases;
+  TIERSCOPE_RETURN_IF_ERROR(phases.Open(run.folder.File("phases.csv")));
+  PhaseObserver observer(run.scenario(), timeline, &phases);
+  TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation,
+                             Simulate(run.scenario(), run.inputs.ForSimulation(&observer)));
+  TIERSCOPE_RETURN_IF_ERROR(phases.Finish());
+  return simulation;
+}
+
 absl::StatusOr<Simulation> SimulateWithTimeline(const Run& run) {
   const Engine& engine = run.scenario().engine();
   TimelineWriter writer;
-  if (engine.timeline_s() > 0) {
+  TimelineWriter* timeline = engine.timeline_s() > 0 ? &writer : nullptr;
+  if (timeline != nullptr) {
     TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.File("timeline.json"), kTimelineEventsMax));
   }
-  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()),
-                       engine.timeline_s() > 0 ? &writer : nullptr,
+  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()), timeline,
                        DurationFromSeconds(engine.timeline_s()));
   TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation,
-                             Simulate(run.scenario(), run.inputs.ForSimulation(&observer)));
-  if (engine.timeline_s() > 0) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+                             run.phases
+                                 ? SimulateWithPhases(run, timeline)
+                                 : Simulate(run.scenario(), run.inputs.ForSimulation(&observer)));
+  if (timeline != nullptr) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
   return simulation;
 }
 
@@ -171,11 +185,12 @@ absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_b
     const Clock::time_point begin = i == 0 ? process_begin : Clock::now();
     TIERSCOPE_RETURN_IF_ERROR(Prepare(options.scenarios[i], options, runs[i]));
     runs[i].wall_s += SecondsSince(begin);
+    runs[i].phases = options.phases;
   }
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
   TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
-  TIERSCOPE_RETURN_IF_ERROR(Print(runs, format));
+  if (!options.quiet) TIERSCOPE_RETURN_IF_ERROR(Print(runs, format));
   return CheckViolations(runs);
 }
 
@@ -192,6 +207,8 @@ void AddRunVerb(CLI::App& app, int* exit_code) {
   verb->add_flag("--overwrite", options->overwrite, "replace the files of an existing run folder");
   verb->add_option("--format", options->format, "table, csv or json, to stdout")
       ->capture_default_str();
+  verb->add_flag("--phases", options->phases,
+                 "write phases.csv, the time of every step and level-1 job by phase");
   verb->add_option("--jobs", options->jobs, "scenarios to run at once")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -17,6 +17,8 @@ struct RunOptions {
   bool overwrite = false;
   std::string format = "table";
   int jobs = 1;
+  bool phases = false;  // phases.csv too
+  bool quiet = false;   // nothing on stdout
 };
 
 // Simulates the scenarios, leaves a run folder for each and prints the report. `process_begin`:

@@ -19,8 +19,8 @@ namespace tierscope {
 namespace {
 
 constexpr absl::string_view kParentFolder = "tierscope-runs";
-constexpr const char* kRunFiles[] = {"scenario.txtpb", "result.json",   "host.json",
-                                     "metrics.csv",    "timeline.json", "report.html"};
+constexpr const char* kRunFiles[] = {"scenario.txtpb", "result.json", "host.json", "metrics.csv",
+                                     "timeline.json",  "report.html", "phases.csv"};
 constexpr size_t kNameBytesMax = 100;
 constexpr int kSuffixMax = 100'000;
 
