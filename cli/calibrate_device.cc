@@ -38,7 +38,7 @@ std::string Taken(const DeviceDescription& device, int rounds) {
 absl::StatusOr<Hardware> CalibrateDevice(const DeviceCalibration& options) {
   TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(options.scenario, {}));
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, MakeBackend(options.backend));
-  MeasureOptions measure;
+  DeviceMeasureOptions measure;
   measure.grid = DefaultOpGrid(scenario.model());
   measure.rounds = options.rounds;
   const auto begin = std::chrono::steady_clock::now();

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   tierscope::cli::AddCacheVerb(app, &exit_code);
   tierscope::cli::AddCalibrateVerb(app, &exit_code);
   tierscope::cli::AddCapacityVerb(app, &exit_code);
+  tierscope::cli::AddRealVerb(app, &exit_code);
   tierscope::cli::AddReconcileVerb(app, &exit_code);
   tierscope::cli::AddSweepVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);

@@ -26,6 +26,7 @@ void AddRunVerb(CLI::App& app, int* exit_code);
 void AddCacheVerb(CLI::App& app, int* exit_code);
 void AddCalibrateVerb(CLI::App& app, int* exit_code);
 void AddCapacityVerb(CLI::App& app, int* exit_code);
+void AddRealVerb(CLI::App& app, int* exit_code);
 void AddReconcileVerb(CLI::App& app, int* exit_code);
 void AddSweepVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);

@@ -157,8 +157,8 @@ __global__ void __launch_bounds__(kThreads) TopKernel(const __grid_constant__ To
   }
   if (threadIdx.x == 0) shared.candidate_count = 0;
   // No barrier: the first one of the selection comes before anyone marks a bit, and where all are
-  // taken (at most kTopKMax / 32 words) a thread reads the word it has just written.
-  static_assert(kTopKMax / 32 <= kThreads);
+  // taken (at most kTopEntriesMax / 32 words) a thread reads the word it has just written.
+  static_assert(kTopEntriesMax / 32 <= kThreads);
   if (!all) {
     SelectLargest(shared, bitmap, logits, count, p.top_k);
     __syncthreads();

@@ -11,7 +11,7 @@
 namespace tierscope {
 
 inline constexpr int32_t kTopPagesMax = 4096;
-inline constexpr int32_t kTopKMax = 2048;
+inline constexpr int32_t kTopEntriesMax = 2048;
 
 // The cell of row `row` of a block; -1 where the page holds no block any more (a wasted slot).
 TIERSCOPE_HOST_DEVICE inline int32_t CellOf(int32_t block, int32_t row) {
@@ -22,7 +22,7 @@ TIERSCOPE_HOST_DEVICE inline int32_t CellOf(int32_t block, int32_t row) {
 struct TopEntriesParams {
   int32_t request_count = 0;
   int32_t pages_max = 0;                  // columns of the lists, at most kTopPagesMax
-  int32_t top_k = 0;                      // 1..kTopKMax
+  int32_t top_k = 0;                      // 1..kTopEntriesMax
   const float* logits = nullptr;          // [request][64 * pages_max]; NaN comes last
   const int32_t* entry_counts = nullptr;  // [request] 0..64 * pages_max
   const int32_t* pages = nullptr;         // [request][pages_max] logical page of each list place

@@ -8,7 +8,7 @@ KernelStatus CheckTopEntries(const TopEntriesParams& params) {
                            "top entries: request_count outside 0..65535");
   TIERSCOPE_KERNEL_REQUIRE(params.pages_max >= 1 && params.pages_max <= kTopPagesMax,
                            "top entries: pages_max outside 1..4096");
-  TIERSCOPE_KERNEL_REQUIRE(params.top_k >= 1 && params.top_k <= kTopKMax,
+  TIERSCOPE_KERNEL_REQUIRE(params.top_k >= 1 && params.top_k <= kTopEntriesMax,
                            "top entries: top_k outside 1..2048");
   TIERSCOPE_KERNEL_REQUIRE(
       AreAligned16({params.logits, params.entry_counts, params.pages, params.blocks, params.cells}),

@@ -24,7 +24,8 @@ void AppendRoutedExperts(const Scenario& scenario, int64_t batch,
   const double touched =
       ExpertsTouched(static_cast<double>(batch), model.experts(), model.experts_per_token(),
                      scenario.hardware().step_model().expert_alpha());
-  const int64_t groups = std::min<int64_t>(Whole(touched), model.experts());
+  constexpr double kRounding = 1e-6;  // of the expectation
+  const int64_t groups = std::min<int64_t>(Whole(touched - kRounding), model.experts());
   const int64_t rows = CeilDiv(batch * model.experts_per_token(), groups);
   const int64_t inner = std::max<int64_t>(
       1, CeilDiv(int64_t{model.expert_intermediate()}, scenario.engine().tensor_parallel()));

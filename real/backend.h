@@ -98,7 +98,8 @@ class Backend {
   virtual absl::Status Recall(Stream stream, const PageTransfer& transfer) = 0;
   // Always by the copy engine: `path` is not read.
   virtual absl::Status Writeback(Stream stream, const PageTransfer& transfer) = 0;
-  // Any direction; both sides stay until it is done.
+  // Any direction. Memory of Allocate stays until the copy is done; a source outside it may be used
+  // again when the call returns.
   virtual absl::Status Copy(Stream stream, void* target, const void* source, int64_t bytes) = 0;
 
   virtual absl::Status Synchronize(Stream stream) = 0;

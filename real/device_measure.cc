@@ -220,7 +220,7 @@ void FillStepModel(const std::string& model, StepModel* step) {
 }  // namespace
 
 absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenario,
-                                       const MeasureOptions& options) {
+                                       const DeviceMeasureOptions& options) {
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<OpBench> bench,
                              OpBench::Make(backend, scenario, options.grid));
   const int32_t page_entries = scenario.model().page_entries();

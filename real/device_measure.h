@@ -19,7 +19,7 @@
 
 namespace tierscope {
 
-struct MeasureOptions {
+struct DeviceMeasureOptions {
   OpGrid grid;
   int32_t rounds = 11;  // at least 3
   // Called before each round, from 0.
@@ -29,7 +29,7 @@ struct MeasureOptions {
 // `scenario` gives the model and the policy's page budget; its hardware is not read. The result has
 // all but measured_ops.taken and .sha256. Errors: those of OpBench.
 absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenario,
-                                       const MeasureOptions& options);
+                                       const DeviceMeasureOptions& options);
 
 }  // namespace tierscope
 

@@ -80,6 +80,33 @@ void WriteProfiles(const RunResult& result, JsonWriter* json) {
   json->EndArray();
 }
 
+void WriteExecution(const Execution& execution, JsonWriter* json) {
+  json->Key("execution").BeginObject();
+  json->Key("backend").String(execution.backend());
+  json->Key("device").String(execution.device());
+  json->Key("decode_threads").Int(execution.decode_threads());
+  json->Key("sideband_threads").Int(execution.sideband_threads());
+  json->Key("mode").String(execution.mode());
+  json->Key("executed_ranks").Int(execution.executed_ranks());
+  json->Key("weight_format").String(execution.weight_format());
+  json->Key("step_ms_p50_of_repeats").BeginArray(kInline);
+  for (const double ms : execution.step_ms_p50_of_repeats()) json->Double(ms);
+  json->EndArray();
+  json->Key("chosen_repeat").Int(execution.chosen_repeat());
+  json->Key("step_ms_p50_unprofiled").Double(execution.step_ms_p50_unprofiled());
+  json->Key("step_ms_p50_without_ballast").Double(execution.step_ms_p50_without_ballast());
+  json->Key("ballast_gflop_per_step").Double(execution.ballast_gflop_per_step());
+  json->Key("level1_jobs").Int(execution.level1_jobs());
+  json->Key("level1_joins").Int(execution.level1_joins());
+  json->Key("publish_delay_steps").BeginArray(kInline);
+  for (const int64_t jobs : execution.publish_delay_steps()) json->Int(jobs);
+  json->EndArray();
+  json->Key("not_validated").BeginArray();
+  for (const std::string& what : execution.not_validated()) json->String(what);
+  json->EndArray();
+  json->EndObject();
+}
+
 // The members of result.json's object, without its brackets.
 void WriteResultMembers(const RunResult& result, JsonWriter* json) {
   json->Key("schema_version").Int(result.schema_version());
@@ -94,6 +121,7 @@ void WriteResultMembers(const RunResult& result, JsonWriter* json) {
   WriteFootprint(result, json);
   WriteRemarks(result, json);
   WriteProfiles(result, json);
+  if (result.has_execution()) WriteExecution(result.execution(), json);
 }
 
 void WriteMeasured(absl::string_view key, double value, JsonWriter* json) {

@@ -13,7 +13,7 @@ namespace tierscope {
 
 // One object, newline at the end: schema_version, version, kind, scenario, scenario_digest, seed,
 // inputs, event_digest, metrics {name: {"value" or "absent", "unit"}}, footprint, notes,
-// violations, profiles. Precondition: every metric's value is finite (MetricSet sees to it).
+// violations, profiles, and of a measured run execution. Precondition: every metric's value is finite (MetricSet sees to it).
 std::string ResultJson(const RunResult& result);
 
 // One flat object, newline at the end; null where a value was not measured.

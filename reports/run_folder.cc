@@ -13,14 +13,16 @@
 #include "reports/csv.h"
 #include "reports/html.h"
 #include "reports/result_json.h"
+#include "reports/schema/phase_log.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
 namespace {
 
 constexpr absl::string_view kParentFolder = "tierscope-runs";
-constexpr const char* kRunFiles[] = {"scenario.txtpb", "result.json", "host.json", "metrics.csv",
-                                     "timeline.json",  "report.html", "phases.csv"};
+constexpr const char* kRunFiles[] = {"scenario.txtpb", "result.json",   "host.json",
+                                     "metrics.csv",    "timeline.json", "report.html",
+                                     "phases.csv"};
 constexpr size_t kNameBytesMax = 100;
 constexpr int kSuffixMax = 100'000;
 
@@ -69,7 +71,19 @@ absl::Status RemoveRunFiles(const RunFolder& folder) {
     const std::string path = folder.File(name);
     if (unlink(path.c_str()) != 0 && errno != ENOENT) return FileError(errno, path, "replace");
   }
-  return absl::OkStatus();
+  // Of a run with more repeats than the next one has.
+  for (int repeat = 0;; ++repeat) {
+    const std::string path = folder.File(PhaseLogOfRepeat(repeat));
+    if (unlink(path.c_str()) == 0) continue;
+    if (errno != ENOENT) return FileError(errno, path, "replace");
+    break;
+  }
+  // Repeats are numbered from 0 without a gap.
+  for (int repeat = 0;; ++repeat) {
+    const std::string path = folder.File(absl::StrCat("phases-", repeat, ".csv"));
+    if (unlink(path.c_str()) == 0) continue;
+    return errno == ENOENT ? absl::OkStatus() : FileError(errno, path, "replace");
+  }
 }
 
 absl::StatusOr<RunFolder> CreateNamed(const std::string& path, bool overwrite) {

@@ -158,7 +158,7 @@ constexpr MetricDef kDefinitions[] = {
     // Stall
     {"stall_ms_total", "ms", "replica",
      "Stall of the decode stream, counted once per batch step and summed over the counted steps: "
-     "the sum of the seven stall_ms_by_cause metrics."},
+     "the sum of the stall_ms_by_cause metrics that have a value."},
     {"stall_ms_per_token", "ms", "replica",
      "stall_ms_total / steps: what one token of a request waits, as each request makes one token a "
      "step."},

@@ -7,9 +7,9 @@
 //   that of the batch step after which the job was launched, but for `publish`: the first batch
 //   step that decodes with what was published (-1: none came). A writeback has the step that sealed
 //   the pages and tick -1.
-// - `request` is -1 for a span of the whole batch or job, else the number of the request in order
-//   of admission. All spans of a request add up to the batch's where both are given; a reader of
-//   totals takes -1.
+// - `request` is -1 for a span of the whole batch or job. `select` and `recall` have rows of single
+//   requests beside it, by number in order of admission: they split its bytes and pages and have no
+//   duration. Who wants totals reads the rows of -1.
 // - `begin_ns` counts from the begin of the run's first step. A phase that recurs over the layers
 //   of a step is one row: begin of the first, sum of the durations.
 // - `bytes` is what the phase moves or must read (weights, keys, entries, pages), `pages` the pages

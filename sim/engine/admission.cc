@@ -4,6 +4,7 @@
 #include "sim/base/check.h"
 #include "sim/base/units.h"
 #include "sim/engine/replica.h"
+#include "sim/policy/tick_phase.h"
 
 namespace tierscope {
 namespace {
@@ -359,10 +360,9 @@ int32_t Replica::FirstWindow(const RequestState& request) const {
   const int64_t tau = policy_.tau_steps();
   if (policy_.phase() == Policy::OWN_STEPS) return static_cast<int32_t>(tau);
   const int64_t stride = request.demand->stride_steps;
-  const int64_t slot = policy_.phase() == Policy::STAGGERED ? request.id % (tau / stride) : 0;
-  const int64_t distance = ((slot * stride - steps_) % tau + tau) % tau;
-  const int64_t window = CeilDiv(distance, stride) * stride;
-  return static_cast<int32_t>(window == 0 ? tau : window);
+  const bool staggered = policy_.phase() == Policy::STAGGERED;
+  const int64_t place = staggered ? StaggeredPlace(tau, stride, request.id) : 0;
+  return static_cast<int32_t>(FirstWindowSteps(tau, stride, place, steps_));
 }
 
 // Puts the request's recurring work into the step queue, after its first token (full) or its first

@@ -63,6 +63,10 @@ class Residency {
   void Grow(int32_t slot, PageIndex page);
 
   bool Holds(int32_t slot, PageIndex page) const { return BlockOf(slot, page) >= 0; }
+  // The block that the page owns, or -1.
+  int32_t BlockOf(int32_t slot, PageIndex page) const {
+    return slots_[static_cast<size_t>(slot)].block_of[page];
+  }
 
   // Pages evicted since the last ClearEvicted, in order.
   std::span<const EvictedPage> evicted() const { return evicted_; }
@@ -98,9 +102,6 @@ class Residency {
     std::vector<int64_t> next_uses;   // [page], under BELADY
     int64_t request_id = 0;
   };
-  int32_t BlockOf(int32_t slot, PageIndex page) const {
-    return slots_[static_cast<size_t>(slot)].block_of[page];
-  }
   // What the policies know a page by.
   static uint64_t KeyOf(const Slot& state, PageIndex page) {
     return static_cast<uint64_t>(state.request_id) << 16 | page;

@@ -178,10 +178,12 @@ const std::vector<LayerRow>& LayerTable() {
        {"sim/policy", "sim/demand", "sim/model", "scenarios", "reports/schema",
         "traces/request_trace.h"}},
       {"sim/planner", {"sim/engine", "sim/model", "scenarios", "reports", "reports/schema"}},
-      // Of the engine only who holds which block: decisions are not made twice.
+      // Of the engine what arrives, how memory is divided and who holds which block: nothing is
+      // decided twice.
       {"real",
-       {"kernels", "sim/policy", "sim/demand", "sim/model", "sim/engine/residency.h", "traces",
-        "scenarios", "reports/schema"}},
+       {"kernels", "sim/policy", "sim/demand", "sim/model", "sim/engine/memory_plan.h",
+        "sim/engine/residency.h", "sim/engine/workload_source.h", "traces", "scenarios",
+        "reports/schema"}},
       // The decisions that also run on a GPU.
       {"kernels", {"sim/policy/page_selection.h"}},
       {"traces", {}},

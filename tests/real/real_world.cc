@@ -1,0 +1,50 @@
+#include "tests/real/real_world.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+#include "real/cpu_backend.h"
+#include "scenarios/loader.h"
+
+namespace tierscope::testing {
+
+Scenario SmallScenario(const std::vector<std::string>& sets) {
+  std::vector<std::string> all = {
+      "workload.concurrency=2,workload.request_limit=2,workload.context_tokens=2048",
+      "workload.output_tokens=50,workload.attention.tick_stride_steps=8",
+      "policy.tau_steps=8,policy.page_kmax=2,policy.recency_entries=64,policy.level1=SYNC",
+      "policy.reserve_entries=1280,engine.warmup_windows=1",
+      // The products and windows of the preset would take most of the time.
+      "model.q_lora_rank=2,model.o_lora_rank=1,model.hidden_size=16,model.vocab_size=16",
+      "model.expert_intermediate=8,model.window_tokens=16,model.top_k=48"};
+  all.insert(all.end(), sets.begin(), sets.end());
+  const absl::StatusOr<Scenario> scenario =
+      LoadScenario(absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/cpu_small.txtpb"), all);
+  EXPECT_TRUE(scenario.ok()) << scenario.status();
+  return scenario.ok() ? *scenario : Scenario();
+}
+
+ExecutionPlan SmallPlan(const Scenario& scenario, RealMode mode, const WindowDemand* demand) {
+  absl::StatusOr<ExecutionPlan> plan = PlanExecution(scenario, mode, demand);
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return plan.ok() ? *std::move(plan) : ExecutionPlan();
+}
+
+std::unique_ptr<Backend> SmallBackend() {
+  CpuBackendOptions options;
+  options.decode_threads = 1;
+  return MakeCpuBackend(options).value();
+}
+
+PassRecord RunOnce(const ExecutionPlan& plan, const ExecutorOptions& options) {
+  const std::unique_ptr<Backend> backend = SmallBackend();
+  const auto executor = Executor::Make(plan, *backend, options);
+  EXPECT_TRUE(executor.ok()) << executor.status();
+  absl::StatusOr<PassRecord> pass = (*executor)->RunPass(/*profiled=*/true);
+  EXPECT_TRUE(pass.ok()) << pass.status();
+  return pass.ok() ? *std::move(pass) : PassRecord();
+}
+
+}  // namespace tierscope::testing

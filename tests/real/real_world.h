@@ -1,0 +1,33 @@
+// A scenario of the real mode small enough for tests, and what a run of it leaves behind.
+#ifndef TIERSCOPE_TESTS_REAL_REAL_WORLD_H_
+#define TIERSCOPE_TESTS_REAL_REAL_WORLD_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "real/backend.h"
+#include "real/execution_plan.h"
+#include "real/executor.h"
+#include "scenarios/scenario.pb.h"
+
+namespace tierscope::testing {
+
+// 2 requests of 2,048 tokens (512 entries, 8 pages), 50 steps, ticks every 8, at most 2 pages
+// beside the newest; synchronous, so that nothing depends on how long anything takes. `sets` as of
+// --set.
+Scenario SmallScenario(const std::vector<std::string>& sets = {});
+
+// A plan that is known to be good.
+ExecutionPlan SmallPlan(const Scenario& scenario, RealMode mode = RealMode::kLive,
+                        const WindowDemand* demand = nullptr);
+
+// One thread a stream.
+std::unique_ptr<Backend> SmallBackend();
+
+// Runs one profiled pass.
+PassRecord RunOnce(const ExecutionPlan& plan, const ExecutorOptions& options);
+
+}  // namespace tierscope::testing
+
+#endif  // TIERSCOPE_TESTS_REAL_REAL_WORLD_H_
