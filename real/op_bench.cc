@@ -94,7 +94,7 @@ absl::StatusOr<std::unique_ptr<OpBench>> OpBench::Make(Backend* backend, const S
       {"index_head_dim", model.index_head_dim() == kIndexDim},
       {"head_dim", model.head_dim() == kKvDim},
       {"target_layers", model.target_layers() == kMemoryLayers},
-      {"top_k", model.top_k() <= kTopKMax}};
+      {"top_k", model.top_k() <= kTopEntriesMax}};
   for (const auto& [field, fits] : shapes) {
     if (fits) continue;
     return absl::InvalidArgumentError(absl::StrCat(
