@@ -16,7 +16,8 @@ constexpr float kRelevantWeights[kRelevantTopics] = {1.0f, 0.85f, 0.7f, 0.55f, 0
 constexpr double kTopicLifeSteps = 40;     // mean, of one place among the relevant ones
 constexpr double kRunEntries = 24;         // mean length of a run of one topic
 constexpr double kNewEntryRelevant = 0.7;  // part of the runs of new entries that are on topic
-constexpr float kForesight = 0.6f;         // of a topic's weight that the memory indexer foresees
+constexpr int32_t kForesightSteps = 16;    // how far ahead the memory indexer knows topics
+constexpr float kForesight = 0.6f;         // of their weight
 constexpr float kKeyTopic = 2.0f, kKeyCommon = 1.5f, kQueryNoise = 0.7f;
 constexpr int32_t kVariants = 4;  // queries of one layer while the same topics are relevant
 // Logit 8 (w - 1/2): a match of weight w is 2 * 128 * w over the first half of the heads, the
@@ -220,7 +221,7 @@ void RequestContent::FillMemoryQueries() {
   for (int32_t tick = 0; tick < ticks; ++tick) {
     const int32_t step = tick * shape_.tick_stride_steps;
     std::vector<float> weights = At(step).weights;
-    for (int32_t ahead = 1; ahead <= shape_.tau_steps; ++ahead) {
+    for (int32_t ahead = 1; ahead <= kForesightSteps; ++ahead) {
       const std::vector<float>& then = At(step + ahead).weights;
       for (size_t t = 0; t < weights.size(); ++t) {
         weights[t] = std::max(weights[t], kForesight * then[t]);
@@ -228,7 +229,8 @@ void RequestContent::FillMemoryQueries() {
     }
     for (int32_t layer = 0; layer < shape_.target_layers; ++layer) {
       const int64_t query = int64_t{tick} * shape_.target_layers + layer;
-      FillQuery(weights, layer, kMemoryHeads, Stream(kMemoryPurpose, static_cast<uint64_t>(query)),
+      const auto place = static_cast<uint64_t>(int64_t{step} * shape_.target_layers + layer);
+      FillQuery(weights, layer, kMemoryHeads, Stream(kMemoryPurpose, place),
                 memory_.data() + At2(query, query_bytes));
     }
   }

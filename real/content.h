@@ -32,7 +32,6 @@ struct ContentShape {
   int32_t tokens_per_entry = 4;
   int32_t step_count = 0;          // steps 0 .. step_count have queries
   int32_t tick_stride_steps = 16;  // ticks stand behind its multiples
-  int32_t tau_steps = 64;          // how far ahead the memory indexer knows topics
 };
 
 // A query of `heads` heads as a kernel takes it.
@@ -50,7 +49,7 @@ class RequestContent {
   // Level 2 of a CSA layer at a step.
   IndexQuery NativeQuery(int32_t step, int32_t layer) const;
   // Level 1 of a target layer at the tick behind a step: what is relevant there, and some of what
-  // will be until the next tick. `step` is a multiple of the tick stride.
+  // will be in the next 16 steps. `step` is a multiple of the tick stride.
   IndexQuery MemoryQuery(int32_t step, int32_t target_layer) const;
 
   // Most bytes of the queries that an object of this shape keeps.

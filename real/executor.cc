@@ -57,7 +57,6 @@ ContentShape Executor::ShapeOf(int32_t profile) const {
   shape.target_layers = kMemoryLayers;
   shape.tokens_per_entry = plan_.tokens_per_entry;
   shape.tick_stride_steps = plan_.stride_steps;
-  shape.tau_steps = plan_.tau_steps;
   // Of a trace's profiles only those that serve a request are made; live ones may be recorded.
   if (!followed && plan_.mode == RealMode::kReplay) return shape;
   shape.prompt_entries = prompt_tokens / plan_.tokens_per_entry;

@@ -146,7 +146,6 @@ ContentShape Shape() {
   shape.entry_count = 530;
   shape.step_count = 64;
   shape.tick_stride_steps = 8;
-  shape.tau_steps = 8;
   return shape;
 }
 

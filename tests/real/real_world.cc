@@ -12,13 +12,13 @@ namespace tierscope::testing {
 
 Scenario SmallScenario(const std::vector<std::string>& sets) {
   std::vector<std::string> all = {
-      "workload.concurrency=2,workload.request_limit=2,workload.context_tokens=2048",
-      "workload.output_tokens=50,workload.attention.tick_stride_steps=8",
-      "policy.tau_steps=8,policy.page_kmax=2,policy.recency_entries=64,policy.level1=SYNC",
-      "policy.reserve_entries=1280,engine.warmup_windows=1",
+      "workload.concurrency=2,workload.request_limit=2,workload.context_tokens=4092",
+      "workload.output_tokens=34,workload.attention.tick_stride_steps=8",
+      "policy.tau_steps=16,policy.page_kmax=2,policy.recency_entries=64,policy.level1=SYNC",
+      "policy.reserve_entries=768,engine.warmup_windows=1",
       // The products and windows of the preset would take most of the time.
       "model.q_lora_rank=2,model.o_lora_rank=1,model.hidden_size=16,model.vocab_size=16",
-      "model.expert_intermediate=8,model.window_tokens=16,model.top_k=48"};
+      "model.expert_intermediate=8,model.window_tokens=16,model.top_k=32"};
   all.insert(all.end(), sets.begin(), sets.end());
   const absl::StatusOr<Scenario> scenario =
       LoadScenario(absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/cpu_small.txtpb"), all);

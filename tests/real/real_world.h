@@ -13,9 +13,10 @@
 
 namespace tierscope::testing {
 
-// 2 requests of 2,048 tokens (512 entries, 8 pages), 50 steps, ticks every 8, at most 2 pages
-// beside the newest; synchronous, so that nothing depends on how long anything takes. `sets` as of
-// --set.
+// 2 requests of 4,092 tokens: 1,023 entries, so that the sixteenth page lacks one and is sealed after 4
+// steps. 34 steps; ticks behind steps 0, 16, 32 of request 0 and 0, 8, 24 of request 1; 2 pages at
+// most beside the newest, and a reserve of 12 blocks for 34 pages. Synchronous, so that nothing
+// depends on how long anything takes. `sets` as of --set.
 Scenario SmallScenario(const std::vector<std::string>& sets = {});
 
 // A plan that is known to be good.

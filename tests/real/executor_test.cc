@@ -1,0 +1,382 @@
+// What a pass really moves and computes: contents of blocks, choice, attention, against what the
+// content says directly; and the order and the times of things.
+#include "real/executor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "gtest/gtest.h"
+
+#include "kernels/fp8.h"
+#include "real/cpu_backend.h"
+#include "tests/real/real_world.h"
+
+namespace tierscope {
+namespace {
+
+using testing::RunOnce;
+using testing::SmallBackend;
+using testing::SmallPlan;
+using testing::SmallScenario;
+
+constexpr int32_t kCsaPool = 0;
+constexpr int32_t kWindowPool = 2;
+
+// What the entry must hold, wherever it lies.
+struct ExpectedRow {
+  explicit ExpectedRow(const KvEntryPlace& place) { FillKvEntry(place, values, scales); }
+  uint8_t values[kKvRowBytes];
+  uint8_t scales[kKvScaleBytes];
+};
+
+bool RowIs(const uint8_t* page_layer, int64_t row, const ExpectedRow& expected) {
+  return std::memcmp(page_layer + row * kKvRowBytes, expected.values, kKvRowBytes) == 0 &&
+         std::memcmp(page_layer + kKvValuePlaneBytes + row * kKvScaleBytes, expected.scales,
+                     kKvScaleBytes) == 0;
+}
+
+// Looks at every CSA layer of every step.
+class Inspector {
+ public:
+  explicit Inspector(const ExecutionPlan& plan) : plan_(plan) {}
+
+  void Look(const CsaLayerView& view) {
+    ++layers_seen_;
+    for (size_t r = 0; r < view.rows.size(); ++r) {
+      CheckBlocks(view, view.rows[r]);
+      CheckChoice(view, r);
+    }
+    CheckFinite(view);
+    if (view.batch_step == 20 && view.layer == 1) {
+      CheckScores(view);
+      CheckAttention(view);
+    }
+  }
+  int64_t layers_seen() const { return layers_seen_; }
+  int64_t rows_compared() const { return rows_compared_; }
+  int64_t deep_checks() const { return deep_checks_; }
+
+ private:
+  // Every entry of every active page lies in the page's block.
+  void CheckBlocks(const CsaLayerView& view, const StepRow& row) {
+    const RequestPlan& own = plan_.requests[static_cast<size_t>(row.request)];
+    const int64_t entries = plan_.EntriesAt(own, row.own_step);
+    for (size_t i = 0; i < row.pages.size(); ++i) {
+      ASSERT_GE(row.blocks[i], 0) << "protected pages keep their blocks";
+      const uint8_t* block =
+          view.attention->pool.entries + row.blocks[i] * view.attention->pool.page_bytes;
+      const int64_t first = int64_t{row.pages[i]} * kPageEntries;
+      for (int64_t e = first; e < std::min(entries, first + kPageEntries); ++e) {
+        const ExpectedRow expected({plan_.scenario.seed(), own.profile, kCsaPool, view.layer, e});
+        ASSERT_TRUE(RowIs(block, e - first, expected))
+            << "step " << view.batch_step << " request " << row.request << " entry " << e;
+        ++rows_compared_;
+      }
+    }
+  }
+
+  // As many entries as there are or top_k, rising, each of an active page, in that page's cell.
+  void CheckChoice(const CsaLayerView& view, size_t r) {
+    const StepRow& row = view.rows[r];
+    const int32_t* entries = view.top->entries + r * static_cast<size_t>(plan_.top_k);
+    const int32_t* cells = view.top->cells + r * static_cast<size_t>(plan_.top_k);
+    const auto count = std::min<int64_t>(plan_.top_k, row.active_entries);
+    for (int64_t k = 0; k < plan_.top_k; ++k) {
+      if (k >= count) {
+        ASSERT_EQ(cells[k], -1);
+        continue;
+      }
+      ASSERT_TRUE(k == 0 || entries[k - 1] < entries[k]);
+      const auto at =
+          std::lower_bound(row.pages.begin(), row.pages.end(), entries[k] / kPageEntries);
+      ASSERT_TRUE(at != row.pages.end() && *at == entries[k] / kPageEntries);
+      const int32_t block = row.blocks[static_cast<size_t>(at - row.pages.begin())];
+      ASSERT_EQ(cells[k], block * kPageEntries + entries[k] % kPageEntries);
+    }
+  }
+
+  // Poison, which is NaN, was never read.
+  void CheckFinite(const CsaLayerView& view) {
+    const size_t values = view.rows.size() * kAttentionHeads * kKvDim;
+    for (size_t i = 0; i < values; ++i) {
+      ASSERT_TRUE(std::isfinite(Bf16ToFloat(view.attention->out[i]))) << view.batch_step;
+    }
+  }
+
+  // No active entry that was left out scores above one that was chosen.
+  void CheckScores(const CsaLayerView& view) {
+    ++deep_checks_;
+    for (size_t r = 0; r < view.rows.size(); ++r) {
+      const StepRow& row = view.rows[r];
+      const IndexQuery query =
+          row.content->NativeQuery(static_cast<int32_t>(row.own_step), view.layer);
+      const int32_t* entries = view.top->entries + r * static_cast<size_t>(plan_.top_k);
+      const int64_t history =
+          plan_.EntriesAt(plan_.requests[static_cast<size_t>(row.request)], row.own_step);
+      double chosen_min = 1e30, left_max = -1e30;
+      for (const int32_t page : row.pages) {
+        for (int64_t e = int64_t{page} * kPageEntries;
+             e < std::min(history, int64_t{page + 1} * kPageEntries); ++e) {
+          const double logit = Logit(*row.content, query, view.layer, e);
+          const bool chosen = std::binary_search(entries, entries + plan_.top_k, e);
+          chosen_min = chosen ? std::min(chosen_min, logit) : chosen_min;
+          left_max = chosen ? left_max : std::max(left_max, logit);
+        }
+      }
+      EXPECT_GE(chosen_min, left_max - 1e-3);
+      EXPECT_LT(left_max, 1e30);
+    }
+  }
+
+  static double Logit(const RequestContent& content, const IndexQuery& query, int32_t layer,
+                      int64_t entry) {
+    uint8_t key[kIndexDim];
+    float scale;
+    content.IndexKey(layer, entry, key, &scale);
+    double logit = 0;
+    for (int h = 0; h < kNativeHeads; ++h) {
+      double dot = 0;
+      for (int i = 0; i < kIndexDim; ++i) {
+        dot +=
+            static_cast<double>(E4m3ToFloat(query.codes[h * kIndexDim + i])) * E4m3ToFloat(key[i]);
+      }
+      logit += query.weights[h] * std::max(dot, 0.0);
+    }
+    return logit * scale;
+  }
+
+  // The reference over the chosen entries and the window, built from the content and not from the
+  // pools.
+  void CheckAttention(const CsaLayerView& view) {
+    ++deep_checks_;
+    const auto rows = static_cast<int32_t>(view.rows.size());
+    const int32_t per_row = plan_.top_k + plan_.window_tokens;
+    std::vector<uint8_t> pool(static_cast<size_t>(PagesOfEntries(rows * per_row)) *
+                              kKvPageLayerBytes);
+    std::vector<int32_t> cells;
+    for (int32_t r = 0; r < rows; ++r) {
+      const StepRow& row = view.rows[static_cast<size_t>(r)];
+      const RequestPlan& own = plan_.requests[static_cast<size_t>(row.request)];
+      for (int32_t k = 0; k < per_row; ++k) {
+        const bool window = k >= plan_.top_k;
+        const int64_t token = own.context_tokens + row.own_step - (k - plan_.top_k);
+        const int64_t entry = window ? token : view.top->entries[r * plan_.top_k + k];
+        const auto cell = static_cast<int32_t>(cells.size());
+        const ExpectedRow expected({plan_.scenario.seed(), own.profile,
+                                    window ? kWindowPool : kCsaPool, view.layer, entry});
+        uint8_t* page = pool.data() + cell / kPageEntries * kKvPageLayerBytes;
+        std::memcpy(page + cell % kPageEntries * kKvRowBytes, expected.values, kKvRowBytes);
+        std::memcpy(page + kKvValuePlaneBytes + cell % kPageEntries * kKvScaleBytes,
+                    expected.scales, kKvScaleBytes);
+        cells.push_back(cell);
+      }
+    }
+    AttentionParams params = *view.attention;
+    params.pool = {pool.data(), kKvPageLayerBytes};
+    params.cells = cells.data();
+    params.cells_max = per_row;
+    params.window_cells = nullptr;
+    params.window_max = 0;
+    const size_t values = static_cast<size_t>(rows) * kAttentionHeads * kKvDim;
+    std::vector<double> out(values), lse(static_cast<size_t>(rows) * kAttentionHeads);
+    AttentionReference(params, out.data(), lse.data());
+    for (size_t i = 0; i < lse.size(); ++i) ASSERT_NEAR(view.attention->lse[i], lse[i], 1e-3);
+    for (size_t i = 0; i < values; ++i) {
+      ASSERT_NEAR(Bf16ToFloat(view.attention->out[i]), out[i], 0.01 * (1 + std::abs(out[i])));
+    }
+  }
+
+  const ExecutionPlan& plan_;
+  int64_t layers_seen_ = 0;
+  int64_t rows_compared_ = 0;
+  int64_t deep_checks_ = 0;
+};
+
+void RunInspected(const Scenario& scenario) {
+  const ExecutionPlan plan = SmallPlan(scenario);
+  Inspector inspector(plan);
+  ExecutorOptions options;
+  options.poison = true;
+  options.inspector = [&](const CsaLayerView& view) { inspector.Look(view); };
+  const PassRecord pass = RunOnce(plan, options);
+  EXPECT_EQ(pass.steps.size(), 34u);
+  EXPECT_EQ(inspector.layers_seen(), 34 * 3);
+  EXPECT_EQ(inspector.deep_checks(), 2);
+  EXPECT_GT(inspector.rows_compared(), 2 * 33 * 3 * 3 * kPageEntries);
+  int64_t evicted = 0, recalled = 0;
+  for (const JobRecord& record : pass.jobs) {
+    evicted += record.job.pages_evicted;
+    recalled += record.job.pages;
+  }
+  EXPECT_GT(evicted, 0) << "blocks must change hands, or the check above shows little";
+  EXPECT_GT(recalled, 12);
+}
+
+TEST(ExecutorTest, WhatWasRecalledIsThereAndIsWhatAttentionReads) { RunInspected(SmallScenario()); }
+
+TEST(ExecutorTest, SoItIsBesideTheDecodeStream) {
+  RunInspected(SmallScenario({"policy.level1=ASYNC,policy.recall_path=STAGED"}));
+}
+
+// Page 15 was sealed after step 3 of each request: the cold pool has its last entry, which formed
+// in the reserve.
+TEST(ExecutorTest, SealedPagesAreWrittenBack) {
+  const ExecutionPlan plan = SmallPlan(SmallScenario());
+  const auto backend = SmallBackend();
+  const auto executor = Executor::Make(plan, *backend, {}).value();
+  const PassRecord pass = executor->RunPass(/*profiled=*/false).value();
+  ASSERT_EQ(pass.writebacks.size(), 2u);
+  for (const WritebackSpan& span : pass.writebacks) {
+    EXPECT_EQ(span.batch_step, 3);
+    EXPECT_GE(span.end_ns, span.begin_ns);
+  }
+  for (const RequestPlan& request : plan.requests) {
+    const uint8_t* page = executor->store().ColdPage(request.page_begin + 15);
+    for (int32_t layer = 0; layer < plan.csa_layers; ++layer) {
+      EXPECT_TRUE(
+          RowIs(page + layer * kKvPageLayerBytes, 63,
+                ExpectedRow({plan.scenario.seed(), request.profile, kCsaPool, layer, 1023})));
+    }
+    EXPECT_EQ(executor->store().ColdPage(request.page_begin + 16)[0], 0xFF) << "it is still open";
+  }
+}
+
+using Lists = std::map<std::pair<int32_t, int64_t>, std::vector<PageIndex>>;
+
+Lists ListsOf(const PassRecord& pass) {
+  Lists lists;
+  for (const JobRecord& record : pass.jobs) {
+    for (const JobTick& tick : record.job.ticks) lists[{tick.request, tick.own_step}] = tick.list;
+  }
+  return lists;
+}
+
+TEST(ExecutorTest, TicksStandWhereThePolicyPutsThem) {
+  const PassRecord pass = RunOnce(SmallPlan(SmallScenario()), {});
+  std::vector<std::pair<int32_t, int64_t>> ticks;
+  for (const auto& [tick, list] : ListsOf(pass)) {
+    ticks.push_back(tick);
+    EXPECT_GE(list.size(), 2u);  // the pages of the newest 64 entries
+    EXPECT_LE(list.size(), 4u);  // and two more
+  }
+  EXPECT_EQ(ticks, (std::vector<std::pair<int32_t, int64_t>>{
+                       {0, 0}, {0, 16}, {0, 32}, {1, 0}, {1, 8}, {1, 24}}));
+  ASSERT_EQ(pass.jobs.size(), 5u);
+  for (const JobRecord& record : pass.jobs) {
+    EXPECT_EQ(record.publish_step, record.job.batch_step + 1) << "synchronous";
+    EXPECT_FALSE(record.joined);
+  }
+  EXPECT_EQ(pass.requests[0].sets.front().from_step, 1);
+}
+
+// The content is exogenous: when a list is published does not change what it says.
+TEST(ExecutorTest, AsynchronousJobsDecideTheSame) {
+  const PassRecord sync = RunOnce(SmallPlan(SmallScenario()), {});
+  const ExecutionPlan plan = SmallPlan(SmallScenario({"policy.level1=ASYNC"}));
+  const PassRecord async = RunOnce(plan, {});
+  EXPECT_EQ(ListsOf(sync), ListsOf(async));
+  ASSERT_EQ(async.steps.size(), 34u);
+  for (const JobRecord& record : async.jobs) {
+    EXPECT_GT(record.publish_step, record.job.batch_step);
+    EXPECT_LE(record.job.launched_ns, record.job.started_ns);
+    EXPECT_LE(record.job.started_ns, record.job.score_begin_ns);
+    EXPECT_LE(record.job.score_begin_ns, record.job.score_end_ns);
+    EXPECT_LE(record.job.score_end_ns, record.job.select_end_ns);
+    EXPECT_LE(record.job.select_end_ns, record.job.recall_begin_ns);
+    EXPECT_LE(record.job.recall_begin_ns, record.job.recall_end_ns);
+    EXPECT_LE(record.job.recall_end_ns, record.job.done_ns);
+    EXPECT_LE(record.job.done_ns, record.published_ns);
+  }
+  for (const StepRecord& step : async.steps) {
+    EXPECT_EQ(step.wait_ns[0] + step.wait_ns[1] + step.wait_ns[2], 0) << "nothing waits for it";
+  }
+  EXPECT_GT(async.steps[1].wait_ns[4], 0) << "but for the first pages";
+}
+
+TEST(ExecutorTest, APassRepeatsAndProfilingChangesNothing) {
+  const ExecutionPlan plan = SmallPlan(SmallScenario());
+  const auto backend = SmallBackend();
+  const auto executor = Executor::Make(plan, *backend, {}).value();
+  const PassRecord first = executor->RunPass(true).value();
+  const PassRecord second = executor->RunPass(false).value();
+  EXPECT_EQ(ListsOf(first), ListsOf(second));
+  ASSERT_EQ(first.jobs.size(), second.jobs.size());
+  for (size_t i = 0; i < first.jobs.size(); ++i) {
+    EXPECT_EQ(first.jobs[i].job.pages, second.jobs[i].job.pages);
+    EXPECT_EQ(first.jobs[i].job.pages_evicted, second.jobs[i].job.pages_evicted);
+  }
+  EXPECT_EQ(first.blocks_peak, 12);
+  EXPECT_EQ(second.steps[20].kernels.Of(Phase::kBallast).duration_ns, 0);
+}
+
+// The rows of a step add up to it, and steps follow one another without a gap.
+TEST(ExecutorTest, PhasesAddUp) {
+  const ExecutionPlan plan = SmallPlan(SmallScenario());
+  const PassRecord pass = RunOnce(plan, {});
+  std::map<int64_t, int64_t> step_ns, parts_ns;
+  std::map<Phase, int64_t> rows;
+  int64_t boundary_ns = 0;
+  int64_t recalled = 0, recalled_of_requests = 0;
+  for (const PhaseSpan& span : PhaseSpansOf(pass, plan.page_bytes, 396)) {
+    ++rows[span.phase];
+    if (span.phase == Phase::kRecall) {
+      EXPECT_EQ(span.bytes, span.pages * 112128);
+      (span.request < 0 ? recalled : recalled_of_requests) += span.pages;
+    }
+    if (span.tick >= 0 || span.phase == Phase::kWriteback) continue;
+    EXPECT_GE(span.begin_ns, 0);
+    if (span.phase == Phase::kStep) {
+      EXPECT_EQ(span.begin_ns, boundary_ns);
+      boundary_ns += span.duration_ns;
+      step_ns[span.step] = span.duration_ns;
+    } else {
+      parts_ns[span.step] += span.duration_ns;
+    }
+  }
+  EXPECT_EQ(step_ns.size(), 34u);
+  EXPECT_EQ(step_ns, parts_ns);
+  EXPECT_EQ(recalled, recalled_of_requests);
+  EXPECT_EQ(rows[Phase::kBallast], 34);
+  EXPECT_EQ(rows[Phase::kHcaAttention], 34);
+  EXPECT_EQ(rows[Phase::kEngine], 34);
+  EXPECT_EQ(rows[Phase::kPublish], 5);
+  EXPECT_EQ(rows[Phase::kRecall], 5 + 6);
+  EXPECT_EQ(rows[Phase::kWaitAdmission], 1);
+  EXPECT_EQ(rows[Phase::kWaitTransfer], 4);
+  EXPECT_EQ(rows[Phase::kWaitIndex], 4);
+}
+
+TEST(ExecutorTest, AnInterruptedPassIsNone) {
+  const ExecutionPlan plan = SmallPlan(SmallScenario({"policy.level1=ASYNC"}));
+  std::atomic<bool> cancelled{false};
+  ExecutorOptions options;
+  options.cancelled = &cancelled;
+  int64_t last_step = 0;
+  bool was_cancelled = false;
+  options.inspector = [&](const CsaLayerView& view) {
+    last_step = view.batch_step;
+    // A job is in flight.
+    if (view.batch_step == 9 && !std::exchange(was_cancelled, true)) cancelled = true;
+  };
+  const auto backend = SmallBackend();
+  const auto executor = Executor::Make(plan, *backend, options).value();
+  EXPECT_TRUE(absl::IsCancelled(executor->RunPass(true).status()));
+  EXPECT_EQ(last_step, 9);
+  cancelled = false;
+  EXPECT_EQ(executor->RunPass(true).value().steps.size(), 34u) << "nothing is left of it";
+}
+
+TEST(ExecutorTest, MemoryThatEndsIsAnError) {
+  const ExecutionPlan plan = SmallPlan(SmallScenario());
+  CpuBackendOptions options;
+  options.memory_bytes_max = 1 << 20;
+  const auto backend = MakeCpuBackend(options).value();
+  EXPECT_TRUE(absl::IsResourceExhausted(Executor::Make(plan, *backend, {}).status()));
+}
+
+}  // namespace
+}  // namespace tierscope
