@@ -17,4 +17,8 @@ echo "== build/release/cli/tierscope run scenarios/h20_lsa.txtpb --out $OUT --ov
 build/release/cli/tierscope run scenarios/h20_lsa.txtpb --out "$OUT" --overwrite ||
   die "the run failed (message above). A cache folder that can be written: TIERSCOPE_CACHE=DIR ./quickstart.sh"
 [ -s "$OUT/report.html" ] || die "the run left no $OUT/report.html"
+echo "== Predicted beside executed on this machine's CPU (under a minute; a busy machine breaks bounds and says so)"
+build/release/cli/tierscope reconcile scenarios/studies/reconcile_cpu.txtpb --backend=cpu --rounds=3 --repeats=2 \
+  --out "$OUT-reconcile" || [ $? -eq 1 ] || die "the reconciliation failed (message above)"
+printf '\nThe reconciliation: %s\n' "$PWD/$OUT-reconcile/reconcile.md"
 printf '\nThe report, for a browser: %s\n' "$PWD/$OUT/report.html"

@@ -13,6 +13,7 @@
 #include "calibration/sha256.h"
 #include "scenarios/fields.h"
 #include "sim/base/check.h"
+#include "sim/model/attention_tiles.h"
 #include "sim/model/measured_ops.h"
 
 namespace tierscope {
@@ -89,9 +90,12 @@ std::vector<Use> UsesOf(const Scenario& scenario) {
     uses.push_back({OpTable::NATIVE_SCORE, active, batch});
     uses.push_back({OpTable::NATIVE_TOP_K, active, batch});
     uses.push_back({OpTable::CSA_ATTENTION,
-                    std::min<double>(active, model.top_k()) + model.window_tokens(), batch});
-    uses.push_back({OpTable::HCA_ATTENTION,
-                    tokens / model.hca_tokens_per_entry() + model.window_tokens(), batch});
+                    InWholeTiles(std::min<double>(active, model.top_k()) + model.window_tokens()),
+                    batch});
+    uses.push_back(
+        {OpTable::HCA_ATTENTION,
+         InWholeTiles(std::floor(tokens / model.hca_tokens_per_entry()) + model.window_tokens()),
+         batch});
     for (const double due : {1.0, batch}) {
       uses.push_back({OpTable::SCORE, history, due});
       uses.push_back({OpTable::SELECT, std::ceil(history / page), due});

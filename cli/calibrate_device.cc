@@ -1,5 +1,7 @@
 #include "cli/calibrate_device.h"
 
+#include <sched.h>
+
 #include <chrono>
 #include <cstdio>
 #include <utility>
@@ -25,12 +27,18 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& name) {
       absl::StrCat("--backend: no backend '", OneLine(name), "' in this build; there is cpu"));
 }
 
+// Whether other processes could take the processors away meanwhile.
+const char* Scheduling() {
+  const int policy = sched_getscheduler(0);
+  return policy == SCHED_FIFO || policy == SCHED_RR ? "real-time scheduling" : "shared processors";
+}
+
 // When, with what and how often; no name of a machine.
 std::string Taken(const DeviceDescription& device, int rounds) {
   return absl::StrCat(absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone()),
                       ", tierscope " TIERSCOPE_VERSION ", backend ", device.backend, ", ",
                       device.core_count, " threads of decode and ", device.sideband_core_count,
-                      " of the side-band, medians of ", rounds, " rounds");
+                      " of the side-band, ", Scheduling(), ", medians of ", rounds, " rounds");
 }
 
 }  // namespace

@@ -65,8 +65,10 @@ void PhaseObserver::Detail(const StepDetail& step) {
     if (ns > 0) Append(span, phase, at, ns);
     at += ns;
   }
+  // It lasts until the decode stream takes it up.
   for (PhaseSpan& publish : publish_) {
     publish.step = step_;
+    publish.duration_ns = std::max<int64_t>(0, step.begin.ns - first_ns_ - publish.begin_ns);
     log_->Append(publish);
   }
   publish_.clear();
@@ -93,7 +95,6 @@ void PhaseObserver::JobDone(const JobDetail& job) {
   span.step = -1;
   span.phase = Phase::kPublish;
   span.begin_ns = std::max<int64_t>(0, job.recalled.ns - first_ns_);
-  span.duration_ns = (job.published - job.recalled).ns;
   publish_.push_back(span);
 }
 

@@ -58,7 +58,7 @@ class OpBench {
   template <typename T>
   absl::Status Get(const char* name, int64_t count, T** memory, Arena arena = Arena::kDevice);
 
-  absl::Status RunBallast(int64_t batch);
+  absl::StatusOr<int64_t> TimeBallast(int32_t batch);
   absl::Status RunOneLayer(Stream stream);
   absl::Status RunOp(OpTable::Op op, int32_t x, int32_t batch);
   absl::Status RunSelect(int32_t entries, int32_t batch);

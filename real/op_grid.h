@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scenarios/scenario.pb.h"
+#include "sim/model/attention_tiles.h"
 
 namespace tierscope {
 
@@ -21,19 +22,20 @@ struct OpGrid {
   std::vector<int64_t> pages_copied;    // pages of one recall or writeback
 };
 
-// For 1 to 8 requests of 4K to 60K tokens with 4 to 64 active pages. The points lie beside the
-// round numbers that scenarios have.
+// For 1 to 8 requests of up to 60K tokens with 4 to 64 active pages, attention in whole tiles. The
+// points lie beside what round numbers of a scenario come to.
 inline OpGrid DefaultOpGrid(const Model& model) {
-  const double window = model.window_tokens();
   OpGrid grid;
-  grid.batches = {1, 2, 4, 8};
+  grid.batches = {1, 2, 3, 4, 5, 6, 8};  // odd ones do not fill all threads
   grid.job_batches = {1, 4};
   grid.active_entries = {224, 480, 992, 2016, 4064};
-  for (const double share : {0.25, 0.75, 1.25}) {
-    grid.csa_attended.push_back(window + share * model.top_k());
-  }
-  for (const double tokens : {3840.0, 7680.0, 15360.0, 30720.0, 61440.0}) {
-    grid.hca_attended.push_back(window + tokens / model.hca_tokens_per_entry());
+  // From the window alone, which is all that an SWA layer reads. What top_k comes to is no point.
+  const double window = InWholeTiles(model.window_tokens());
+  const double chosen = InWholeTiles(model.window_tokens() + model.top_k()) - window;
+  grid.csa_attended = {window, window + chosen + kAttentionTile,
+                       window + 2 * chosen + kAttentionTile};
+  for (const double tiles : {0.0, 4.0, 6.0, 11.0}) {
+    grid.hca_attended.push_back(window + tiles * kAttentionTile);
   }
   for (const double tokens : {3840.0, 15360.0, 61440.0}) {
     grid.history_entries.push_back(tokens / model.csa_tokens_per_entry());

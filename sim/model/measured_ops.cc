@@ -1,8 +1,10 @@
 #include "sim/model/measured_ops.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/base/det_math.h"
+#include "sim/model/attention_tiles.h"
 
 namespace tierscope {
 namespace {
@@ -75,8 +77,9 @@ MeasuredOpModel::StepPoints MeasuredOpModel::PointsOf(const BatchWork& work) con
   const double n = std::max(1, work.requests);
   const double active = static_cast<double>(work.scored_entries) / n;
   const double history = static_cast<double>(work.context_tokens) / n * hca_entries_per_token_;
-  return {static_cast<double>(work.requests), active, std::min(active, top_k_) + window_,
-          history + window_};
+  return {static_cast<double>(work.requests), active,
+          InWholeTiles(std::min(active, top_k_) + window_),
+          InWholeTiles(std::floor(history) + window_)};
 }
 
 StepParts MeasuredOpModel::Step(const BatchWork& work) const {
@@ -87,7 +90,8 @@ StepParts MeasuredOpModel::Step(const BatchWork& work) const {
   parts.native_top_k_ns = csa_layers_ * Of(OpTable::NATIVE_TOP_K).Ns(at.active, at.requests);
   parts.csa_attention_ns = csa_layers_ * Of(OpTable::CSA_ATTENTION).Ns(at.csa, at.requests);
   parts.hca_attention_ns = hca_layers_ * Of(OpTable::HCA_ATTENTION).Ns(at.hca, at.requests);
-  parts.swa_attention_ns = swa_layers_ * Of(OpTable::CSA_ATTENTION).Ns(window_, at.requests);
+  parts.swa_attention_ns =
+      swa_layers_ * Of(OpTable::CSA_ATTENTION).Ns(InWholeTiles(window_), at.requests);
   parts.engine_ns = Of(OpTable::ENGINE).Ns(1.0, at.requests);
   return parts;
 }

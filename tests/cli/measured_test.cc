@@ -76,7 +76,8 @@ void ExpectWithin(const std::string& folder, const ReconcileBounds& bounds) {
   const simdjson::dom::element summary = parser.load(folder + "/summary.json");
   int held = 0;
   for (const simdjson::dom::element scenario : summary["scenarios"].get_array()) {
-    const std::string name(std::string_view(scenario["scenario"]));
+    const std::string_view name_text = scenario["scenario"];
+    const std::string name(name_text);
     SCOPED_TRACE(name);
     // What was broken when it was measured is known and stands in the summary.
     if (!bool(scenario["passed"])) continue;

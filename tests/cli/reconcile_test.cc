@@ -23,9 +23,9 @@ const std::string kScenario =
 const std::string kSuite =
     std::string(TIERSCOPE_SOURCE_DIR) + "/scenarios/studies/reconcile_cpu.txt";
 
-// One request of 2K tokens for a few steps: a fraction of a second on the CPU.
+// One request of 8K tokens for a few steps: a fraction of a second on the CPU.
 constexpr char kTiny[] =
-    " --set workload.context_tokens=2048,workload.output_tokens=17,workload.concurrency=1"
+    " --set workload.context_tokens=8192,workload.output_tokens=17,workload.concurrency=1"
     " --set workload.request_limit=1,workload.attention.steps=32"
     " --set workload.attention.profiles_per_context=1,policy.page_kmax=4 ";
 
@@ -117,7 +117,8 @@ TEST_F(ReconcileVerbTest, PhasesOfASimulatedRunAddUp) {
     const int64_t step_ns = table->steps[i].ns[0];
     EXPECT_NEAR(static_cast<double>(parts), static_cast<double>(step_ns), 10.0) << i;
     const auto number = static_cast<int64_t>(i);
-    if (i > 0) EXPECT_EQ(begins[number], begins[number - 1] + table->steps[i - 1].ns[0]) << i;
+    const int64_t begin = i == 0 ? 0 : begins[number - 1] + table->steps[i - 1].ns[0];
+    EXPECT_EQ(begins[number], begin) << i;
   }
   // The first tick behind step 0, then every 8 steps while a later one follows.
   ASSERT_EQ(table->ticks.size(), 2u);
@@ -161,13 +162,13 @@ TEST_F(ReconcileVerbTest, AScenarioOnThePointsOfTheProfileIsRefused) {
   Hardware hardware = MadeUpProfile();
   OpTable* score = hardware.mutable_measured_ops()->mutable_tables(5);
   ASSERT_EQ(score->op(), OpTable::SCORE);
-  score->set_x(0, 512);    // 2,048 tokens
+  score->set_x(0, 2048);   // 8,192 tokens
   score->set_batch(0, 1);  // of one request
   SealProfile("2026-01-01", &hardware);
   const std::string path = folder_.Write("on_grid.txtpb", ProfileText(hardware, "a test"));
   ExpectRefused(absl::StrCat(kScenario, kTiny, "--backend=cpu --profile ", path, " --out ",
                              folder_.File("out")),
-                "SCORE at 512, batch 1");
+                "SCORE at 2048, batch 1");
 }
 
 TEST_F(ReconcileVerbTest, WrongUsage) {

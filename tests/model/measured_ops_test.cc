@@ -109,6 +109,9 @@ TEST(MeasuredOpModelTest, AStepByHand) {
   EXPECT_TRUE(model.Covers(work));
   EXPECT_FALSE(model.Covers(BatchWork{17, 17 * 1088, 17 * 16384})) << "more than 16 requests";
   EXPECT_FALSE(model.Covers(BatchWork{4, 4 * 64, 4 * 16384})) << "fewer than 100 active entries";
+  // 96 + 128 entries are 3.5 tiles of 64, which cost 4.
+  EXPECT_EQ(model.Parts({4, 4 * 1088, 4 * 12288}).hca_attention_ns, parts.hca_attention_ns);
+  EXPECT_LT(model.Parts({4, 4 * 1088, 4 * 8192}).hca_attention_ns, parts.hca_attention_ns);
   // Before the first publish nothing is active, and attention sees the window alone.
   const StepParts cold = model.Parts({4, 0, 4 * 16384});
   EXPECT_EQ(cold.native_score_ns, 0.0);
