@@ -113,7 +113,7 @@ TEST(GridPlaceTest, AScenarioAtAPointOfTheGridIsNoTest) {
   EXPECT_EQ(PlaceInGrid(OnProfile(20480, 4, 13)).on_grid,
             std::vector<std::string>{"NATIVE_SCORE at 1024, batch 4"});
   EXPECT_TRUE(PlaceInGrid(OnProfile(20480, 3, 13)).on_grid.empty());
-  EXPECT_TRUE(PlaceInGrid(OnProfile(20480, 4, 12)).on_grid.empty()) << "ballast is no evidence";
+  EXPECT_TRUE(PlaceInGrid(OnProfile(20480, 4, 11)).on_grid.empty()) << "ballast is no evidence";
 }
 
 TEST(GridPlaceTest, WhatLiesOutsideIsNamed) {

@@ -49,6 +49,14 @@ Hardware MadeUpProfile() {
   hardware.set_bf16_flop_per_s(1e10);
   hardware.mutable_host_link()->set_peak_bytes_per_s(5'000'000'000);
   hardware.mutable_host_link()->set_device_to_host_bytes_per_s(5'000'000'000);
+  hardware.mutable_host_link()->set_gather_bytes_per_s(5'000'000'000);
+  hardware.mutable_host_link()->set_gather_unaligned_factor(1);
+  hardware.mutable_host_link()->set_pageable_bytes_per_s(5'000'000'000);
+  hardware.mutable_host_link()->set_copy_submit_us(1);
+  CopyPoint* copy = hardware.mutable_host_link()->add_batched_copy();
+  copy->set_piece_bytes(1 << 17);
+  copy->set_descriptors(1);
+  copy->set_bytes_per_s(5'000'000'000);
   hardware.mutable_step_model()->set_base_ms(0);
   hardware.mutable_step_model()->set_per_request_ms(0);
   hardware.mutable_step_model()->set_memory_efficiency(1);
@@ -150,8 +158,9 @@ TEST_F(ReconcileVerbTest, JoinsASimulatedAndARealRun) {
 
 TEST_F(ReconcileVerbTest, AProfileThatWasTouchedIsRefused) {
   const std::string text = ProfileText(MadeUpProfile(), "a test");
-  const std::string path =
-      folder_.Write("touched.txtpb", absl::StrReplaceAll(text, {{"us: 1000", "us: 2000"}}));
+  const std::string path = folder_.Write(
+      "touched.txtpb",
+      absl::StrReplaceAll(text, {{"hbm_bytes: 8589934592", "hbm_bytes: 8589934593"}}));
   ExpectRefused(absl::StrCat(kScenario, kTiny, "--backend=cpu --profile ", path, " --out ",
                              folder_.File("out")),
                 "not the digest of the hardware around it");
