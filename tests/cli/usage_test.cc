@@ -18,13 +18,16 @@ void ExpectWrong(const std::string& arguments, const std::string& line) {
 
 TEST(UsageTest, UnknownAndMissingVerbs) {
   ExpectWrong("frobnicate",
-              "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, sweep, trace, "
+              "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, real, "
+              "reconcile, sweep, trace, "
               "validate; run with --help");
   ExpectWrong("--frob frobnicate x",
-              "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, sweep, trace, "
+              "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, real, "
+              "reconcile, sweep, trace, "
               "validate; run with --help");
   ExpectWrong("",
-              "no verb is given; there are run, cache, calibrate, capacity, sweep, trace, "
+              "no verb is given; there are run, cache, calibrate, capacity, real, "
+              "reconcile, sweep, trace, "
               "validate; run with --help");
   ExpectWrong("trace frobnicate",
               "unknown verb 'frobnicate'; there are generate, import, info, cat, verify; run with "
