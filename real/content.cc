@@ -13,7 +13,7 @@ namespace {
 constexpr int32_t kTopics = 48;
 constexpr int32_t kRelevantTopics = 5;
 constexpr float kRelevantWeights[kRelevantTopics] = {1.0f, 0.85f, 0.7f, 0.55f, 0.4f};
-constexpr double kTopicLifeSteps = 40;     // mean, of one place among the relevant ones
+constexpr double kTopicLifeSteps = 24;     // mean, of one place among the relevant ones
 constexpr double kRunEntries = 24;         // mean length of a run of one topic
 constexpr double kNewEntryRelevant = 0.7;  // part of the runs of new entries that are on topic
 constexpr int32_t kForesightSteps = 16;    // how far ahead the memory indexer knows topics

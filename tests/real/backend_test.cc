@@ -49,7 +49,8 @@ TEST(BackboneTest, ProductsAreThoseOfTheModel) {
   const Scenario scenario =
       SmallScenario({"model.preset=v4_tiny,model.q_lora_rank=32,"
                      "model.o_lora_rank=16,model.hidden_size=256,"
-                     "model.vocab_size=4096,model.expert_intermediate=128"});
+                     "model.vocab_size=4096,model.expert_intermediate=128,"
+                     "model.hca_layers=2"});
   const auto weights_of = [&](int64_t batch) {
     int64_t bytes = WeightBytes(HeadProducts(scenario, batch), 4);
     for (const LayerKind kind : LayerOrder(scenario.model())) {

@@ -18,6 +18,7 @@
 namespace tierscope {
 namespace {
 
+using testing::ChurningDemand;
 using testing::RunOnce;
 using testing::SmallBackend;
 using testing::SmallPlan;
@@ -42,7 +43,9 @@ bool RowIs(const uint8_t* page_layer, int64_t row, const ExpectedRow& expected) 
 // Looks at every CSA layer of every step.
 class Inspector {
  public:
-  explicit Inspector(const ExecutionPlan& plan) : plan_(plan) {}
+  // `may_lose`: pages may lose their blocks while they are active.
+  explicit Inspector(const ExecutionPlan& plan, bool may_lose = false)
+      : plan_(plan), may_lose_(may_lose) {}
 
   void Look(const CsaLayerView& view) {
     ++layers_seen_;
@@ -66,6 +69,7 @@ class Inspector {
     const RequestPlan& own = plan_.requests[static_cast<size_t>(row.request)];
     const int64_t entries = plan_.EntriesAt(own, row.own_step);
     for (size_t i = 0; i < row.pages.size(); ++i) {
+      if (may_lose_ && row.blocks[i] < 0) continue;
       ASSERT_GE(row.blocks[i], 0) << "protected pages keep their blocks";
       const uint8_t* block =
           view.attention->pool.entries + row.blocks[i] * view.attention->pool.page_bytes;
@@ -95,7 +99,7 @@ class Inspector {
           std::lower_bound(row.pages.begin(), row.pages.end(), entries[k] / kPageEntries);
       ASSERT_TRUE(at != row.pages.end() && *at == entries[k] / kPageEntries);
       const int32_t block = row.blocks[static_cast<size_t>(at - row.pages.begin())];
-      ASSERT_EQ(cells[k], block * kPageEntries + entries[k] % kPageEntries);
+      ASSERT_EQ(cells[k], block < 0 ? -1 : block * kPageEntries + entries[k] % kPageEntries);
     }
   }
 
@@ -172,7 +176,9 @@ class Inspector {
         std::memcpy(page + cell % kPageEntries * kKvRowBytes, expected.values, kKvRowBytes);
         std::memcpy(page + kKvValuePlaneBytes + cell % kPageEntries * kKvScaleBytes,
                     expected.scales, kKvScaleBytes);
-        cells.push_back(cell);
+        // An entry whose page has no block any more takes part in nothing.
+        const bool lost = !window && view.top->cells[r * plan_.top_k + k] < 0;
+        cells.push_back(lost ? -1 : cell);
       }
     }
     AttentionParams params = *view.attention;
@@ -191,29 +197,32 @@ class Inspector {
   }
 
   const ExecutionPlan& plan_;
+  const bool may_lose_;
   int64_t layers_seen_ = 0;
   int64_t rows_compared_ = 0;
   int64_t deep_checks_ = 0;
 };
 
 void RunInspected(const Scenario& scenario) {
-  const ExecutionPlan plan = SmallPlan(scenario);
+  const WindowDemand demand = ChurningDemand();
+  const ExecutionPlan plan = SmallPlan(scenario, RealMode::kReplay, &demand);
   Inspector inspector(plan);
   ExecutorOptions options;
+  options.demand = &demand;
   options.poison = true;
   options.inspector = [&](const CsaLayerView& view) { inspector.Look(view); };
   const PassRecord pass = RunOnce(plan, options);
-  EXPECT_EQ(pass.steps.size(), 34u);
-  EXPECT_EQ(inspector.layers_seen(), 34 * 3);
+  EXPECT_EQ(pass.steps.size(), 26u);
+  EXPECT_EQ(inspector.layers_seen(), 26 * 3);
   EXPECT_EQ(inspector.deep_checks(), 2);
-  EXPECT_GT(inspector.rows_compared(), 2 * 33 * 3 * 3 * kPageEntries);
+  EXPECT_GT(inspector.rows_compared(), 2 * 25 * 3 * 2 * kPageEntries);
   int64_t evicted = 0, recalled = 0;
   for (const JobRecord& record : pass.jobs) {
     evicted += record.job.pages_evicted;
     recalled += record.job.pages;
   }
-  EXPECT_GT(evicted, 0) << "blocks must change hands, or the check above shows little";
-  EXPECT_GT(recalled, 12);
+  EXPECT_GT(evicted, 3) << "blocks must change hands, or the check above shows little";
+  EXPECT_GT(recalled, 12 + 3);
 }
 
 TEST(ExecutorTest, WhatWasRecalledIsThereAndIsWhatAttentionReads) { RunInspected(SmallScenario()); }
@@ -222,7 +231,50 @@ TEST(ExecutorTest, SoItIsBesideTheDecodeStream) {
   RunInspected(SmallScenario({"policy.level1=ASYNC,policy.recall_path=STAGED"}));
 }
 
-// Page 15 was sealed after step 3 of each request: the cold pool has its last entry, which formed
+// One request with a reserve of 9 blocks, whose lists of 6 and 7 pages have only the newest in
+// common: a job has to take blocks from the set that the request still decodes with.
+TEST(ExecutorTest, ABlockIsNotFilledWhileItIsRead) {
+  WindowDemand demand;
+  demand.stride_steps = 4;
+  ProfileDemand lists;
+  lists.prompt_tokens = 4092;
+  lists.stride_steps = 4;
+  lists.position_count = 7;
+  lists.tokens_per_page = 256;
+  lists.want_begin = {0};
+  for (int position = 0; position < 7; ++position) {
+    for (int i = 0; i < 5; ++i) {
+      lists.want_pages.push_back(static_cast<PageIndex>(position / 2 % 2 * 5 + i));
+    }
+    lists.want_pages.push_back(15);
+    if (position > 0) lists.want_pages.push_back(16);
+    lists.want_begin.push_back(static_cast<uint32_t>(lists.want_pages.size()));
+  }
+  demand.profiles.push_back(lists);
+  const ExecutionPlan plan = SmallPlan(
+      SmallScenario({"workload.concurrency=1,workload.request_limit=1,workload.context_tokens=4092",
+                     "policy.page_kmax=5,policy.reserve_entries=576,policy.level1=ASYNC"}),
+      RealMode::kReplay, &demand);
+  Inspector inspector(plan, /*may_lose=*/true);
+  ExecutorOptions options;
+  options.demand = &demand;
+  options.poison = true;
+  options.inspector = [&](const CsaLayerView& view) { inspector.Look(view); };
+  const PassRecord pass = RunOnce(plan, options);
+  EXPECT_EQ(pass.steps.size(), 26u);
+  int64_t waited = 0, sets_with_losses = 0;
+  for (const JobRecord& record : pass.jobs) waited += record.job.waited_for_drop ? 1 : 0;
+  for (const ActiveSet& set : pass.requests[0].sets) {
+    sets_with_losses += set.lost.empty() ? 0 : 1;
+    EXPECT_TRUE(
+        std::includes(set.pages.begin(), set.pages.end(), set.lost.begin(), set.lost.end()));
+  }
+  EXPECT_GE(waited, 2);
+  // One for each, unless the job is done before the next step begins.
+  EXPECT_LE(sets_with_losses, waited);
+}
+
+// Page 7 was sealed after step 19 of each request: the cold pool has its last entry, which formed
 // in the reserve.
 TEST(ExecutorTest, SealedPagesAreWrittenBack) {
   const ExecutionPlan plan = SmallPlan(SmallScenario());
@@ -231,17 +283,17 @@ TEST(ExecutorTest, SealedPagesAreWrittenBack) {
   const PassRecord pass = executor->RunPass(/*profiled=*/false).value();
   ASSERT_EQ(pass.writebacks.size(), 2u);
   for (const WritebackSpan& span : pass.writebacks) {
-    EXPECT_EQ(span.batch_step, 3);
+    EXPECT_EQ(span.batch_step, 19);
     EXPECT_GE(span.end_ns, span.begin_ns);
   }
   for (const RequestPlan& request : plan.requests) {
-    const uint8_t* page = executor->store().ColdPage(request.page_begin + 15);
+    const uint8_t* page = executor->store().ColdPage(request.page_begin + 7);
     for (int32_t layer = 0; layer < plan.csa_layers; ++layer) {
       EXPECT_TRUE(
           RowIs(page + layer * kKvPageLayerBytes, 63,
-                ExpectedRow({plan.scenario.seed(), request.profile, kCsaPool, layer, 1023})));
+                ExpectedRow({plan.scenario.seed(), request.profile, kCsaPool, layer, 511})));
     }
-    EXPECT_EQ(executor->store().ColdPage(request.page_begin + 16)[0], 0xFF) << "it is still open";
+    EXPECT_EQ(executor->store().ColdPage(request.page_begin + 8)[0], 0xFF) << "it is still open";
   }
 }
 
@@ -260,12 +312,12 @@ TEST(ExecutorTest, TicksStandWhereThePolicyPutsThem) {
   std::vector<std::pair<int32_t, int64_t>> ticks;
   for (const auto& [tick, list] : ListsOf(pass)) {
     ticks.push_back(tick);
-    EXPECT_GE(list.size(), 2u);  // the pages of the newest 64 entries
+    EXPECT_GE(list.size(), 1u);  // the pages of the newest 32 entries
     EXPECT_LE(list.size(), 4u);  // and two more
   }
   EXPECT_EQ(ticks, (std::vector<std::pair<int32_t, int64_t>>{
-                       {0, 0}, {0, 16}, {0, 32}, {1, 0}, {1, 8}, {1, 24}}));
-  ASSERT_EQ(pass.jobs.size(), 5u);
+                       {0, 0}, {0, 8}, {0, 16}, {0, 24}, {1, 0}, {1, 4}, {1, 12}, {1, 20}}));
+  ASSERT_EQ(pass.jobs.size(), 7u);
   for (const JobRecord& record : pass.jobs) {
     EXPECT_EQ(record.publish_step, record.job.batch_step + 1) << "synchronous";
     EXPECT_FALSE(record.joined);
@@ -279,7 +331,7 @@ TEST(ExecutorTest, AsynchronousJobsDecideTheSame) {
   const ExecutionPlan plan = SmallPlan(SmallScenario({"policy.level1=ASYNC"}));
   const PassRecord async = RunOnce(plan, {});
   EXPECT_EQ(ListsOf(sync), ListsOf(async));
-  ASSERT_EQ(async.steps.size(), 34u);
+  ASSERT_EQ(async.steps.size(), 26u);
   for (const JobRecord& record : async.jobs) {
     EXPECT_GT(record.publish_step, record.job.batch_step);
     EXPECT_LE(record.job.launched_ns, record.job.started_ns);
@@ -309,7 +361,8 @@ TEST(ExecutorTest, APassRepeatsAndProfilingChangesNothing) {
     EXPECT_EQ(first.jobs[i].job.pages, second.jobs[i].job.pages);
     EXPECT_EQ(first.jobs[i].job.pages_evicted, second.jobs[i].job.pages_evicted);
   }
-  EXPECT_EQ(first.blocks_peak, 12);
+  EXPECT_LE(first.blocks_peak, 12);
+  EXPECT_GE(first.blocks_peak, 8);
   EXPECT_EQ(second.steps[20].kernels.Of(Phase::kBallast).duration_ns, 0);
 }
 
@@ -337,17 +390,17 @@ TEST(ExecutorTest, PhasesAddUp) {
       parts_ns[span.step] += span.duration_ns;
     }
   }
-  EXPECT_EQ(step_ns.size(), 34u);
+  EXPECT_EQ(step_ns.size(), 26u);
   EXPECT_EQ(step_ns, parts_ns);
   EXPECT_EQ(recalled, recalled_of_requests);
-  EXPECT_EQ(rows[Phase::kBallast], 34);
-  EXPECT_EQ(rows[Phase::kHcaAttention], 34);
-  EXPECT_EQ(rows[Phase::kEngine], 34);
-  EXPECT_EQ(rows[Phase::kPublish], 5);
-  EXPECT_EQ(rows[Phase::kRecall], 5 + 6);
+  EXPECT_EQ(rows[Phase::kBallast], 26);
+  EXPECT_EQ(rows[Phase::kHcaAttention], 26);
+  EXPECT_EQ(rows[Phase::kEngine], 26);
+  EXPECT_EQ(rows[Phase::kPublish], 7);
+  EXPECT_EQ(rows[Phase::kRecall], 7 + 8);
   EXPECT_EQ(rows[Phase::kWaitAdmission], 1);
-  EXPECT_EQ(rows[Phase::kWaitTransfer], 4);
-  EXPECT_EQ(rows[Phase::kWaitIndex], 4);
+  EXPECT_EQ(rows[Phase::kWaitTransfer], 6);
+  EXPECT_EQ(rows[Phase::kWaitIndex], 6);
 }
 
 TEST(ExecutorTest, AnInterruptedPassIsNone) {
@@ -360,14 +413,14 @@ TEST(ExecutorTest, AnInterruptedPassIsNone) {
   options.inspector = [&](const CsaLayerView& view) {
     last_step = view.batch_step;
     // A job is in flight.
-    if (view.batch_step == 9 && !std::exchange(was_cancelled, true)) cancelled = true;
+    if (view.batch_step == 5 && !std::exchange(was_cancelled, true)) cancelled = true;
   };
   const auto backend = SmallBackend();
   const auto executor = Executor::Make(plan, *backend, options).value();
   EXPECT_TRUE(absl::IsCancelled(executor->RunPass(true).status()));
-  EXPECT_EQ(last_step, 9);
+  EXPECT_EQ(last_step, 5);
   cancelled = false;
-  EXPECT_EQ(executor->RunPass(true).value().steps.size(), 34u) << "nothing is left of it";
+  EXPECT_EQ(executor->RunPass(true).value().steps.size(), 26u) << "nothing is left of it";
 }
 
 TEST(ExecutorTest, MemoryThatEndsIsAnError) {

@@ -45,7 +45,7 @@ TEST(PlanTest, RefusesWhatItDoesNotExecute) {
       {"model.top_k=4096", "model.top_k 4096: the real mode has a kernel for at most 2048"},
       {"workload.context_tokens=1100000", "workload.context_tokens gives 4304 pages: the real"},
       {"workload.context_tokens=3", "workload.context_tokens 3: the real mode needs a history"},
-      {"policy.tau_steps=12", "policy.tau_steps 12: the real mode has ticks at multiples of 8"},
+      {"policy.tau_steps=10", "policy.tau_steps 10: the real mode has ticks at multiples of 4"},
       {"policy.reserve_entries=704",
        "policy.reserve_entries 704: the real mode admits all requests "
        "at once, which may hold 12 pages of 64 entries; raise it to "
@@ -66,16 +66,16 @@ TEST(PlanTest, OneRankOfSeveralIsExecuted) {
 // Lengths come from the simulator's own source: a ramp shortens the first request's output.
 TEST(PlanTest, RequestsAreTheSimulators) {
   const ExecutionPlan plan = SmallPlan(SmallScenario({"workload.ramp_start=true"}));
-  EXPECT_EQ(plan.requests[0].output_tokens, 17);
-  EXPECT_EQ(plan.requests[1].output_tokens, 34);
-  EXPECT_EQ(plan.step_count, 40);
+  EXPECT_EQ(plan.requests[0].output_tokens, 13);
+  EXPECT_EQ(plan.requests[1].output_tokens, 26);
+  EXPECT_EQ(plan.step_count, 28);
   EXPECT_EQ(plan.requests[0].page_begin, 0);
   EXPECT_EQ(plan.requests[1].page_begin, plan.requests[0].page_count);
-  EXPECT_EQ(plan.requests[0].page_count, 17);  // 4,133 tokens are 1,033 entries
-  EXPECT_EQ(plan.EntriesAt(plan.requests[0], 0), 1023);
-  EXPECT_EQ(plan.EntriesAt(plan.requests[0], 3), 1024);
+  EXPECT_EQ(plan.requests[0].page_count, 9);  // 2,057 tokens are 514 entries
+  EXPECT_EQ(plan.EntriesAt(plan.requests[0], 0), 507);
+  EXPECT_EQ(plan.EntriesAt(plan.requests[0], 3), 508);
   EXPECT_EQ(plan.code_cutoff, 128);
-  EXPECT_EQ(plan.history_pages_max, 32);
+  EXPECT_EQ(plan.history_pages_max, 16);
 }
 
 WindowDemand OneProfile(int64_t prompt_tokens, int32_t positions, int32_t tokens_per_page) {
@@ -96,14 +96,14 @@ TEST(PlanTest, AReplayNeedsATraceOfItsLengths) {
     const absl::Status status = PlanExecution(SmallScenario(), RealMode::kReplay, &demand).status();
     return status.ok() ? "accepted" : std::string(status.message());
   };
-  EXPECT_EQ(refusal(OneProfile(4092, 5, 256)), "accepted");
-  EXPECT_EQ(refusal(OneProfile(4092, 4, 256)),
-            "t.trace: its profile ends after 32 steps and a request takes 33; set "
-            "workload.output_tokens=33 or less");
-  EXPECT_TRUE(absl::StartsWith(refusal(OneProfile(4096, 5, 256)),
-                               "t.trace: its nearest profile has 4096 prompt tokens and a request "
-                               "4092, and the real mode rescales nothing"));
-  EXPECT_TRUE(absl::StartsWith(refusal(OneProfile(4092, 5, 64)),
+  EXPECT_EQ(refusal(OneProfile(2028, 4, 256)), "accepted");
+  EXPECT_EQ(refusal(OneProfile(2028, 3, 256)),
+            "t.trace: its profile ends after 24 steps and a request takes 25; set "
+            "workload.output_tokens=25 or less");
+  EXPECT_TRUE(absl::StartsWith(refusal(OneProfile(2048, 5, 256)),
+                               "t.trace: its nearest profile has 2048 prompt tokens and a request "
+                               "2028, and the real mode rescales nothing"));
+  EXPECT_TRUE(absl::StartsWith(refusal(OneProfile(2028, 5, 64)),
                                "t.trace: a page of the attention trace is 64 tokens"));
 }
 

@@ -1,5 +1,6 @@
 #include "tests/real/real_world.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,18 +13,41 @@ namespace tierscope::testing {
 
 Scenario SmallScenario(const std::vector<std::string>& sets) {
   std::vector<std::string> all = {
-      "workload.concurrency=2,workload.request_limit=2,workload.context_tokens=4092",
-      "workload.output_tokens=34,workload.attention.tick_stride_steps=8",
-      "policy.tau_steps=16,policy.page_kmax=2,policy.recency_entries=64,policy.level1=SYNC",
+      "seed=3,workload.concurrency=2,workload.request_limit=2,workload.context_tokens=2028",
+      "workload.output_tokens=26,workload.attention.tick_stride_steps=4",
+      "policy.tau_steps=8,policy.page_kmax=2,policy.recency_entries=32,policy.level1=SYNC",
       "policy.reserve_entries=768,engine.warmup_windows=1",
       // The products and windows of the preset would take most of the time.
       "model.q_lora_rank=2,model.o_lora_rank=1,model.hidden_size=16,model.vocab_size=16",
-      "model.expert_intermediate=8,model.window_tokens=16,model.top_k=32"};
+      "model.expert_intermediate=8,model.window_tokens=8,model.top_k=16,model.hca_layers=1"};
   all.insert(all.end(), sets.begin(), sets.end());
   const absl::StatusOr<Scenario> scenario =
       LoadScenario(absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/cpu_small.txtpb"), all);
   EXPECT_TRUE(scenario.ok()) << scenario.status();
   return scenario.ok() ? *scenario : Scenario();
+}
+
+WindowDemand ChurningDemand() {
+  WindowDemand demand;
+  demand.stride_steps = 4;
+  demand.coverage_known = false;
+  for (int profile = 0; profile < 2; ++profile) {
+    ProfileDemand lists;
+    lists.prompt_tokens = 2028;
+    lists.stride_steps = 4;
+    lists.position_count = 7;
+    lists.tokens_per_page = 256;
+    lists.want_begin = {0};
+    for (int position = 0; position < 7; ++position) {
+      std::set<PageIndex> pages = {static_cast<PageIndex>((2 * position + profile) % 7),
+                                   static_cast<PageIndex>((2 * position + 3) % 7), 7};
+      if (2028 + 4 * position + 1 >= 2052) pages.insert(8);
+      lists.want_pages.insert(lists.want_pages.end(), pages.begin(), pages.end());
+      lists.want_begin.push_back(static_cast<uint32_t>(lists.want_pages.size()));
+    }
+    demand.profiles.push_back(std::move(lists));
+  }
+  return demand;
 }
 
 ExecutionPlan SmallPlan(const Scenario& scenario, RealMode mode, const WindowDemand* demand) {

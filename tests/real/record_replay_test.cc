@@ -82,6 +82,27 @@ MeasuredRun Measured(const Scenario& scenario, const MeasureOptions& given) {
   return run.ok() ? *std::move(run) : MeasuredRun();
 }
 
+// One pass of a policy, its coverage by the selections of a recording.
+struct Executed {
+  PassRecord pass;
+  RunResult result;
+};
+Executed Execute(const Scenario& scenario, const std::string& trace, RealMode mode) {
+  const absl::StatusOr<WindowDemand> demand = DistilTrace(trace, DemandSpecOf(scenario));
+  EXPECT_TRUE(demand.ok()) << demand.status();
+  const bool replays = mode == RealMode::kReplay;
+  const ExecutionPlan plan = SmallPlan(scenario, mode, replays ? &*demand : nullptr);
+  ExecutorOptions options;
+  options.demand = replays ? &*demand : nullptr;
+  Executed executed{RunOnce(plan, options), {}};
+  Measurement measurement;
+  measurement.timed = {executed.pass};
+  measurement.unprofiled = executed.pass;
+  measurement.selections = &*demand;
+  executed.result = MeasuredResult(plan, measurement);
+  return executed;
+}
+
 constexpr const char* kCounts[] = {"steps",          "output_tokens",    "requests_completed",
                                    "pages_recalled", "pages_evicted",    "pages_written_back",
                                    "recall_gib",     "recall_miss_rate", "selections",
@@ -102,95 +123,71 @@ double Value(const RunResult& result, const char* name) {
   return FindMetric(result, name)->value();
 }
 
-// One recording serves every test of this file.
-struct Recorded {
-  Recorded() {
-    MeasureOptions options;
-    options.record_path = folder.File("recorded.trace");
-    run = Measured(SmallScenario(), options);
+using Lists = std::map<std::pair<int32_t, int64_t>, std::vector<PageIndex>>;
+
+Lists ListsOf(const PassRecord& pass) {
+  Lists lists;
+  for (const JobRecord& record : pass.jobs) {
+    for (const JobTick& tick : record.job.ticks) lists[{tick.request, tick.own_step}] = tick.list;
   }
-  TempFolder folder;
-  MeasuredRun run;
-  std::string path() const { return folder.File("recorded.trace"); }
-};
-const Recorded& TheRecording() {
-  static const auto& recorded = *new Recorded;
-  return recorded;
+  return lists;
 }
 
+// The lists of a pass are those that the trace's codes give.
+void CheckLists(const PassRecord& pass, const Scenario& scenario, const std::string& trace) {
+  const WindowDemand demand = DistilTrace(trace, DemandSpecOf(scenario)).value();
+  const ExecutionPlan plan = SmallPlan(scenario, RealMode::kReplay, &demand);
+  for (const auto& [tick, list] : ListsOf(pass)) {
+    const auto profile = static_cast<size_t>(plan.requests[tick.first].profile);
+    const auto wanted = demand.profiles[profile].WantList(static_cast<int32_t>(tick.second / 4));
+    EXPECT_EQ(list, std::vector<PageIndex>(wanted.begin(), wanted.end()));
+  }
+}
+
+void CheckHeaders(const std::string& path);
+void CheckResult(const RunResult& result);
+
+// Tests share the recording by standing in one: it is the costly part.
 TEST(RecordReplayTest, TheSimulatorCountsWhatTheMachineCounted) {
-  const Recorded& recorded = TheRecording();
-  const Simulated simulated = Simulate(SmallScenario(), recorded.path());
-  EXPECT_EQ(RecallsOf(recorded.run.timed[0]), simulated.recalls);
-  EXPECT_EQ(simulated.recalls.size(), 6u);
-  ExpectSameCounts(recorded.run.result, simulated.result);
+  const TempFolder folder;
+  MeasureOptions options;
+  options.record_path = folder.File("recorded.trace");
+  const MeasuredRun run = Measured(SmallScenario(), options);
+  const Simulated simulated = Simulate(SmallScenario(), options.record_path);
+  EXPECT_EQ(RecallsOf(run.timed[0]), simulated.recalls);
+  EXPECT_EQ(simulated.recalls.size(), 8u);
+  ExpectSameCounts(run.result, simulated.result);
   // And there is something to count.
   EXPECT_GT(Value(simulated.result, "pages_recalled"), 0);
-  EXPECT_GT(Value(simulated.result, "pages_evicted"), 0);
+  EXPECT_EQ(Value(simulated.result, "pages_written_back"), 2);
   EXPECT_GT(Value(simulated.result, "miss_inactive"), 0);
   EXPECT_GT(Value(simulated.result, "coverage"), 0.2);
-}
+  CheckLists(run.timed[0], SmallScenario(), options.record_path);
+  CheckHeaders(options.record_path);
+  CheckResult(run.result);
 
-TEST(RecordReplayTest, WantListsAreThoseOfTheRecordedCodes) {
-  const Recorded& recorded = TheRecording();
-  const ExecutionPlan plan = SmallPlan(SmallScenario());
-  const WindowDemand demand = DistilTrace(recorded.path(), DemandSpecOf(SmallScenario())).value();
-  ASSERT_EQ(demand.profiles.size(), 2u);
-  for (const JobRecord& record : recorded.run.timed[0].jobs) {
-    for (const JobTick& tick : record.job.ticks) {
-      const auto profile = static_cast<size_t>(plan.requests[tick.request].profile);
-      const auto list = demand.profiles[profile].WantList(static_cast<int32_t>(tick.own_step / 8));
-      EXPECT_EQ(tick.list, std::vector<PageIndex>(list.begin(), list.end()));
-    }
-  }
-}
-
-// What was recorded at one tau and threshold answers for others: a live run there counts the same.
-TEST(RecordReplayTest, ItAnswersForOtherPolicies) {
-  const Recorded& recorded = TheRecording();
-  for (const char* sets : {"policy.threshold=0.75,policy.tau_steps=8,policy.page_kmax=1",
+  // What was recorded at one tau and threshold answers for others.
+  for (const char* sets : {"policy.threshold=0.75,policy.tau_steps=4,policy.page_kmax=1",
                            "policy.threshold=0.2,policy.phase=OWN_STEPS,policy.sink_entries=70,"
                            "policy.reserve_entries=1024"}) {
-    const Scenario scenario = SmallScenario({sets});
-    const TempFolder folder;
-    MeasureOptions options;
-    options.record_path = folder.File("own.trace");
-    const MeasuredRun run = Measured(scenario, options);
-    const Simulated simulated = Simulate(scenario, recorded.path());
-    EXPECT_EQ(RecallsOf(run.timed[0]), simulated.recalls) << sets;
-    ExpectSameCounts(run.result, simulated.result);
-    EXPECT_NE(simulated.recalls, Simulate(SmallScenario(), recorded.path()).recalls) << sets;
+    const Scenario other = SmallScenario({sets});
+    const Executed executed = Execute(other, options.record_path, RealMode::kLive);
+    const Simulated of_other = Simulate(other, options.record_path);
+    EXPECT_EQ(RecallsOf(executed.pass), of_other.recalls) << sets;
+    ExpectSameCounts(executed.result, of_other.result);
+    EXPECT_NE(of_other.recalls, simulated.recalls) << sets;
   }
-}
 
-TEST(RecordReplayTest, AReplayOnTheMachineCountsTheSameAgain) {
-  const Recorded& recorded = TheRecording();
-  const WindowDemand demand = DistilTrace(recorded.path(), DemandSpecOf(SmallScenario())).value();
-  MeasureOptions options;
-  options.mode = RealMode::kReplay;
-  options.demand = &demand;
-  const MeasuredRun replay = Measured(SmallScenario(), options);
-  EXPECT_EQ(RecallsOf(replay.timed[0]), RecallsOf(recorded.run.timed[0]));
-  ExpectSameCounts(replay.result, recorded.run.result);
+  // A replay takes the same decisions again, and the trace's even where the kernels, on the content
+  // of another seed, would take others.
+  const Executed replay = Execute(SmallScenario(), options.record_path, RealMode::kReplay);
+  EXPECT_EQ(RecallsOf(replay.pass), simulated.recalls);
+  ExpectSameCounts(replay.result, run.result);
   EXPECT_EQ(replay.result.execution().mode(), "replay");
-}
-
-// A replay takes its lists from the trace even where the kernels would say something else.
-TEST(RecordReplayTest, AReplayForcesForeignLists) {
-  const Recorded& recorded = TheRecording();
-  Scenario other = SmallScenario({"seed=7"});
-  const WindowDemand demand = DistilTrace(recorded.path(), DemandSpecOf(SmallScenario())).value();
-  const ExecutionPlan plan = SmallPlan(other, RealMode::kReplay, &demand);
-  ExecutorOptions options;
-  options.demand = &demand;
-  const PassRecord pass = RunOnce(plan, options);
-  for (const JobRecord& record : pass.jobs) {
-    for (const JobTick& tick : record.job.ticks) {
-      const auto profile = static_cast<size_t>(plan.requests[tick.request].profile);
-      const auto list = demand.profiles[profile].WantList(static_cast<int32_t>(tick.own_step / 8));
-      EXPECT_EQ(tick.list, std::vector<PageIndex>(list.begin(), list.end()));
-    }
-  }
+  const Scenario foreign = SmallScenario({"seed=8"});
+  CheckLists(Execute(foreign, options.record_path, RealMode::kReplay).pass, foreign,
+             options.record_path);
+  EXPECT_NE(ListsOf(RunOnce(SmallPlan(foreign), {})), ListsOf(run.timed[0]));
 }
 
 class Headers : public AttentionVisitor {
@@ -217,26 +214,25 @@ class Headers : public AttentionVisitor {
   uint8_t code_min = 255;
 };
 
-TEST(RecordReplayTest, TheTraceSaysWhatItIs) {
+void CheckHeaders(const std::string& path) {
   Headers visitor;
-  const absl::Status status = ReadAttentionTrace(TheRecording().path(), visitor);
+  const absl::Status status = ReadAttentionTrace(path, visitor);
   ASSERT_TRUE(status.ok()) << status;
   ASSERT_EQ(visitor.headers.size(), 2u);
   for (const ProfileHeader& header : visitor.headers) {
-    EXPECT_EQ(header.prompt_tokens(), 4092);
-    EXPECT_EQ(header.step_count(), 40);  // 33 steps behind the first, in whole strides
-    EXPECT_EQ(header.tick_stride_steps(), 8);
+    EXPECT_EQ(header.prompt_tokens(), 2028);
+    EXPECT_EQ(header.step_count(), 28);  // 25 steps behind the first, in whole strides
+    EXPECT_EQ(header.tick_stride_steps(), 4);
     EXPECT_EQ(header.selections(), SELECTIONS_FULL_HISTORY);
     EXPECT_EQ(header.provenance().recorded_with(), "a test");
     EXPECT_EQ(header.score_floor_code(), 26u);
   }
-  EXPECT_EQ(visitor.ticks, 2 * 5);
-  EXPECT_EQ(visitor.selections, 2 * 41 * 3 * 32);  // profiles, steps, layers, top_k
+  EXPECT_EQ(visitor.ticks, 2 * 7);
+  EXPECT_EQ(visitor.selections, 2 * 29 * 3 * 16);  // profiles, steps, layers, top_k
   EXPECT_GE(visitor.code_min, 26);
 }
 
-TEST(RecordReplayTest, ResultsSayWhatTheyAre) {
-  const RunResult& result = TheRecording().run.result;
+void CheckResult(const RunResult& result) {
   EXPECT_EQ(result.kind(), "measured");
   const Execution& execution = result.execution();
   EXPECT_EQ(execution.backend(), "cpu");
@@ -246,10 +242,10 @@ TEST(RecordReplayTest, ResultsSayWhatTheyAre) {
   EXPECT_EQ(execution.step_ms_p50_of_repeats_size(), 1);
   EXPECT_GT(execution.step_ms_p50_unprofiled(), 0);
   EXPECT_LT(execution.step_ms_p50_without_ballast(), execution.step_ms_p50_of_repeats(0));
-  EXPECT_EQ(execution.level1_jobs(), 3);  // behind steps 16, 24 and 32
+  EXPECT_EQ(execution.level1_jobs(), 5);  // from step 8 on
   EXPECT_EQ(std::vector<int64_t>(execution.publish_delay_steps().begin(),
                                  execution.publish_delay_steps().end()),
-            std::vector<int64_t>{3});
+            std::vector<int64_t>{5});
   EXPECT_GE(execution.not_validated_size(), 4);
   EXPECT_GT(Value(result, "hbm_total_gib_peak"), 0);
   EXPECT_NE(FindMetric(result, "ttft_ms_p50")->absent(), "");
