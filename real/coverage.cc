@@ -38,7 +38,7 @@ MissCounts CountMisses(const ExecutionPlan& plan, const PassRecord& pass,
     size_t next = 0;
     for (int64_t step = 1; step < request.output_tokens; ++step) {
       while (next < sets.size() && sets[next].from_step <= step) ++next;
-      if (step < first_batch_step) continue;
+      if (step + pass.requests[r].step_offset < first_batch_step) continue;
       CountStep(profile, step, next == 0 ? nothing : sets[next - 1], &counts);
     }
   }

@@ -19,8 +19,8 @@ struct MissCounts {
 };
 
 // Over the own steps of all requests from the batch step `first_batch_step` on, each but its step
-// 0. `demand` is of the profiles that the plan's requests follow. Preconditions: the requests start
-// together, so an own step is a batch step; demand.coverage_known.
+// 0. `demand` is of the profiles that the plan's requests follow. Precondition:
+// demand.coverage_known.
 MissCounts CountMisses(const ExecutionPlan& plan, const PassRecord& pass,
                        const WindowDemand& demand, int64_t first_batch_step);
 

@@ -249,13 +249,14 @@ absl::Status PlacePages(ExecutionPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status CheckReserve(const ExecutionPlan& plan) {
-  const int64_t needed = plan.request_count() * plan.memory.live_pages_max;
-  if (needed <= plan.memory.reserve_blocks) return absl::OkStatus();
-  return Refuse("policy.reserve_entries", absl::StrCat(plan.scenario.policy().reserve_entries()),
-                absl::StrCat("admits all requests at once, which may hold ", needed, " pages of ",
-                             kPageEntries, " entries; raise it to ", needed * kPageEntries,
-                             " or lower policy.page_kmax or workload.concurrency"));
+// As many as the simulator promises (sim/engine/admission.cc).
+void PromiseBlocks(const WindowDemand* demand, ExecutionPlan& plan) {
+  for (RequestPlan& request : plan.requests) {
+    const int64_t prompt_pages = CeilDiv(request.context_tokens, plan.memory.page_tokens);
+    const int64_t grown =
+        demand != nullptr ? GrownPagesMax(demand) : request.page_count - prompt_pages;
+    request.promised_blocks = plan.memory.LivePages(request.context_tokens, grown);
+  }
 }
 
 }  // namespace
@@ -292,7 +293,7 @@ absl::StatusOr<ExecutionPlan> PlanExecution(const Scenario& scenario, RealMode m
   plan.warmup_steps = int64_t{scenario.engine().warmup_windows()} * plan.tau_steps;
   TIERSCOPE_RETURN_IF_ERROR(PlanRequests(demand, plan));
   TIERSCOPE_RETURN_IF_ERROR(PlacePages(plan));
-  TIERSCOPE_RETURN_IF_ERROR(CheckReserve(plan));
+  PromiseBlocks(demand, plan);
   plan.window_pages = static_cast<int32_t>(CeilDiv(plan.window_tokens, kPageEntries));
   plan.reserve_blocks = static_cast<int32_t>(plan.memory.reserve_blocks);
   plan.page_bytes = plan.csa_layers * kKvPageLayerBytes;

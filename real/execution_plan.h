@@ -32,6 +32,7 @@ struct RequestPlan {
   int32_t page_count = 0;  // of the history at its end, the page that is open then included
   int32_t hca_page_begin = 0;
   int32_t hca_page_count = 0;
+  int64_t promised_blocks = 0;  // of the reserve, from admission to its end
 };
 
 struct ExecutionPlan {

@@ -85,9 +85,10 @@ absl::Status Executor::Reset() {
   for (int32_t request = 0; request < plan_.request_count(); ++request) {
     TIERSCOPE_RETURN_IF_ERROR(CheckCancelled());
     TIERSCOPE_RETURN_IF_ERROR(store_->LoadPrompt(request, ContentOf(request)));
-    side_band_->Open(request);
-    At(request).in_batch = true;
   }
+  admitted_ = 0;
+  blocks_promised_ = 0;
+  Admit();
   return absl::OkStatus();
 }
 
@@ -139,6 +140,7 @@ absl::Status Executor::Step(bool profiled) {
   for (int32_t request = 0; request < plan_.request_count(); ++request) {
     Decoding& state = At(request);
     if (!state.in_batch) continue;
+    if (state.completed == 1) pass_.requests[Size(request)].step_offset = steps_ - 1;
     const int64_t tokens = Plan(request).context_tokens + state.completed + 1;
     int32_t block = -1;
     if (!state.cold && tokens % plan_.tokens_per_entry == 0) {
@@ -198,10 +200,23 @@ absl::Status Executor::AfterOwnStep(int32_t request) {
   return absl::OkStatus();
 }
 
+// First come, first served: the next request waits until the reserve has as many blocks as it can
+// ever pin. Its prompt lies in the pools from the start.
+void Executor::Admit() {
+  for (; admitted_ < plan_.request_count(); ++admitted_) {
+    const int64_t blocks = Plan(admitted_).promised_blocks;
+    if (blocks_promised_ + blocks > plan_.reserve_blocks) return;
+    blocks_promised_ += blocks;
+    side_band_->Open(admitted_);
+    At(admitted_).in_batch = true;
+  }
+}
+
 void Executor::Finish(int32_t request) {
   Decoding& state = At(request);
   state.finished = true;
   state.in_batch = false;
+  blocks_promised_ -= Plan(request).promised_blocks;
   RequestRecord& record = pass_.requests[Size(request)];
   record.end_ns = boundary_ns_;
   record.end_step = steps_;
@@ -262,6 +277,7 @@ void Executor::NoteSet(int32_t request) {
 // At a boundary: take what was published, launch the job of due ticks, wait where the policy waits.
 absl::Status Executor::Proceed() {
   TIERSCOPE_RETURN_IF_ERROR(TakePublished());
+  Admit();
   if (!due_.empty()) {
     if (side_band_->in_flight()) TIERSCOPE_RETURN_IF_ERROR(WaitForJob(/*join=*/true));
     TIERSCOPE_RETURN_IF_ERROR(LaunchJob());
@@ -366,18 +382,30 @@ void Executor::CountWait(Phase phase, int64_t ns) {
   }
 }
 
-// A synchronous job's wait by its parts: what ran before it, scoring and selection, the copies. Of
-// requests that had their first tick it is the price of admission.
+// A synchronous job's wait by its parts: what ran before it, scoring and selection, the copies. The
+// part of requests that had their first tick is the price of admission: of the copies by pages, of
+// the rest by entries, as the simulator shares them.
 void Executor::CountSyncWait(const JobRecord& record, int64_t begin_ns, int64_t end_ns) {
   const Job& job = record.job;
-  const bool first = std::any_of(job.ticks.begin(), job.ticks.end(),
-                                 [](const JobTick& tick) { return tick.first; });
-  if (first) return CountWait(Phase::kWaitAdmission, end_ns - begin_ns);
+  int64_t entries = 0, entries_first = 0, pages = 0, pages_first = 0;
+  for (const JobTick& tick : job.ticks) {
+    entries += tick.entries;
+    pages += tick.missing;
+    if (!tick.first) continue;
+    entries_first += tick.entries;
+    pages_first += tick.missing;
+  }
+  const auto count = [this](Phase phase, int64_t ns, int64_t part, int64_t whole) {
+    const int64_t first = part == whole ? ns : ns * part / whole;
+    CountWait(Phase::kWaitAdmission, first);
+    CountWait(phase, ns - first);
+  };
   const int64_t started = std::clamp(job.started_ns, begin_ns, end_ns);
   const int64_t selected = std::clamp(job.select_end_ns, started, end_ns);
-  CountWait(Phase::kWaitQueue, started - begin_ns);
-  CountWait(Phase::kWaitIndex, selected - started);
-  CountWait(Phase::kWaitTransfer, end_ns - selected);
+  count(Phase::kWaitQueue, started - begin_ns, entries_first, entries);
+  count(Phase::kWaitIndex, selected - started, entries_first, entries);
+  if (pages == 0) return CountWait(Phase::kWaitTransfer, end_ns - selected);
+  count(Phase::kWaitTransfer, end_ns - selected, pages_first, pages);
 }
 
 // Waits until the job in flight is published. `join`: a due tick has to wait for it; else a

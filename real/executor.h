@@ -69,6 +69,7 @@ class Executor {
   absl::Status Step(bool profiled);
   absl::Status AfterStep();
   absl::Status AfterOwnStep(int32_t request);
+  void Admit();
   void Finish(int32_t request);
   void CloseRetired();
   absl::Status OpenPage(int32_t request);
@@ -115,6 +116,8 @@ class Executor {
   int64_t boundary_ns_ = 0;  // when the last step ended
   StepRecord next_;          // the step that is not yet run: its waits
   int32_t cold_count_ = 0;   // requests whose first job is in flight
+  int32_t admitted_ = 0;     // requests so far, in their order
+  int64_t blocks_promised_ = 0;
 };
 
 }  // namespace tierscope

@@ -47,7 +47,8 @@ struct ActiveSet {
 struct RequestRecord {
   int64_t first_token_ns = 0;
   int64_t end_ns = 0;
-  int64_t end_step = 0;  // batch steps when it finished
+  int64_t step_offset = 0;  // of its own step 1 and all behind it: batch step - own step
+  int64_t end_step = 0;     // batch steps when it finished
   std::vector<ActiveSet> sets;
 };
 

@@ -300,6 +300,16 @@ TEST(ExecutorTest, SealedPagesAreWrittenBack) {
   }
 }
 
+// 11 of the 12 blocks that both can pin.
+TEST(ExecutorTest, ARequestWaitsUntilTheReserveHasItsBlocks) {
+  const PassRecord pass = RunOnce(SmallPlan(SmallScenario({"policy.reserve_entries=704"})), {});
+  ASSERT_EQ(pass.steps.size(), 52u);
+  for (size_t i = 0; i < pass.steps.size(); ++i) EXPECT_EQ(pass.steps[i].batch, 1) << i;
+  EXPECT_EQ(pass.requests[0].end_step, 26);
+  EXPECT_EQ(pass.requests[1].end_step, 52);
+  EXPECT_EQ(pass.requests[1].step_offset, 26);
+}
+
 using Lists = std::map<std::pair<int32_t, int64_t>, std::vector<PageIndex>>;
 
 Lists ListsOf(const PassRecord& pass) {

@@ -47,10 +47,6 @@ TEST(PlanTest, RefusesWhatItDoesNotExecute) {
       {"workload.context_tokens=1100000", "workload.context_tokens gives 4304 pages: the real"},
       {"workload.context_tokens=3", "workload.context_tokens 3: the real mode needs a history"},
       {"policy.tau_steps=10", "policy.tau_steps 10: the real mode has ticks at multiples of 4"},
-      {"policy.reserve_entries=704",
-       "policy.reserve_entries 704: the real mode admits all requests "
-       "at once, which may hold 12 pages of 64 entries; raise it to "
-       "768 or lower"},
   };
   for (const auto& [sets, message] : cases) {
     EXPECT_TRUE(absl::StartsWith(Refusal({sets}), message)) << sets << "\n" << Refusal({sets});

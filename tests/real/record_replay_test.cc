@@ -169,7 +169,9 @@ TEST(RecordReplayTest, TheSimulatorCountsWhatTheMachineCounted) {
   // What was recorded at one tau and threshold answers for others.
   for (const char* sets : {"policy.threshold=0.75,policy.tau_steps=4,policy.page_kmax=1",
                            "policy.threshold=0.2,policy.phase=OWN_STEPS,policy.sink_entries=70,"
-                           "policy.reserve_entries=1024"}) {
+                           "policy.reserve_entries=1024",
+                           // Room for one request: the other one waits until it has finished.
+                           "policy.reserve_entries=704"}) {
     const Scenario other = SmallScenario({sets});
     const Executed executed = Execute(other, options.record_path, RealMode::kLive);
     const Simulated of_other = Simulate(other, options.record_path);
