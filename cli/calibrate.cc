@@ -13,8 +13,10 @@
 #include "cli/verb.h"
 
 #include "calibration/calibration_text.h"
+#include "calibration/carry_profile.h"
 #include "calibration/device_profile.h"
 #include "calibration/model_config.h"
+#include "scenarios/loader.h"
 #include "scenarios/presets.h"
 #include "scenarios/text_file.h"
 #include "sim/base/status_macros.h"
@@ -28,6 +30,7 @@ struct CalibrateOptions {
   std::string hardware;
   int32_t sms = 0;
   std::string carry;
+  std::string carry_peaks;
   std::string out;
   std::string format = "table";
   std::string backend;
@@ -142,8 +145,60 @@ absl::Status MeasureProfile(const CalibrateOptions& options) {
   return absl::OkStatus();
 }
 
+Rows CarriedRows(const std::vector<CarriedOp>& ops) {
+  Rows rows = {.columns = {"op", "floor_us", "ratio_least", "ratio_most", "points", "median_%",
+                           "worst_%", "bias_%"},
+               .cells = {}};
+  for (const CarriedOp& op : ops) {
+    const auto percent = [&](double value) {
+      return op.points > 0 ? Cell::Number(100.0 * value, 1) : Cell::String("not measured");
+    };
+    rows.cells.push_back({Cell::String(OpTable::Op_Name(op.op)), Cell::Number(op.floor_us, 2),
+                          Cell::Number(op.ratio_least, 3), Cell::Number(op.ratio_most, 3),
+                          Cell::Count(op.points), percent(op.median_error), percent(op.worst_error),
+                          percent(op.bias)});
+  }
+  return rows;
+}
+
+// A preset or a profile, valid as the hardware of the scenario.
+absl::StatusOr<Hardware> LoadHardware(const CalibrateOptions& options, const std::string& name) {
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      const Scenario scenario,
+      LoadScenario(options.scenario,
+                   {absl::StrCat("hardware.preset=", name, ",engine.executed_ranks=1")}));
+  return scenario.hardware();
+}
+
+// A measured profile to another card, and how wrong that is where that card was measured too.
+absl::Status CarryMeasured(const CalibrateOptions& options) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
+  if (options.hardware.empty()) {
+    return absl::InvalidArgumentError(
+        "--hardware: is not given; give the preset, or the profile, of the card to carry to");
+  }
+  TIERSCOPE_ASSIGN_OR_RETURN(const Hardware source, LoadHardware(options, options.carry));
+  TIERSCOPE_ASSIGN_OR_RETURN(const Hardware target, LoadHardware(options, options.hardware));
+  Hardware peaks = source;
+  if (!options.carry_peaks.empty()) {
+    TIERSCOPE_ASSIGN_OR_RETURN(peaks, LoadHardware(options, options.carry_peaks));
+  } else if (!target.has_measured_ops()) {
+    return absl::InvalidArgumentError(
+        "--carry-peaks: is not given, and the rates of a preset are peaks where those of a profile "
+        "were reached; give the preset of the card that was measured");
+  }
+  TIERSCOPE_ASSIGN_OR_RETURN(const Hardware carried, CarryProfile(source, peaks, target));
+  std::fputs(ResultsText(CarriedRows(CarriedOps(source, peaks, target, carried)), format).c_str(),
+             stdout);
+  if (options.out.empty()) return absl::OkStatus();
+  return WriteFile(options.out, ProfileText(carried, absl::StrCat("tierscope calibrate --carry=",
+                                                                  source.measured_ops().sha256(),
+                                                                  " --hardware=", target.gpu())));
+}
+
 absl::Status RunCalibrate(const CalibrateOptions& options) {
   if (!options.backend.empty()) return MeasureProfile(options);
+  if (!options.carry.empty() && options.folder.empty()) return CarryMeasured(options);
   if (!options.model_config.empty()) return WriteModelPreset(options);
   if (options.folder.empty() || options.hardware.empty()) {
     return absl::InvalidArgumentError(
@@ -196,7 +251,10 @@ void AddCalibrateVerb(CLI::App& app, int* exit_code) {
   verb->add_option("--sms", options->sms, "streaming multiprocessors of the card")
       ->check(CLI::Range(1, 100000));
   verb->add_option("--carry", options->carry,
-                   "hardware preset with calibrated kernels, for families without a table");
+                   "with --import: hardware preset with calibrated kernels, for families without "
+                   "a table; alone: a measured profile to carry to --hardware");
+  verb->add_option("--carry-peaks", options->carry_peaks,
+                   "with --carry of a profile: preset of its card, where --hardware is a preset");
   verb->add_option("--out", options->out,
                    "write the calibration here, a .txtpb for hardware.step_model.kernels.preset");
   verb->add_option("--format", options->format, "table, csv or json")->capture_default_str();

@@ -8,6 +8,7 @@
 
 #include "real/backbone.h"
 #include "real/op_bench.h"
+#include "real/op_work.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -110,8 +111,9 @@ std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t pa
   return points;
 }
 
-void AddTables(const OpGrid& grid, int32_t page_entries, const std::vector<Point>& points,
-               MeasuredOps* ops) {
+void AddTables(const OpGrid& grid, const Scenario& scenario, double weight_bytes_each,
+               const std::vector<Point>& points, MeasuredOps* ops) {
+  const int32_t page_entries = scenario.model().page_entries();
   for (const OpTable::Op op : kMeasured) {
     OpTable* table = ops->add_tables();
     table->set_op(op);
@@ -122,6 +124,9 @@ void AddTables(const OpGrid& grid, int32_t page_entries, const std::vector<Point
       const Summary summary = Summarise(point.ns);
       table->add_us(summary.median * 1e-3);
       table->add_spread(summary.spread);
+      const OpWork work = OpWorkOf(op, point.x, point.batch, scenario, weight_bytes_each);
+      table->add_flop(work.flop);
+      table->add_bytes(work.bytes);
     }
   }
 }
@@ -238,7 +243,7 @@ absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenari
   hardware.set_hbm_bytes(std::max<int64_t>(1, backend->device().memory_bytes));
   MeasuredOps* ops = hardware.mutable_measured_ops();
   ops->set_device(backend->device().name);
-  AddTables(options.grid, page_entries, points, ops);
+  AddTables(options.grid, scenario, backend->device().weight_bytes_each, points, ops);
   FillRates(scenario, options.grid, points, bench->device_copy_bytes(), &hardware);
   FillLink(points, hardware.hbm_bytes_per_s(), hardware.mutable_host_link());
   FillStepModel(scenario.model().name(), hardware.mutable_step_model());

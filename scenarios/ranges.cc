@@ -201,6 +201,8 @@ const std::vector<Range>& FieldRanges() {
       {"hardware.measured_ops.tables[].batch[]", 0, kCountMax, kOpenBelow},
       {"hardware.measured_ops.tables[].us[]", 0, 1e9, kOpenBelow},
       {"hardware.measured_ops.tables[].spread[]", 0, 1e6},
+      {"hardware.measured_ops.tables[].flop[]", 0, 1e18},
+      {"hardware.measured_ops.tables[].bytes[]", 0, 1e15},
       {"hardware.measured_ops.step_beside_score", 1, kSlowdownMax},
       {"hardware.measured_ops.score_beside_step", 1, kSlowdownMax},
       {"hardware.measured_ops.step_beside_copy", 1, kSlowdownMax},

@@ -35,6 +35,13 @@ absl::Status CheckTable(const OpTable& table, const std::string& path, const Ori
                          absl::StrCat("has ", table.spread_size(), " values for ", points,
                                       " points of x and batch; give one a point, or none"));
   }
+  for (const auto& [field, size] :
+       {std::pair{".flop", table.flop_size()}, std::pair{".bytes", table.bytes_size()}}) {
+    if (size == 0 || size == points) continue;
+    return origins.Error(path + field,
+                         absl::StrCat("has ", size, " values for ", points,
+                                      " points of x and batch; give one a point, or none"));
+  }
   return absl::OkStatus();
 }
 

@@ -101,6 +101,25 @@ TEST(MeasuredTest, PredictionsStayWithinTheBoundsOnTheCpu) {
   for (const std::string& folder : folders) ExpectWithin(folder, *FindReconcileBounds("cpu"));
 }
 
+// What the README of the folder says of carrying one thread's profile to two.
+TEST(MeasuredTest, ACarriedProfileIsHeldAgainstTheMeasuredOne) {
+  const std::string folder = kRoot + "/reports/measured/xeon_2_threads/carry";
+  const CommandOutput output = RunTierscope(absl::StrCat(
+      "calibrate --carry=", folder, "/one_thread.txtpb --hardware=", folder,
+      "/two_threads.txtpb --format=csv --scenario=", kScenarios, "reconcile_cpu.txtpb"));
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  for (const char* row : {"BALLAST,0.00,0.603,1.003,7,2.2,64.0,2.2\n",
+                          "CSA_ATTENTION,0.00,0.603,0.603,21,17.5,21.3,17.5\n",
+                          "SCORE,0.00,0.603,0.603,6,40.6,41.2,-39.6\n"}) {
+    EXPECT_TRUE(absl::StrContains(output.out, row)) << row << output.out;
+  }
+  const CommandOutput preset = RunTierscope(absl::StrCat(
+      "calibrate --carry=", folder, "/one_thread.txtpb --hardware=h20_141 --scenario=", kScenarios,
+      "reconcile_cpu.txtpb"));
+  EXPECT_EQ(preset.exit_code, 2);
+  EXPECT_TRUE(absl::StrContains(preset.err, "--carry-peaks: is not given")) << preset.err;
+}
+
 TEST(MeasuredTest, PredictionsStayWithinTheBoundsOnCuda) {
   const std::vector<std::string> folders = Measured("cuda");
   if (folders.empty()) GTEST_SKIP() << "no measurement yet for the backend cuda";

@@ -88,6 +88,8 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "hardware.measured_ops.tables[].batch[]",
                                         "hardware.measured_ops.tables[].us[]",
                                         "hardware.measured_ops.tables[].spread[]",
+                                        "hardware.measured_ops.tables[].flop[]",
+                                        "hardware.measured_ops.tables[].bytes[]",
                                         "hardware.measured_ops.step_beside_score",
                                         "hardware.measured_ops.score_beside_step",
                                         "hardware.measured_ops.step_beside_copy",
