@@ -1,14 +1,10 @@
 #include "cli/indexer_cache.h"
 
-#include <fstream>
-#include <iterator>
-#include <system_error>
-
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/kept_file.h"
 
-#include "reports/atomic_file.h"
 #include "sim/base/digest.h"
 #include "sim/base/status_macros.h"
 
@@ -17,7 +13,6 @@ namespace {
 
 // Raised when what is counted changes: a file of an older one is then not found.
 constexpr int kRevision = 1;
-constexpr int64_t kFileBytesMax = int64_t{64} << 20;
 
 void AppendScores(const ScoreCounts& counts, std::string* text) {
   absl::StrAppend(text, counts.windows, " ", counts.floor_code);
@@ -58,16 +53,6 @@ void ReadScores(Numbers& numbers, ScoreCounts* counts) {
   counts->floor_code = static_cast<int>(numbers.Next());
   for (int64_t& count : counts->needed) count = numbers.Next();
   for (int64_t& count : counts->other) count = numbers.Next();
-}
-
-std::optional<std::string> ReadWhole(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  if (error || bytes > static_cast<uintmax_t>(kFileBytesMax)) return std::nullopt;
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) return std::nullopt;
-  return text;
 }
 
 std::string Seal(absl::string_view text) {
@@ -126,20 +111,14 @@ absl::StatusOr<std::vector<IndexerQualityCounts>> IndexerCountsOf(
   key.Add(digest);
   key.Add(static_cast<uint64_t>(window_steps));
   const std::filesystem::path kept = folder / absl::StrCat("indexer-", key.hex(), ".txt");
-  if (const std::optional<std::string> text = ReadWhole(kept)) {
+  if (const std::optional<std::string> text = ReadKept(kept)) {
     if (auto profiles = ParseIndexerCounts(*text)) return *std::move(profiles);
   }
   IndexerQualityOptions options;
   options.window_steps = window_steps;
   TIERSCOPE_ASSIGN_OR_RETURN(std::vector<IndexerQualityCounts> profiles,
                              CountIndexerQuality(path, options));
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  AtomicFile file;
-  if (!error && file.Open(kept.string()).ok()) {
-    file.Append(IndexerCountsText(profiles));
-    file.Commit().IgnoreError();
-  }
+  Keep(kept, IndexerCountsText(profiles));
   return profiles;
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "cli/demand_cache.h"
 #include "cli/indexer_cache.h"
 
 #include "scenarios/loader.h"
@@ -63,7 +64,7 @@ absl::Status LoadRequests(ScenarioInputs& inputs) {
 absl::Status LoadDemand(ScenarioInputs& inputs) {
   if (!NeedsDemand(inputs.scenario)) return absl::OkStatus();
   absl::StatusOr<WindowDemand> demand =
-      DistilTrace(inputs.attention.path, DemandSpecOf(inputs.scenario));
+      DemandOf(inputs.attention.path, DemandSpecOf(inputs.scenario), CacheFolder());
   if (absl::IsDataLoss(demand.status()) && !inputs.scenario.workload().attention().has_trace()) {
     return absl::DataLossError(absl::StrCat(demand.status().message(),
                                             "; this one was generated: remove it and run again"));

@@ -158,16 +158,21 @@ class RecordVisitor {
     TIERSCOPE_RETURN_IF_ERROR(
         CheckLength("votes", votes.size(), layer == kAllLayers ? entries_.size() : 0));
     const auto layers = static_cast<uint8_t>(profile_.csa_layer_count());
-    int64_t sum = layer == kAllLayers ? 0 : static_cast<int64_t>(entries_.size());
-    bool in_range = true;
+    uint32_t sum = 0;  // of a byte for each of at most kHistoryEntriesMax entries
+    uint8_t least = 1, largest = 1;
     for (const uint8_t vote : votes) {
       sum += vote;
-      in_range &= vote >= 1 && vote <= layers;
+      least = std::min(least, vote);
+      largest = std::max(largest, vote);
     }
-    if (!in_range) return Wrong("a vote outside 1 to ", static_cast<int>(layers));
+    if (least < 1 || largest > layers) {
+      return Wrong("a vote outside 1 to ", static_cast<int>(layers));
+    }
+    const int64_t selections =
+        layer == kAllLayers ? int64_t{sum} : static_cast<int64_t>(entries_.size());
     const int64_t most = int64_t{profile_.top_k()} * (layer == kAllLayers ? layers : 1);
-    return sum <= most ? absl::OkStatus()
-                       : Wrong(sum, " selections, top_k of the header allows ", most);
+    return selections <= most ? absl::OkStatus()
+                              : Wrong(selections, " selections, top_k of the header allows ", most);
   }
 
   absl::Status VisitDecision(const WireRecord& decision) {

@@ -45,6 +45,7 @@ void RequestState::PlaceDecodeRegion(int64_t region_entries) {
 }
 
 std::span<const PageIndex> RequestState::BlockPages(std::span<const PageIndex> list) const {
+  if (list.empty() || list.back() < decode_page) return list;
   const auto end = std::lower_bound(list.begin(), list.end(), decode_page);
   return list.first(static_cast<size_t>(end - list.begin()));
 }
@@ -56,11 +57,14 @@ int64_t RequestState::EntriesOverflowed(int64_t steps, int64_t region_entries) c
   return std::max<int64_t>(0, formed - region_entries);
 }
 
+bool RequestState::FormedSinceTick(PageIndex page) const {
+  return active_window >= 0 &&
+         page >= demand->formed_page[static_cast<size_t>(PositionOf(active_window))];
+}
+
 bool RequestState::IsActive(PageIndex page) const {
-  if (active_window < 0) return false;
-  const int32_t position = PositionOf(active_window);
-  return page >= demand->formed_page[static_cast<size_t>(position)] ||
-         demand->Wants(position, page);
+  return FormedSinceTick(page) ||
+         (active_window >= 0 && demand->Wants(PositionOf(active_window), page));
 }
 
 void RequestState::KeepLostSinceTick() {

@@ -75,6 +75,7 @@ struct RequestState {
   // Windows count in sub-windows since own step 0 (demand.h).
   int64_t active_window = -1;   // tick of the active set, -1 = nothing published yet
   int64_t pending_window = -1;  // publish NEXT_TICK: the set that waits for the next tick
+  int64_t wanted_window = -1;   // tick whose list the reserve was told last
   // Steps since step 0 whose selections are counted. A step is the unit of all accounting; within a
   // sub-window selections are taken as spread evenly over its steps.
   int64_t accounted_steps = 0;
@@ -102,6 +103,7 @@ struct RequestState {
   int64_t EntriesOverflowed(int64_t steps, int64_t region_entries) const;
   // Whether the active set holds `page`: wanted by its tick, or formed since.
   bool IsActive(PageIndex page) const;
+  bool FormedSinceTick(PageIndex page) const;  // that of the active set
   // Forgets the lost pages but those that formed after the active set's tick: active without being
   // in its list, they can have lost their block before it was published.
   void KeepLostSinceTick();

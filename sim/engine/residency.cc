@@ -40,8 +40,7 @@ Residency::Residency(int32_t block_count, Policy::Eviction eviction, Policy::Pub
 void Residency::Open(int32_t slot, int32_t page_count, int64_t request_id) {
   if (static_cast<size_t>(slot) >= slots_.size()) slots_.resize(static_cast<size_t>(slot) + 1);
   Slot& state = slots_[static_cast<size_t>(slot)];
-  state.block_of.assign(static_cast<size_t>(page_count), -1);
-  state.wanted_at.assign(static_cast<size_t>(page_count), 0);
+  state.pages.assign(static_cast<size_t>(page_count), Page());
   state.live = state.live_before = {};
   state.grown.clear();
   state.request_id = request_id;
@@ -62,35 +61,40 @@ void Residency::Insert(Eviction& eviction, int32_t block) {
 }
 
 void Residency::Close(int32_t slot) {
+  Slot& closed = slots_[static_cast<size_t>(slot)];
   std::visit(
       [&](auto& eviction) {
-        for (int32_t& block : slots_[static_cast<size_t>(slot)].block_of) {
-          if (block < 0) continue;
-          Block& state = blocks_[static_cast<size_t>(block)];
-          if (!state.pinned) eviction.Remove(block);
-          pinned_ -= state.pinned ? 1 : 0;
-          state = Block();
-          free_.push_back(block);
-          block = -1;
+        for (Page& page : closed.pages) {
+          if (page.block < 0) continue;
+          if (page.evictable) eviction.Remove(page.block);
+          pinned_ -= page.pinned() ? 1 : 0;
+          blocks_[static_cast<size_t>(page.block)] = Block();
+          free_.push_back(page.block);
+          page = Page();
         }
       },
       eviction_);
-  Slot& closed = slots_[static_cast<size_t>(slot)];
   closed.live = closed.live_before = {};
   closed.grown.clear();
 }
 
 template <typename Eviction>
-void Residency::Unpin(Eviction& eviction, int32_t block) {
-  Block& state = blocks_[static_cast<size_t>(block)];
-  if (!state.pinned) return;
-  state.pinned = false;
-  --pinned_;
-  Insert(eviction, block);
+void Residency::Pin(Eviction& eviction, Page& page) {
+  eviction.Remove(page.block);
+  page.evictable = false;
+  ++pinned_;
 }
 
 template <typename Eviction>
-int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned) {
+void Residency::Unpin(Eviction& eviction, Page& page) {
+  if (!page.pinned()) return;
+  page.evictable = true;
+  --pinned_;
+  Insert(eviction, page.block);
+}
+
+template <typename Eviction>
+void Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned) {
   ++blocks_taken_;
   int32_t block;
   if (!free_.empty()) {
@@ -101,15 +105,31 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
     block = eviction.Evict();
     TIERSCOPE_CHECK(block >= 0);
     const Block& victim = blocks_[static_cast<size_t>(block)];
-    Slot& owner = slots_[static_cast<size_t>(victim.slot)];
-    owner.block_of[victim.page] = -1;
+    Page& loser = slots_[static_cast<size_t>(victim.slot)].pages[victim.page];
+    loser.block = -1;
+    loser.evictable = false;
     evicted_.push_back({victim.slot, victim.page});
   }
-  blocks_[static_cast<size_t>(block)] = {slot, page, pinned};
-  if (!pinned) Insert(eviction, block);
+  blocks_[static_cast<size_t>(block)] = {slot, page};
+  Page& taker = slots_[static_cast<size_t>(slot)].pages[page];
+  taker.block = block;
+  taker.evictable = !pinned;
   pinned_ += pinned ? 1 : 0;
-  slots_[static_cast<size_t>(slot)].block_of[page] = block;
-  return block;
+  if (!pinned) Insert(eviction, block);
+}
+
+// Those of `pages` that pass the test, without a branch on it: which pages of a list are missing or
+// leave it is a coin toss to the processor. Holds until the next call.
+template <typename Test>
+std::span<const PageIndex> Residency::Gather(const Slot& state, std::span<const PageIndex> pages,
+                                             Test test) {
+  if (gathered_.size() < pages.size()) gathered_.resize(pages.size());
+  size_t count = 0;
+  for (const PageIndex page : pages) {
+    gathered_[count] = page;
+    count += test(state.pages[page]) ? 1 : 0;
+  }
+  return {gathered_.data(), count};
 }
 
 // Unpins those of `pages` that no tick has wanted since number `wanted_since`; not the page that is
@@ -117,10 +137,10 @@ int32_t Residency::TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, b
 template <typename Eviction>
 void Residency::ReleaseLeaving(Eviction& eviction, Slot& state, std::span<const PageIndex> pages,
                                uint32_t wanted_since) {
-  for (PageIndex page : pages) {
-    const int32_t block = state.block_of[page];
+  const auto leaves = [wanted_since](const Page& page) { return page.wanted_at < wanted_since; };
+  for (const PageIndex page : Gather(state, pages, leaves)) {
     if (!state.grown.empty() && page == state.grown.back()) continue;
-    if (state.wanted_at[page] < wanted_since && block >= 0) Unpin(eviction, block);
+    Unpin(eviction, state.pages[page]);
   }
 }
 
@@ -128,26 +148,18 @@ template <typename Eviction>
 int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages) {
   Slot& state = slots_[static_cast<size_t>(slot)];
   ++tick_;
-  bool all_held = true;
-  for (PageIndex page : pages) {
-    state.wanted_at[page] = tick_;
-    const int32_t block = state.block_of[page];
-    if (block < 0) {
-      all_held = false;
-      continue;
-    }
-    Block& held = blocks_[static_cast<size_t>(block)];
-    if (held.pinned) continue;
+  for (const PageIndex index : pages) {
+    Page& page = state.pages[index];
+    page.wanted_at = tick_;
+    if (!page.evictable) continue;
     if (protect_) {
-      eviction.Remove(block);
-      held.pinned = true;
-      ++pinned_;
+      Pin(eviction, page);
     } else if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
       // The rest of this list is used next, in its order.
-      eviction.Remove(block);
-      eviction.InsertWithNextUse(block, {kUsedNow, page});
+      eviction.Remove(page.block);
+      eviction.InsertWithNextUse(page.block, {kUsedNow, index});
     } else {
-      eviction.Hit(block);
+      eviction.Hit(page.block);
     }
   }
   if (protect_) {
@@ -159,24 +171,21 @@ int32_t Residency::WantWith(Eviction& eviction, int32_t slot, std::span<const Pa
     state.live_before = state.live;
     state.live = {pages, tick_};
   }
-  if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
-    all_held = false;  // each page's next use has to be told once it is used
-  }
-  if (all_held) return 0;
-  // Counted as they are taken: an unprotected victim can be a later page of this very list.
+  // An unprotected victim can be a later page of this very list, so all of it is gone through
+  // again.
+  const auto missing = [](const Page& page) { return page.block < 0; };
   int32_t taken = 0;
-  for (PageIndex page : pages) {
-    if (const int32_t block = state.block_of[page]; block >= 0) {
-      if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
-        if (!blocks_[static_cast<size_t>(block)].pinned) {
-          eviction.Remove(block);
-          Insert(eviction, block);
-        }
-      }
-      continue;
+  for (const PageIndex index : protect_ ? Gather(state, pages, missing) : pages) {
+    const Page& page = state.pages[index];
+    if (page.block < 0) {
+      TakeBlock(eviction, slot, index, protect_);
+      ++taken;
+    } else if constexpr (std::is_same_v<Eviction, NextUseEviction>) {
+      if (!page.evictable) continue;
+      // Its next use has to be told once it is used.
+      eviction.Remove(page.block);
+      Insert(eviction, page.block);
     }
-    TakeBlock(eviction, slot, page, protect_);
-    ++taken;
   }
   return taken;
 }
@@ -185,43 +194,36 @@ int32_t Residency::Want(int32_t slot, std::span<const PageIndex> pages) {
   return std::visit([&](auto& eviction) { return WantWith(eviction, slot, pages); }, eviction_);
 }
 
-void Residency::Grow(int32_t slot, PageIndex page) {
+void Residency::Grow(int32_t slot, PageIndex index) {
   Slot& state = slots_[static_cast<size_t>(slot)];
-  if (!state.grown.empty() && state.grown.back() == page) return;
+  if (!state.grown.empty() && state.grown.back() == index) return;
   std::visit(
       [&](auto& eviction) {
         if (!protect_ && !state.grown.empty()) {
-          const int32_t sealed = state.block_of[state.grown.back()];
-          if (sealed >= 0) Unpin(eviction, sealed);
+          Unpin(eviction, state.pages[state.grown.back()]);
           state.grown.clear();
         }
-        const int32_t block = state.block_of[page];
-        if (block < 0) {
-          TakeBlock(eviction, slot, page, /*pinned=*/true);
+        Page& page = state.pages[index];
+        if (page.block < 0) {
+          TakeBlock(eviction, slot, index, /*pinned=*/true);
           ++blocks_grown_;
-        } else if (!blocks_[static_cast<size_t>(block)].pinned) {
-          eviction.Remove(block);
-          blocks_[static_cast<size_t>(block)].pinned = true;
-          ++pinned_;
+        } else if (page.evictable) {
+          Pin(eviction, page);
         }
       },
       eviction_);
-  state.grown.push_back(page);
+  state.grown.push_back(index);
 }
 
 int32_t Residency::PinnedChange(int32_t slot, std::span<const PageIndex> pages) const {
   const Slot& state = slots_[static_cast<size_t>(slot)];
-  const auto pinned = [&](PageIndex page) {
-    const int32_t block = state.block_of[page];
-    return block >= 0 && blocks_[static_cast<size_t>(block)].pinned;
-  };
   int32_t change = 0;
-  for (PageIndex page : pages) change += pinned(page) ? 0 : 1;
+  for (const PageIndex page : pages) change += state.pages[page].pinned() ? 0 : 1;
   const WantedList& leaving = protect_two_lists_ ? state.live_before : state.live;
   const uint32_t since = protect_two_lists_ ? state.live.tick : tick_ + 1;
   const auto leaves = [&](PageIndex page) {
     const bool open = !state.grown.empty() && page == state.grown.back();
-    return pinned(page) && !open && state.wanted_at[page] < since &&
+    return state.pages[page].pinned() && !open && state.pages[page].wanted_at < since &&
            !std::binary_search(pages.begin(), pages.end(), page);
   };
   for (PageIndex page : leaving.pages) change -= leaves(page) ? 1 : 0;
@@ -237,8 +239,8 @@ int32_t Residency::PinnedChange(int32_t slot, std::span<const PageIndex> pages) 
 int64_t Residency::CountOwned() const {
   int64_t owned = 0;
   for (const Slot& slot : slots_) {
-    owned += std::count_if(slot.block_of.begin(), slot.block_of.end(),
-                           [](int32_t block) { return block >= 0; });
+    owned += std::count_if(slot.pages.begin(), slot.pages.end(),
+                           [](const Page& page) { return page.block >= 0; });
   }
   return owned;
 }

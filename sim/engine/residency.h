@@ -65,7 +65,7 @@ class Residency {
   bool Holds(int32_t slot, PageIndex page) const { return BlockOf(slot, page) >= 0; }
   // The block that the page owns, or -1.
   int32_t BlockOf(int32_t slot, PageIndex page) const {
-    return slots_[static_cast<size_t>(slot)].block_of[page];
+    return slots_[static_cast<size_t>(slot)].pages[page].block;
   }
 
   // Pages evicted since the last ClearEvicted, in order.
@@ -89,33 +89,42 @@ class Residency {
   struct Block {
     int32_t slot = -1;
     PageIndex page = 0;
-    bool pinned = false;
+  };
+  // All that a tick reads of a page, side by side: it looks at several hundred.
+  struct Page {
+    int32_t block = -1;      // -1 = not held
+    uint32_t wanted_at = 0;  // number of the last tick that wanted it
+    bool evictable = false;  // its block is among the victims
+    bool pinned() const { return block >= 0 && !evictable; }
   };
   struct WantedList {
     std::span<const PageIndex> pages;
     uint32_t tick = 0;
   };
   struct Slot {
-    std::vector<int32_t> block_of;    // [page], -1 = not held
-    std::vector<uint32_t> wanted_at;  // [page], number of the last tick that wanted it
-    WantedList live;                  // of the last tick
-    WantedList live_before;           // of the one before, where that is still active
-    std::vector<PageIndex> grown;     // pages grown since the last tick
-    std::vector<int64_t> next_uses;   // [page], under BELADY
+    std::vector<Page> pages;         // [page]
+    WantedList live;                 // of the last tick
+    WantedList live_before;          // of the one before, where that is still active
+    std::vector<PageIndex> grown;    // pages grown since the last tick
+    std::vector<int64_t> next_uses;  // [page], under BELADY
     int64_t request_id = 0;
   };
   // What the policies know a page by.
   static uint64_t KeyOf(const Slot& state, PageIndex page) {
     return static_cast<uint64_t>(state.request_id) << 16 | page;
   }
+  template <typename Test>
+  std::span<const PageIndex> Gather(const Slot& state, std::span<const PageIndex> pages, Test test);
   template <typename Eviction>
   void Insert(Eviction& eviction, int32_t block);
   template <typename Eviction>
   int32_t WantWith(Eviction& eviction, int32_t slot, std::span<const PageIndex> pages);
   template <typename Eviction>
-  int32_t TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned);
+  void TakeBlock(Eviction& eviction, int32_t slot, PageIndex page, bool pinned);
   template <typename Eviction>
-  void Unpin(Eviction& eviction, int32_t block);
+  void Pin(Eviction& eviction, Page& page);
+  template <typename Eviction>
+  void Unpin(Eviction& eviction, Page& page);
   template <typename Eviction>
   void ReleaseLeaving(Eviction& eviction, Slot& state, std::span<const PageIndex> pages,
                       uint32_t wanted_since);
@@ -129,6 +138,7 @@ class Residency {
   std::vector<int32_t> free_;
   std::vector<Slot> slots_;
   std::vector<EvictedPage> evicted_;
+  std::vector<PageIndex> gathered_;
   uint32_t tick_ = 0;
   int32_t held_peak_ = 0;
   int32_t pinned_ = 0;

@@ -74,9 +74,10 @@ void Replica::LaunchJob(SimTime now) {
 // Scores are there: pages are selected, blocks change hands, and the recall starts.
 void Replica::OnScored(SimTime now) {
   for (const TickRef& tick : job_.ticks) {
-    const RequestState& request = At(tick.slot);
+    RequestState& request = At(tick.slot);
     if (!request.alive || request.generation != tick.generation) continue;
     const auto pages = request.WantList(tick.window);
+    request.wanted_window = tick.window;
     if (residency_.wants_next_uses()) TellNextUses(tick);
     int32_t missing = 0;
     if (plan_.has_reserve) missing = residency_.Want(tick.slot, request.BlockPages(pages));
@@ -258,7 +259,12 @@ void Replica::HandleEvicted(SimTime now) {
   for (const EvictedPage& evicted : residency_.evicted()) {
     RequestState& request = At(evicted.slot);
     Record(RequestEvent::kEvict, now, request, evicted.page);
-    if (!request.IsActive(evicted.page)) continue;
+    // A protected reserve gives up no page of the list that it was told last, the active one as a
+    // rule; then only those that formed since are looked at.
+    const bool in_no_list = plan_.protects_live && request.wanted_window == request.active_window;
+    if (in_no_list ? !request.FormedSinceTick(evicted.page) : !request.IsActive(evicted.page)) {
+      continue;
+    }
     request.lost.push_back({evicted.page, StepsBeforeChange(request)});
   }
   counters_.pages_evicted += static_cast<int64_t>(residency_.evicted().size());

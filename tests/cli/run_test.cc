@@ -203,6 +203,15 @@ TEST_F(RunVerbTest, RefusesBadTraces) {
       {"few.jsonl:1", "hash_ids", "1025"});
 }
 
+// Files of a cache folder whose names begin so.
+std::vector<std::filesystem::path> KeptFiles(const TempFolder& cache, const std::string& begin) {
+  std::vector<std::filesystem::path> kept;
+  for (const auto& entry : std::filesystem::directory_iterator(cache.path())) {
+    if (entry.path().filename().string().rfind(begin, 0) == 0) kept.push_back(entry.path());
+  }
+  return kept;
+}
+
 // A generated trace that was damaged in the cache: the line says that it can simply go.
 TEST_F(RunVerbTest, ADamagedCachedTraceMayBeRemoved) {
   const TempFolder cache;
@@ -210,7 +219,7 @@ TEST_F(RunVerbTest, ADamagedCachedTraceMayBeRemoved) {
                           Scenario("h20_lsa") + kSmall + " --out " + folder_.File("out") +
                           " --overwrite >/dev/null 2>" + folder_.File("err");
   ASSERT_EQ(std::system(run.c_str()), 0);
-  const auto trace = std::filesystem::directory_iterator(cache.path())->path();
+  const auto trace = KeptFiles(cache, "attention-").front();
   std::filesystem::resize_file(trace, std::filesystem::file_size(trace) / 2);
   EXPECT_NE(std::system(run.c_str()), 0);
   std::ostringstream error;
@@ -336,10 +345,7 @@ TEST_F(RunVerbTest, TheIndexersWorthIsInEveryResultAndKept) {
     EXPECT_NE(counted.find("\"" + std::string(name) + "\": {\"value\": 0."), std::string::npos)
         << name;
   }
-  std::vector<std::filesystem::path> kept;
-  for (const auto& entry : std::filesystem::directory_iterator(cache.path())) {
-    if (entry.path().filename().string().rfind("indexer-", 0) == 0) kept.push_back(entry.path());
-  }
+  const std::vector<std::filesystem::path> kept = KeptFiles(cache, "indexer-");
   ASSERT_EQ(kept.size(), 1u);
   const std::string whole = ReadWhole(kept[0]);
   std::string flipped = whole;
@@ -351,6 +357,38 @@ TEST_F(RunVerbTest, TheIndexersWorthIsInEveryResultAndKept) {
     EXPECT_EQ(ReadWhole(folder_.File("out") + "/result.json"), counted);
     EXPECT_EQ(ReadWhole(kept[0]), whole);
   }
+  setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
+}
+
+// What a trace demands is distilled once a spec and kept: then the trace's records are not read,
+// and the result is the same. A kept demand that is damaged is made anew.
+TEST_F(RunVerbTest, TheDemandIsKeptBySpec) {
+  const TempFolder cache;
+  setenv("TIERSCOPE_CACHE", cache.path().c_str(), 1);
+  const std::string run = Scenario("h20_lsa") + kSmall + "--set engine.timeline_s=0 --overwrite";
+  const auto result = [&] { return ReadWhole(folder_.File("out") + "/result.json"); };
+  ASSERT_EQ(Run(run).exit_code, 0);
+  const std::string distilled = result();
+  const std::vector<std::filesystem::path> kept = KeptFiles(cache, "demand-");
+  ASSERT_EQ(kept.size(), 1u);
+  const std::string whole = ReadWhole(kept[0]);
+  std::string flipped = whole;
+  flipped[whole.size() / 2] ^= 1;
+  for (const std::string& bytes :
+       {whole, flipped, whole.substr(0, whole.size() / 2), std::string()}) {
+    std::ofstream(kept[0], std::ios::binary | std::ios::trunc) << bytes;
+    ASSERT_EQ(Run(run).exit_code, 0);
+    EXPECT_EQ(result(), distilled);
+    EXPECT_EQ(ReadWhole(kept[0]), whole);
+  }
+  // A byte of a record: whoever needs the records notices.
+  const std::filesystem::path trace = KeptFiles(cache, "attention-").front();
+  std::string damaged = ReadWhole(trace);
+  damaged[damaged.size() / 2] ^= 1;
+  std::ofstream(trace, std::ios::binary | std::ios::trunc) << damaged;
+  ASSERT_EQ(Run(run).exit_code, 0);
+  EXPECT_EQ(result(), distilled);
+  EXPECT_NE(Run(run + " --set policy.threshold=0.6").exit_code, 0);
   setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
 }
 

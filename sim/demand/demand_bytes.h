@@ -1,0 +1,23 @@
+// A demand as bytes and back, for whoever keeps it so that the trace need not be read again. Not a
+// format for others: they are the bytes of this version on this kind of machine. Cost: a copy of
+// the demand and a multiplication for each eight bytes of it.
+#ifndef TIERSCOPE_SIM_DEMAND_DEMAND_BYTES_H_
+#define TIERSCOPE_SIM_DEMAND_DEMAND_BYTES_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+#include "sim/demand/demand.h"
+
+namespace tierscope {
+
+// Everything but trace_name, sealed by a digest. Precondition: no hot_buffers.
+std::string DemandBytes(const WindowDemand& demand);
+// Nothing where the bytes are not whole and undamaged.
+std::optional<WindowDemand> ParseDemandBytes(absl::string_view bytes);
+
+}  // namespace tierscope
+
+#endif  // TIERSCOPE_SIM_DEMAND_DEMAND_BYTES_H_
