@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   tierscope::cli::AddCapacityVerb(app, &exit_code);
   tierscope::cli::AddCompareVerb(app, &exit_code);
   tierscope::cli::AddRealVerb(app, &exit_code);
+  tierscope::cli::AddReconcileVerb(app, &exit_code);
   tierscope::cli::AddReportVerb(app, &exit_code);
   tierscope::cli::AddSweepVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);

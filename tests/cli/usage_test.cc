@@ -20,17 +20,17 @@ TEST(UsageTest, UnknownAndMissingVerbs) {
   ExpectWrong(
       "frobnicate",
       "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, compare, real, "
-      "report, sweep, "
+      "reconcile, report, sweep, "
       "trace, validate; run with --help");
   ExpectWrong(
       "--frob frobnicate x",
       "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, compare, real, "
-      "report, sweep, "
+      "reconcile, report, sweep, "
       "trace, validate; run with --help");
   ExpectWrong(
       "",
-      "no verb is given; there are run, cache, calibrate, capacity, compare, real, report, sweep, "
-      "trace, validate; run with --help");
+      "no verb is given; there are run, cache, calibrate, capacity, compare, real, reconcile, "
+      "report, sweep, trace, validate; run with --help");
   ExpectWrong("trace frobnicate",
               "unknown verb 'frobnicate'; there are generate, import, info, cat, verify; run with "
               "--help");
