@@ -263,7 +263,7 @@ class CudaBackend : public Backend {
     TIERSCOPE_ASSIGN_OR_RETURN(
         state.stream, CudaStream::Make(priority, options_.staging_bytes, &memory_, &failure_));
     TIERSCOPE_ASSIGN_OR_RETURN(uint8_t * workspace, Allocate("products' workspace", Arena::kDevice,
-                                                             CudaProducts::kWorkspaceBytes));
+                                                             options_.products_workspace_bytes));
     TIERSCOPE_ASSIGN_OR_RETURN(
         state.products,
         CudaProducts::Make(state.stream->get(), workspace, options_.products_workspace_bytes));

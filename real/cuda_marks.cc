@@ -53,7 +53,7 @@ absl::Status CudaMarks::Begin() {
 }
 
 void CudaMarks::Note(cudaError_t error) {
-  if (status_.ok()) status_ = FromCuda(error, "mark");
+  if (failed_.ok()) failed_ = FromCuda(error, "mark");
 }
 
 // Numbers of kept marks are odd.
@@ -61,7 +61,7 @@ int64_t CudaMarks::Mark() {
   if (keeping_) {
     absl::StatusOr<cudaEvent_t> event = NewEvent();
     if (!event.ok()) {
-      if (status_.ok()) status_ = event.status();
+      if (failed_.ok()) failed_ = event.status();
       return 0;
     }
     Note(cudaEventRecordWithFlags(*event, stream_, cudaEventRecordExternal));
@@ -69,7 +69,7 @@ int64_t CudaMarks::Mark() {
     return 2 * static_cast<int64_t>(kept_.size() - 1) + 1;
   }
   if (pending_.size() >= ring_.size()) {
-    if (absl::Status status = Resolve(); !status.ok() && status_.ok()) status_ = status;
+    if (absl::Status status = Resolve(); !status.ok() && failed_.ok()) failed_ = status;
   }
   const auto place = static_cast<size_t>(next_ % kRingMarks);
   pending_.push_back({ring_[place], &ring_ns_[place], HostClockNs()});
@@ -111,7 +111,7 @@ absl::Status CudaMarks::Resolve() {
   TIERSCOPE_RETURN_IF_ERROR(FromCuda(cudaStreamSynchronize(stream_), "waiting for a stream"));
   absl::Status status = ReadTimes(HostClockNs(), call_ns);
   pending_.clear();
-  if (status.ok()) status = std::exchange(status_, absl::OkStatus());
+  if (status.ok()) status = std::exchange(failed_, absl::OkStatus());
   return status;
 }
 

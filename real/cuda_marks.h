@@ -72,7 +72,7 @@ class CudaMarks {
   cudaEvent_t anchors_[2] = {};
   int anchor_ = 0;
   double anchor_ns_ = 0;
-  absl::Status status_;  // of a Mark, told by Resolve
+  absl::Status failed_;  // of a Mark, told by Resolve
 };
 
 }  // namespace tierscope

@@ -15,7 +15,12 @@ struct CudaProducts::Functions {
   decltype(cublasGetVersion_v2)* get_version = nullptr;
   decltype(cublasSetStream_v2)* set_stream = nullptr;
   decltype(cublasSetWorkspace_v2)* set_workspace = nullptr;
-  decltype(cublasGemmStridedBatchedEx)* multiply = nullptr;
+  // Spelled out: in C++ the header has a second function of this name.
+  cublasStatus_t (*multiply)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
+                             const void*, const void*, cudaDataType, int, long long int,
+                             const void*, cudaDataType, int, long long int, const void*, void*,
+                             cudaDataType, int, long long int, int, cublasComputeType_t,
+                             cublasGemmAlgo_t) = nullptr;
 };
 
 namespace {
