@@ -1,11 +1,12 @@
 // Points in time of one stream: events of a ring that is made once, resolved on the host's clock
 // when the stream is idle. One owner, the stream's thread.
 //
-// Time of a mark = time of the anchor event + what CUDA says has passed between the two, held
-// between what the host knows: after the call that recorded it and its predecessor, before the
-// stream was seen idle. A new anchor is taken at every Resolve, because elapsed times are floats:
-// at 30 ms they still tell 2 ns apart, at an hour 0.25 ms. Two streams agree through the host's
-// clock, to within the time from an anchor's call to its completion, some microseconds.
+// Time of a mark = time of the anchor event + what CUDA says has passed between the two. A new
+// anchor is taken at every Resolve, because elapsed times are floats: at 30 ms they still tell 2 ns
+// apart, at an hour 0.25 ms. What the host knows (no mark lies before the call that recorded it, or
+// launched its sequence, and none behind the moment when the stream was seen idle) moves all marks
+// of a Resolve together, where it has to, so that what lies between two of them stays as measured.
+// Two streams agree through the host's clock, to within the narrowest of these bounds.
 #ifndef TIERSCOPE_REAL_CUDA_MARKS_H_
 #define TIERSCOPE_REAL_CUDA_MARKS_H_
 
@@ -72,6 +73,8 @@ class CudaMarks {
   cudaEvent_t anchors_[2] = {};
   int anchor_ = 0;
   double anchor_ns_ = 0;
+  int64_t anchor_told_ns_ = 0;
+  std::vector<double> times_;
   absl::Status failed_;  // of a Mark, told by Resolve
 };
 
