@@ -34,6 +34,11 @@ PassRecord OnCpu(const ExecutionPlan& plan, const ExecutorOptions& options) {
   return RunOnceOn(*testing::SmallCpuBackend(), plan, options);
 }
 
+// Ten steps, four ticks.
+Scenario ShortScenario(const std::string& sets = "policy.level1=SYNC") {
+  return SmallScenario({"workload.output_tokens=10", sets});
+}
+
 class CudaBackendTest : public ::testing::Test {
  protected:
   ~CudaBackendTest() override {
@@ -148,6 +153,7 @@ TEST_F(CudaBackendTest, DecidesAndMovesWhatTheCpuBackendDoes) {
     EXPECT_EQ(expected.writebacks.size(), 2u);
     const auto backend = SmallCudaBackend();
     EXPECT_EQ(DecidedIn(RunOnceOn(*backend, plan, {})), expected) << sets;
+    if (plan.scenario.policy().recall_path() != Policy::COPY_ENGINE) continue;
     CudaBackendOptions eager = SmallCudaOptions();
     eager.graphs = false;
     const auto other = MakeCudaBackend(eager).value();
@@ -242,13 +248,13 @@ TEST_F(CudaBackendTest, AJobBesideTheDecodeStreamDecidesTheSame) {
 // Whichever op fails, on whichever stream: the pass ends with the device's error, every later call
 // answers the same, and all is given back.
 TEST_F(CudaBackendTest, AKernelThatFailsEndsTheRun) {
-  const ExecutionPlan plan = SmallPlan(SmallScenario());
+  const ExecutionPlan plan = SmallPlan(ShortScenario());
   const auto backend = SmallCudaBackend();
   const int64_t before = simt::CountRuntime().ops;
   RunOnceOn(*backend, plan, {});
   const int64_t ops = simt::CountRuntime().ops - before;
-  EXPECT_GT(ops, 26 * 20);
-  for (int64_t at = 0; at < ops; at += 1 + ops / 23) {
+  EXPECT_GT(ops, 10 * 20);
+  for (int64_t at = 0; at < ops; at += 1 + ops / 6) {
     const auto doomed = SmallCudaBackend();
     simt::TheRuntime().ops_until_fault = at;
     const auto executor = Executor::Make(plan, *doomed, {});
@@ -272,7 +278,7 @@ TEST_F(CudaBackendTest, AnInterruptedRunGivesEverythingBack) {
       if (absl::StartsWith(line, "timed pass 2")) cancelled = true;
     };
     const auto backend = SmallCudaBackend();
-    const absl::Status status = Measure(SmallScenario({sets}), *backend, options).status();
+    const absl::Status status = Measure(ShortScenario(sets), *backend, options).status();
     EXPECT_TRUE(absl::IsCancelled(status)) << status;
   }
 }
@@ -280,9 +286,11 @@ TEST_F(CudaBackendTest, AnInterruptedRunGivesEverythingBack) {
 // --- Activity.
 
 TEST_F(CudaBackendTest, ActivityBelongsToItsPhases) {
-  const ExecutionPlan plan = SmallPlan(SmallScenario());
+  // Page 7 is sealed in the fourth step.
+  const ExecutionPlan plan = SmallPlan(ShortScenario("workload.context_tokens=2044"));
   const auto backend = SmallCudaBackend();
   const auto executor = Executor::Make(plan, *backend, {}).value();
+  const int64_t begin_ns = backend->HostNs();
   ASSERT_TRUE(backend->StartTrace().ok());
   const PassRecord pass = executor->RunPass(/*profiled=*/false).value();
   const ActivityTable table = Attribute(backend->StopTrace().value(), plan.page_bytes);
@@ -299,33 +307,32 @@ TEST_F(CudaBackendTest, ActivityBelongsToItsPhases) {
   }
   for (const Phase phase : {Phase::kBallast, Phase::kNativeScore, Phase::kNativeTopK,
                             Phase::kCsaAttention, Phase::kHcaAttention}) {
-    EXPECT_EQ(rows[phase], 26) << PhaseName(phase);
+    EXPECT_EQ(rows[phase], 10) << PhaseName(phase);
   }
-  EXPECT_EQ(rows[Phase::kScore], 7);
-  EXPECT_EQ(rows[Phase::kSelect], 7);
+  const auto jobs = static_cast<int64_t>(pass.jobs.size());
+  EXPECT_GE(jobs, 3);
+  EXPECT_EQ(rows[Phase::kScore], jobs);
+  EXPECT_EQ(rows[Phase::kSelect], jobs);
   int64_t recalled = 0;
   for (const JobRecord& record : pass.jobs) recalled += record.job.pages;
   EXPECT_EQ(pages[Phase::kRecall], recalled);
   EXPECT_EQ(bytes[Phase::kRecall], recalled * plan.page_bytes);
   EXPECT_EQ(pages[Phase::kWriteback], 2);
+  // On the backend's clock, though CUPTI's is five seconds ahead.
+  for (const ActivityRow& row : table.rows) {
+    EXPECT_GE(row.begin_ns, begin_ns - 1'000'000) << "half of what asking both clocks took";
+    EXPECT_LE(row.end_ns, backend->HostNs() + 1'000'000);
+  }
   EXPECT_GT(table.outside_records, 0) << "uploads and content belong to no phase";
   EXPECT_GT(table.overhead_ns, 0);
-  // Step 3's kernels ran within step 3, on one clock.
-  for (const ActivityRow& row : table.rows) {
-    if (row.step != 3 || row.tick != -1 || row.phase != Phase::kBallast) continue;
-    const StepRecord& step = pass.steps[3];
-    const int64_t origin = backend->HostNs() - backend->HostNs();
-    EXPECT_EQ(origin / 1'000'000'000, 0);
-    EXPECT_LE(row.end_ns - row.begin_ns, step.duration_ns + 1'000'000);
-  }
 }
 
 TEST_F(CudaBackendTest, AProfileThatLostRecordsSaysSo) {
-  testing::TheCupti().records_until_drop = 500;
+  testing::TheCupti().records_until_drop = 200;
   MeasureOptions options;
   options.trace = true;
   const auto backend = SmallCudaBackend();
-  const absl::StatusOr<MeasuredRun> run = Measure(SmallScenario(), *backend, options);
+  const absl::StatusOr<MeasuredRun> run = Measure(ShortScenario(), *backend, options);
   ASSERT_TRUE(run.ok()) << run.status();
   EXPECT_TRUE(absl::StartsWith(run->result.execution().activity(), "INCOMPLETE: "))
       << run->result.execution().activity();
@@ -338,7 +345,7 @@ TEST_F(CudaBackendTest, WithoutPermissionTheRunGoesOnWithItsMarks) {
   MeasureOptions options;
   options.trace = true;
   const auto backend = SmallCudaBackend();
-  const absl::StatusOr<MeasuredRun> run = Measure(SmallScenario(), *backend, options);
+  const absl::StatusOr<MeasuredRun> run = Measure(ShortScenario(), *backend, options);
   ASSERT_TRUE(run.ok()) << run.status();
   const std::string& activity = run->result.execution().activity();
   EXPECT_TRUE(absl::StartsWith(activity, "none, marks alone: CUPTI: cuptiActivityEnable"))
