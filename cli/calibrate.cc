@@ -238,7 +238,8 @@ void AddCalibrateVerb(CLI::App& app, int* exit_code) {
                    "config.json of DeepSeek-V4, V3.2 or GLM-5: write it as a model preset instead")
       ->excludes(folder);
   verb->add_option("--backend", options->backend,
-                   "measure the device at hand, op by op: cpu; writes a hardware preset to --out")
+                   "measure the device at hand, op by op: cpu or cuda; writes a hardware preset to "
+                   "--out")
       ->excludes(folder);
   verb->add_option("--scenario", options->scenario,
                    "with --backend: the scenario whose model's shapes are measured")

@@ -9,10 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "cli/backend.h"
 #include "cli/verb.h"
 
 #include "calibration/device_profile.h"
-#include "real/cpu_backend.h"
 #include "real/device_measure.h"
 #include "reports/atomic_file.h"
 #include "scenarios/loader.h"
@@ -20,12 +20,6 @@
 
 namespace tierscope::cli {
 namespace {
-
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& name) {
-  if (name == "cpu") return MakeCpuBackend({});
-  return absl::InvalidArgumentError(
-      absl::StrCat("--backend: no backend '", OneLine(name), "' in this build; there is cpu"));
-}
 
 // Whether other processes could take the processors away meanwhile.
 const char* Scheduling() {
@@ -35,19 +29,24 @@ const char* Scheduling() {
 
 // When, with what and how often; no name of a machine.
 std::string Taken(const DeviceDescription& device, int rounds) {
+  const std::string cores = device.software.empty()
+                                ? absl::StrCat(device.core_count, " threads of decode and ",
+                                               device.sideband_core_count, " of the side-band")
+                                : absl::StrCat(device.core_count, " SMs, ", device.software);
   return absl::StrCat(absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone()),
-                      ", tierscope " TIERSCOPE_VERSION ", backend ", device.backend, ", ",
-                      device.core_count, " threads of decode and ", device.sideband_core_count,
-                      " of the side-band, ", Scheduling(), ", medians of ", rounds, " rounds");
+                      ", tierscope " TIERSCOPE_VERSION ", backend ", device.backend, ", ", cores,
+                      ", ", Scheduling(), ", medians of ", rounds, " rounds");
 }
 
 }  // namespace
 
 absl::StatusOr<Hardware> CalibrateDevice(const DeviceCalibration& options) {
   TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(options.scenario, {}));
-  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, MakeBackend(options.backend));
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
+                             MakeBackend({options.backend, {}, {}}));
   DeviceMeasureOptions measure;
-  measure.grid = DefaultOpGrid(scenario.model());
+  measure.grid =
+      options.backend == "cuda" ? GpuOpGrid(scenario.model()) : DefaultOpGrid(scenario.model());
   measure.rounds = options.rounds;
   const auto begin = std::chrono::steady_clock::now();
   measure.progress = [&](int32_t round) {

@@ -14,7 +14,7 @@
 namespace tierscope::cli {
 
 struct DeviceCalibration {
-  std::string backend;   // "cpu"
+  std::string backend;   // "cpu", "cuda"
   std::string scenario;  // whose model's shapes are measured
   std::string out;       // the profile, a .txtpb; written whole
   int rounds = 11;

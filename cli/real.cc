@@ -20,14 +20,15 @@
 #include "cli/rows.h"
 #include "cli/verb.h"
 
-#include "real/cpu_backend.h"
 #include "real/measure.h"
+#include "reports/atomic_file.h"
 #include "reports/csv.h"
 #include "reports/result_json.h"
 #include "reports/run_folder.h"
 #include "reports/table.h"
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
+#include "sim/base/units.h"
 #include "sim/engine/simulate.h"
 
 namespace tierscope::cli {
@@ -53,16 +54,6 @@ class InterruptGuard {
  private:
   struct sigaction before_ {};
 };
-
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const RealOptions& options) {
-  if (options.backend == "cpu") return MakeCpuBackend(options.cpu);
-  if (options.backend == "cuda") {
-    return absl::UnimplementedError(
-        "--backend=cuda: this tierscope has no CUDA backend; run with --backend=cpu");
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--backend: no backend '", options.backend, "'; there are cpu, cuda"));
-}
 
 absl::StatusOr<RealMode> ModeOf(const RealOptions& options, const Scenario& scenario) {
   if (options.mode == "live") return RealMode::kLive;
@@ -122,6 +113,27 @@ absl::Status Print(const RunReport& report, const RunFolder& folder, OutputForma
   return absl::OkStatus();
 }
 
+// What the run would execute and take, on any machine: nothing is allocated.
+absl::Status PrintPlan(const RealOptions& options, const Scenario& scenario) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const RealMode mode, ModeOf(options, scenario));
+  WindowDemand demand;
+  if (mode == RealMode::kReplay) {
+    TIERSCOPE_ASSIGN_OR_RETURN(demand, LoadReplayed(scenario));
+  }
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      const ExecutionPlan plan,
+      PlanExecution(scenario, mode, mode == RealMode::kReplay ? &demand : nullptr));
+  const bool cuda = options.backend.name == "cuda";
+  const MemoryNeeded needed = CountMemory(plan, cuda ? 2.0 : sizeof(float));
+  std::printf("%s: %s, %d requests, %d pages of %d bytes, reserve of %d blocks\n",
+              scenario.name().c_str(), mode == RealMode::kLive ? "live" : "replay",
+              plan.request_count(), plan.page_total, static_cast<int>(plan.page_bytes),
+              plan.reserve_blocks);
+  std::printf("  device %.2f GiB, cold pool %.2f GiB, host beside it %.2f GiB\n",
+              ToGiB(needed.device_bytes), ToGiB(needed.cold_pool_bytes), ToGiB(needed.host_bytes));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<MeasuredRun> Execute(const RealOptions& options, const Scenario& scenario,
                                     Backend& backend) {
   MeasureOptions measure;
@@ -136,7 +148,8 @@ absl::StatusOr<MeasuredRun> Execute(const RealOptions& options, const Scenario& 
   measure.record_path = options.record;
   measure.tool = absl::StrCat("tierscope ", TIERSCOPE_VERSION, " real, ", backend.device().backend,
                               " backend, synthetic hidden states");
-  measure.memory_bytes_max = options.cpu.memory_bytes_max;
+  measure.memory_bytes_max = options.backend.cpu.memory_bytes_max;
+  measure.trace = options.trace && options.backend.name == "cuda";
   measure.cancelled = &interrupted;
   measure.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
   return Measure(scenario, backend, measure);
@@ -147,9 +160,10 @@ absl::StatusOr<MeasuredRun> Execute(const RealOptions& options, const Scenario& 
 absl::Status RunReal(RealOptions options, std::chrono::steady_clock::time_point begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
   TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(options.scenario, options.sets));
-  options.cpu.memory_bytes_max =
+  if (options.plan) return PrintPlan(options, scenario);
+  options.backend.cpu.memory_bytes_max =
       static_cast<int64_t>(0.9 * static_cast<double>(AvailableMemoryBytes()));
-  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, MakeBackend(options));
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, MakeBackend(options.backend));
   TIERSCOPE_ASSIGN_OR_RETURN(RunFolder folder,
                              CreateRunFolder(options.out, scenario.name(), options.overwrite));
   const InterruptGuard guard;
@@ -165,6 +179,10 @@ absl::Status RunReal(RealOptions options, std::chrono::steady_clock::time_point 
   report.host =
       HostOf(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   TIERSCOPE_RETURN_IF_ERROR(WritePhases(folder, *run));
+  if (!run->activity_csv.empty()) {
+    TIERSCOPE_RETURN_IF_ERROR(
+        WriteFileAtomically(folder.Staged("activity.csv"), run->activity_csv));
+  }
   TIERSCOPE_RETURN_IF_ERROR(
       WriteRunFolder(folder, ScenarioText(scenario), report, [](HostResult&) {}));
   return options.quiet ? absl::OkStatus() : Print(report, folder, format);
@@ -175,7 +193,7 @@ void AddRealVerb(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<RealOptions>();
   CLI::App* verb = app.add_subcommand("real", "Execute a scenario on a backend and measure it");
   verb->add_option("SCENARIO", options->scenario, "scenario file (.txtpb)")->required();
-  verb->add_option("--backend", options->backend, "cpu or cuda")->capture_default_str();
+  verb->add_option("--backend", options->backend.name, "cpu or cuda")->capture_default_str();
   verb->add_option("--mode", options->mode,
                    "live: the kernels decide; replay: want lists of an attention trace [replay "
                    "where the scenario names a trace, else live]");
@@ -190,13 +208,25 @@ void AddRealVerb(CLI::App& app, int* exit_code) {
   verb->add_flag("--overwrite", options->overwrite, "replace the files of an existing run folder");
   verb->add_option("--format", options->format, "table, csv or json, to stdout")
       ->capture_default_str();
-  verb->add_option("--threads", options->cpu.decode_threads,
+  verb->add_option("--threads", options->backend.cpu.decode_threads,
                    "of the decode stream on the CPU, 0 = all cores")
       ->capture_default_str();
-  verb->add_option("--sideband-threads", options->cpu.sideband_threads,
+  verb->add_option("--sideband-threads", options->backend.cpu.sideband_threads,
                    "of level 1, recall and writeback on the CPU")
       ->capture_default_str();
-  verb->callback([options, begin, exit_code] {
+  verb->add_flag("--plan", options->plan,
+                 "only say what would be executed and what memory it takes");
+  verb->add_flag("!--no-trace", options->trace,
+                 "on cuda: leave out the pass under the device's own record of activity");
+  verb->add_flag("!--no-graphs", options->backend.cuda.graphs,
+                 "on cuda: launch every op of a step on its own");
+  auto pinned_gib = std::make_shared<double>(ToGiB(options->backend.cuda.pinned_bytes_max));
+  verb->add_option("--pinned-gib", *pinned_gib, "on cuda: most pinned host memory, GiB")
+      ->check(CLI::Range(1.0, 4096.0))
+      ->capture_default_str();
+  verb->callback([options, pinned_gib, begin, exit_code] {
+    options->backend.cuda.pinned_bytes_max =
+        static_cast<int64_t>(*pinned_gib * static_cast<double>(kGiB));
     const absl::Status status = RunReal(*options, begin);
     *exit_code = ExitCode(status);
     // Everything is released; now the shell may know that it was an interrupt.

@@ -7,15 +7,13 @@
 #include <vector>
 
 #include "absl/status/status.h"
-
-#include "real/cpu_backend.h"
+#include "cli/backend.h"
 
 namespace tierscope::cli {
 
 struct RealOptions {
   std::string scenario;
   std::vector<std::string> sets;
-  std::string backend = "cpu";
   std::string mode;  // "": replay where the scenario names an attention trace, else live
   std::string record;
   std::string out;
@@ -23,7 +21,9 @@ struct RealOptions {
   bool overwrite = false;
   bool quiet = false;  // nothing on stdout
   int repeats = 1;
-  CpuBackendOptions cpu;
+  bool plan = false;  // says what it would take and executes nothing
+  bool trace = true;  // one more pass under the device's own record of activity, on cuda
+  BackendOptions backend;
 };
 
 // Executes the scenario, leaves its run folder and prints the report. `begin`: when wall time

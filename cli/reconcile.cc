@@ -155,7 +155,7 @@ void AddReconcileVerb(CLI::App& app, int* exit_code) {
                    "a simulated and a measured run folder, or a scenario with --backend")
       ->required()
       ->expected(1, 2);
-  verb->add_option("--backend", options->backend, "execute the scenario: cpu");
+  verb->add_option("--backend", options->backend, "execute the scenario: cpu or cuda");
   verb->add_option("--set", options->sets, "override fields: a.b=1,c=2; repeatable")
       ->allow_extra_args(false);
   verb->add_option("--profile", options->profile,

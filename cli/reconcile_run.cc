@@ -80,7 +80,7 @@ absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
   RealOptions execute;
   execute.scenario = run.scenario;
   execute.sets = sets;
-  execute.backend = run.backend;
+  execute.backend.name = run.backend;
   execute.mode = "replay";
   execute.repeats = run.repeats;
   execute.out = run.out + "/measured";

@@ -28,6 +28,7 @@
 #include "kernels/page_copy.h"
 #include "kernels/page_select.h"
 #include "kernels/top_entries.h"
+#include "real/activity.h"
 
 namespace tierscope {
 
@@ -62,11 +63,15 @@ struct PageTransfer {
 struct DeviceDescription {
   std::string backend;     // "cpu", "cuda"
   std::string name;        // of the processor or card
+  std::string software;    // driver and libraries with their versions; "" where there are none
   int32_t core_count = 0;  // threads that ops of kDecode run on; SMs
   int32_t sideband_core_count = 0;
   int64_t memory_bytes = 0;        // of the device
   std::string weight_format;       // of the ballast: "fp32", "bf16"
   double weight_bytes_each = 0.0;  // of one weight
+  // What each arena can still give; 0: not known. Of one memory for both the device's says it all.
+  int64_t device_bytes_free = 0;
+  int64_t host_bytes_free = 0;
 };
 
 class Backend {
@@ -79,8 +84,11 @@ class Backend {
   // together.
   virtual absl::StatusOr<uint8_t*> Allocate(const std::string& name, Arena arena,
                                             int64_t bytes) = 0;
-  // In order of first allocation, the backend's own (weights, staging) included.
+  // In order of first allocation, the backend's own (weights, staging) included. Memory of
+  // Arena::kHost is the host's to read and write while no op that touches it is in flight.
   virtual std::vector<NamedMemory> footprint() const = 0;
+  // What the device's own account holds beyond `footprint`: context, modules, graphs, rounding.
+  virtual std::vector<NamedMemory> footprint_beside() const { return {}; }
 
   // A set of products with weights of their own, allocated under `name` on the device: product i of
   // a call of Ballast takes its weights from those of product i, and is no larger in columns *
@@ -104,13 +112,35 @@ class Backend {
 
   virtual absl::Status Synchronize(Stream stream) = 0;
 
+  // From here to EndSequence the ops of the stream are one sequence: kernels, products and marks,
+  // no copies. Sequences of one key are op for op and parameter for parameter the same. False: the
+  // backend has kept the one of that key and plays it at EndSequence, and the caller issues
+  // nothing; marks keep their numbers, which then name the times of the last play. Error or not,
+  // EndSequence follows.
+  virtual absl::StatusOr<bool> BeginSequence(Stream, int64_t /*key*/) { return true; }
+  virtual absl::Status EndSequence(Stream) { return absl::OkStatus(); }
+
   // A point between two ops of a stream. Its time is known once the stream is synchronised, and
   // until it has been asked for; times of both streams are of one clock. Nanoseconds; the start is
-  // arbitrary. Mark takes well under a microsecond.
+  // arbitrary. Mark takes about a microsecond.
   virtual int64_t Mark(Stream stream) = 0;
   virtual int64_t NsOfMark(int64_t mark) = 0;
   // The host's, on the same clock.
   virtual int64_t HostNs() = 0;
+
+  // Activity that the device itself records, from StartTrace to StopTrace; ops belong to the tag
+  // (real/activity.h) that their thread set last. Sequences are not played meanwhile. Error:
+  // Unavailable where there is no such record, with what is missing.
+  virtual absl::Status StartTrace() {
+    return absl::UnavailableError("this backend has no record of activity but its marks");
+  }
+  virtual bool tracing() const { return false; }
+  virtual void Tag(uint64_t /*tag*/) {}
+  virtual absl::StatusOr<ActivityTrace> StopTrace() {
+    return absl::FailedPreconditionError("no trace was started");
+  }
+  // Clocks, temperature and what holds them down, as one line; "" where nobody says.
+  virtual std::string DeviceState() { return ""; }
 };
 
 // Weight bytes that the products read, and their multiply-adds counted as two operations.

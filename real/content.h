@@ -44,6 +44,7 @@ class RequestContent {
  public:
   explicit RequestContent(const ContentShape& shape);
 
+  int32_t profile() const { return shape_.profile; }
   // One index key: 128 codes and its scale.
   void IndexKey(int32_t layer, int64_t entry, uint8_t* codes, float* scale) const;
   // Level 2 of a CSA layer at a step.

@@ -4,6 +4,7 @@
 
 #include "kernels/fp8.h"
 #include "real/backbone.h"
+#include "real/phase_range.h"
 #include "sim/base/check.h"
 #include "sim/base/rng.h"
 #include "sim/base/status_macros.h"
@@ -26,10 +27,12 @@ size_t Size(int64_t count) { return static_cast<size_t>(count); }
 
 template <typename Op>
 absl::Status DecodeStep::Time(Phase phase, Op op) {
-  if (!timing_) return op();
-  const int64_t begin = backend_.Mark(Stream::kDecode);
+  const PhaseRange range(phase, step_);
+  if (tracing_) backend_.Tag(ActivityTag(phase, step_, /*tick=*/-1));
+  const int64_t begin = timing_ ? backend_.Mark(Stream::kDecode) : 0;
   TIERSCOPE_RETURN_IF_ERROR(op());
-  timed_.push_back({phase, begin, backend_.Mark(Stream::kDecode)});
+  if (timing_) now_->timed.push_back({phase, begin, backend_.Mark(Stream::kDecode)});
+  if (tracing_) backend_.Tag(0);
   return absl::OkStatus();
 }
 
@@ -123,7 +126,7 @@ absl::Status DecodeStep::Allocate() {
   hca_pages_host_.resize(Size(rows * hca_pages_max_));
   hca_counts_host_.resize(Size(rows));
   window_cells_host_.resize(Size(rows * plan_.window_tokens));
-  timed_.reserve(4 * order_.size() + 4);
+  for (Products& products : products_) products.timed.reserve(4 * order_.size() + 4);
   return absl::OkStatus();
 }
 
@@ -274,6 +277,20 @@ const std::vector<GemmShape>& DecodeStep::ProductsOf(LayerKind kind) const {
   return now_->swa;
 }
 
+absl::Status DecodeStep::RunKernels(int64_t batch_step, std::span<const StepRow> rows) {
+  const auto issue = [&] {
+    now_->timed.clear();
+    return RunLayers(batch_step, rows);
+  };
+  if (inspector_ != nullptr) return issue();  // it waits between two layers
+  const int64_t key = 2 * static_cast<int64_t>(rows.size()) + (timing_ ? 1 : 0);
+  const absl::StatusOr<bool> recording = backend_.BeginSequence(Stream::kDecode, key);
+  absl::Status status = recording.status();
+  if (recording.ok() && *recording) status = issue();
+  const absl::Status ended = backend_.EndSequence(Stream::kDecode);
+  return status.ok() ? ended : status;
+}
+
 absl::Status DecodeStep::RunLayers(int64_t batch_step, std::span<const StepRow> rows) {
   int32_t csa = 0, hca = 0, swa = 0;
   for (size_t place = 0; place < order_.size(); ++place) {
@@ -315,14 +332,15 @@ absl::Status DecodeStep::Run(int64_t batch_step, std::span<const StepRow> rows,
                              KernelTimes* times) {
   TIERSCOPE_CHECK(!rows.empty() && rows.size() < products_.size());
   timing_ = times != nullptr;
-  timed_.clear();
+  tracing_ = backend_.tracing();
+  step_ = batch_step;
   now_ = &products_[rows.size()];
   TIERSCOPE_RETURN_IF_ERROR(Upload(rows));
-  TIERSCOPE_RETURN_IF_ERROR(RunLayers(batch_step, rows));
+  TIERSCOPE_RETURN_IF_ERROR(RunKernels(batch_step, rows));
   TIERSCOPE_RETURN_IF_ERROR(backend_.Synchronize(Stream::kDecode));
   if (!timing_) return absl::OkStatus();
   *times = KernelTimes();
-  for (const Timed& timed : timed_) {
+  for (const Timed& timed : now_->timed) {
     KernelTimes::Family& family = times->Of(timed.phase);
     const int64_t begin = backend_.NsOfMark(timed.begin);
     if (family.duration_ns == 0) family.begin_ns = begin;

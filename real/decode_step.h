@@ -64,6 +64,8 @@ class DecodeStep {
                                                           Backend& backend, const KvStore& store);
 
   // Runs the kernels for `rows`, at least one and at most the plan's requests, and waits for them.
+  // They are one sequence of the backend (backend.h) by the size of the batch: all their parameters
+  // lie in the step's buffers.
   // `times` null: nothing is timed.
   absl::Status Run(int64_t batch_step, std::span<const StepRow> rows, KernelTimes* times);
 
@@ -81,6 +83,7 @@ class DecodeStep {
   };
   struct Products {  // of one batch size
     std::vector<GemmShape> swa, csa, hca, head;
+    std::vector<Timed> timed;  // marks of its kernels, kept while the backend plays them
   };
 
   DecodeStep(const ExecutionPlan& plan, Backend& backend, const KvStore& store)
@@ -89,6 +92,7 @@ class DecodeStep {
   absl::Status Allocate();
   absl::Status FillStatic();
   absl::Status Upload(std::span<const StepRow> rows);
+  absl::Status RunKernels(int64_t batch_step, std::span<const StepRow> rows);
   absl::Status RunLayers(int64_t batch_step, std::span<const StepRow> rows);
   absl::Status RunBallast(size_t place, std::span<const GemmShape> products);
   absl::Status RunCsa(int64_t batch_step, int32_t layer, std::span<const StepRow> rows);
@@ -97,7 +101,7 @@ class DecodeStep {
   AttentionParams AttentionOf(int32_t layer_place, std::span<const StepRow> rows) const;
   const std::vector<GemmShape>& ProductsOf(LayerKind kind) const;
   void CountBytes(std::span<const StepRow> rows, KernelTimes* times) const;
-  // Runs `op` between two marks where a step is timed.
+  // Runs `op` between two marks where a step is timed, under its phase's tag where it is traced.
   template <typename Op>
   absl::Status Time(Phase phase, Op op);
   template <typename T>
@@ -109,9 +113,10 @@ class DecodeStep {
   std::vector<LayerKind> order_;
   std::vector<int32_t> ballasts_;   // [place in order_], then the head's
   std::vector<Products> products_;  // [batch]
-  const Products* now_ = nullptr;   // of the step's batch
+  Products* now_ = nullptr;         // of the step's batch
   bool timing_ = false;
-  std::vector<Timed> timed_;
+  bool tracing_ = false;
+  int64_t step_ = 0;
   CsaLayerInspector inspector_;
 
   // On the device. Rows are requests of the batch.

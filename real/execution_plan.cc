@@ -306,12 +306,13 @@ absl::StatusOr<ExecutionPlan> PlanExecution(const Scenario& scenario, RealMode m
   return plan;
 }
 
-int64_t MemoryBytesNeeded(const ExecutionPlan& plan, double weight_bytes_each) {
+MemoryNeeded CountMemory(const ExecutionPlan& plan, double weight_bytes_each) {
   const int64_t requests = plan.request_count();
   const int64_t layers = plan.csa_layers + plan.hca_layers + plan.swa_layers;
+  MemoryNeeded needed;
+  needed.cold_pool_bytes = int64_t{plan.page_total} * plan.page_bytes;
   int64_t bytes = int64_t{plan.page_total + plan.request_count()} * plan.csa_layers *
                       kIndexPageBytes +                             // index keys
-                  int64_t{plan.page_total} * plan.page_bytes +      // cold pool
                   int64_t{plan.reserve_blocks} * plan.page_bytes +  // reserve
                   int64_t{plan.hca_page_total} * plan.hca_layers * kKvPageLayerBytes +
                   requests * layers * plan.window_pages * kKvPageLayerBytes;
@@ -325,12 +326,14 @@ int64_t MemoryBytesNeeded(const ExecutionPlan& plan, double weight_bytes_each) {
     bytes += WeightBytes(LayerProducts(plan.scenario, kind, requests), weight_bytes_each);
   }
   bytes += WeightBytes(HeadProducts(plan.scenario, requests), weight_bytes_each);
+  needed.device_bytes = bytes;
   ContentShape content;
   content.csa_layers = plan.csa_layers;
   content.target_layers = kMemoryLayers;
   content.step_count = static_cast<int32_t>(plan.step_count);
   content.tick_stride_steps = plan.stride_steps;
-  return bytes + plan.profile_count() * RequestContent::QueryBytesMax(content);
+  needed.host_bytes = plan.profile_count() * RequestContent::QueryBytesMax(content);
+  return needed;
 }
 
 }  // namespace tierscope

@@ -83,7 +83,13 @@ absl::StatusOr<ExecutionPlan> PlanExecution(const Scenario& scenario, RealMode m
 
 // Bytes of everything that a run allocates, to a few percent, so that a run that would not fit is
 // refused before it begins.
-int64_t MemoryBytesNeeded(const ExecutionPlan& plan, double weight_bytes_each);
+struct MemoryNeeded {
+  int64_t device_bytes = 0;
+  int64_t cold_pool_bytes = 0;  // pinned, where the backend pins
+  int64_t host_bytes = 0;       // beside it
+  int64_t total() const { return device_bytes + cold_pool_bytes + host_bytes; }
+};
+MemoryNeeded CountMemory(const ExecutionPlan& plan, double weight_bytes_each);
 
 }  // namespace tierscope
 

@@ -1,8 +1,10 @@
 #include "real/executor.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "real/phase_range.h"
 #include "sim/base/check.h"
 #include "sim/base/status_macros.h"
 #include "sim/policy/tick_phase.h"
@@ -99,6 +101,7 @@ absl::StatusOr<PassRecord> Executor::RunPass(bool profiled) {
   const absl::Status status = RunSteps(profiled);
   side_band_->Drain();
   TIERSCOPE_RETURN_IF_ERROR(status);
+  TIERSCOPE_RETURN_IF_ERROR(side_band_->writeback_status());
   pass_.end_ns = Now();
   pass_.blocks_peak = side_band_->held_count_peak();
   pass_.writebacks = side_band_->TakeWritebacks();
@@ -115,10 +118,15 @@ bool Executor::AllFinished() const {
 }
 
 absl::Status Executor::RunSteps(bool profiled) {
+  // A step begins where the one before it ended: its waits are its own.
+  std::optional<PhaseRange> range(std::in_place, Phase::kStep, steps_);
   while (!AllFinished()) {
     TIERSCOPE_RETURN_IF_ERROR(CheckCancelled());
+    TIERSCOPE_RETURN_IF_ERROR(side_band_->writeback_status());
     TIERSCOPE_RETURN_IF_ERROR(Step(profiled));
+    range.reset();
     TIERSCOPE_RETURN_IF_ERROR(AfterStep());
+    if (!AllFinished()) range.emplace(Phase::kStep, steps_);
     TIERSCOPE_RETURN_IF_ERROR(Proceed());
   }
   return absl::OkStatus();
@@ -414,6 +422,10 @@ absl::Status Executor::WaitForJob(bool join) {
   const int64_t begin_ns = Now();
   if (next_.wait_begin_ns == 0) next_.wait_begin_ns = begin_ns;
   const size_t job = pass_.jobs.size() - 1;
+  std::optional<PhaseRange> range;
+  if (join || cold_count_ > 0) {
+    range.emplace(join ? Phase::kWaitJoin : Phase::kWaitAdmission, steps_);
+  }
   while (side_band_->in_flight()) {
     side_band_->WaitForNews(kNewsMs);
     TIERSCOPE_RETURN_IF_ERROR(CheckCancelled());

@@ -27,7 +27,9 @@ class KvStore {
   static absl::StatusOr<std::unique_ptr<KvStore>> Make(const ExecutionPlan& plan, Backend& backend);
 
   // Writes the prompt of `request`: keys, HCA entries, window, and every CSA entry into the cold
-  // pool. What follows the prompt there, and the reserve, is poison: bf16 NaN in every entry.
+  // pool. What follows the prompt there, and the reserve, is poison: bf16 NaN in every entry. Pages
+  // that no run can have changed since this content was loaded are left as they are, and those that
+  // another request already has are copied. Cost: all cores, and a copy a layer.
   absl::Status LoadPrompt(int32_t request, const RequestContent& content);
   absl::Status PoisonReserve();
   // A block changes hands: nothing of its old page may be read as the new one's.
@@ -72,6 +74,12 @@ class KvStore {
  private:
   KvStore(const ExecutionPlan& plan, Backend& backend) : plan_(plan), backend_(backend) {}
   absl::Status Allocate();
+  absl::Status LoadKeys(int32_t request, const RequestContent& content, int64_t page_begin,
+                        int64_t page_end);
+  void LoadColdPages(int32_t request, int64_t page_begin, int64_t page_end);
+  absl::Status LoadHca(int32_t request);
+  absl::Status CopyPages(int32_t from, int32_t to, int64_t page_count);
+  int32_t LoadedLike(int32_t request, int32_t content_profile) const;
   absl::Status WriteKey(const RequestPlan& request, const RequestContent& content, int64_t entry);
   absl::Status WriteCsaEntry(const RequestPlan& request, int64_t entry, uint8_t* page);
   absl::Status WriteHcaEntry(const RequestPlan& request, int64_t entry);
@@ -86,6 +94,8 @@ class KvStore {
   uint8_t* reserve_ = nullptr;
   uint8_t* cold_pool_ = nullptr;
   std::vector<uint8_t> poison_;  // a page of it
+  std::vector<int32_t> loaded_;  // [request] profile of the content that was loaded, -1: none
+  std::vector<uint8_t> pages_;   // on their way to the device
 };
 
 }  // namespace tierscope

@@ -26,9 +26,11 @@ struct MeasureOptions {
   const WindowDemand* demand = nullptr;  // of the trace, under kReplay
   DemandSpec spec;                       // what the scenario makes of a trace, for the recording
   int repeats = 1;
-  std::string record_path;       // "": nothing is recorded
-  std::string tool;              // who records
-  int64_t memory_bytes_max = 0;  // all that may be allocated; 0: unknown
+  std::string record_path;  // "": nothing is recorded
+  std::string tool;         // who records
+  // All that may be allocated where both arenas are one memory; 0: unknown.
+  int64_t memory_bytes_max = 0;
+  bool trace = false;  // one more pass under the device's own record of activity
   const std::atomic<bool>* cancelled = nullptr;
   std::function<void(const std::string&)> progress;  // a line; may be null
 };
@@ -42,9 +44,15 @@ struct MeasuredRun {
   }
   int64_t page_bytes = 0;
   int64_t level1_bytes_per_entry = 0;
+  std::string activity_csv;  // of the traced pass; "" where there is none
 };
 
-// Runs `repeats` timed passes, one without profiling, and the recording if one is asked for. The
+// Whether the run fits into what the backend has. Error: ResourceExhausted, what is short of what.
+absl::Status CheckMemory(const ExecutionPlan& plan, const DeviceDescription& device,
+                         int64_t memory_bytes_max);
+
+// Runs `repeats` timed passes, one without profiling, one traced and the recording if they are
+// asked for. Where there is no record of activity the result says why and the run goes on. The
 // backend is used up. Errors: what the real mode does not execute, memory, disk, Cancelled.
 absl::StatusOr<MeasuredRun> Measure(const Scenario& scenario, Backend& backend,
                                     const MeasureOptions& options);

@@ -166,7 +166,9 @@ void SetFootprint(Frame& f, RunResult* result) {
     pool->set_pool(memory.name);
     pool->set_allocated_bytes(memory.bytes);
     pool->set_in_use_bytes(used);
-    pool->set_capacity_bytes(f.measurement.device.memory_bytes);
+    const DeviceDescription& device = f.measurement.device;
+    const bool apart = on_host && device.host_bytes_free > 0;
+    pool->set_capacity_bytes(apart ? device.host_bytes_free : device.memory_bytes);
     (on_host ? host : total) += memory.bytes;
     (on_host ? host_used : total_used) += used;
     const bool is_kv = memory.name == "index keys" || memory.name == "HCA entries" ||
@@ -310,6 +312,19 @@ void FillExecution(const Frame& f, int chosen, RunResult* result) {
   }
   execution->set_chosen_repeat(chosen);
   execution->set_step_ms_p50_unprofiled(StepMsP50(f.plan, measured.unprofiled));
+  execution->set_software(measured.device.software);
+  execution->set_activity(measured.activity);
+  if (measured.traced) execution->set_step_ms_p50_traced(StepMsP50(f.plan, *measured.traced));
+  for (const std::string& state : measured.device_states) {
+    if (!state.empty()) execution->add_device_states(state);
+  }
+  for (const NamedMemory& memory : measured.footprint_beside) {
+    Pool* pool = execution->add_footprint_beside();
+    pool->set_tier("hbm");
+    pool->set_pool(memory.name);
+    pool->set_allocated_bytes(memory.bytes);
+    pool->set_capacity_bytes(measured.device.memory_bytes);
+  }
   execution->set_step_ms_p50_without_ballast(StepMsP50(f.plan, f.pass, Phase::kBallast));
   execution->set_ballast_gflop_per_step(measured.ballast_gflop_per_step);
   const PassCounts counts = CountPass(f.plan, f.pass);
@@ -335,10 +350,13 @@ void FillExecution(const Frame& f, int chosen, RunResult* result) {
 
 void FillNotes(const Frame& f, RunResult* result) {
   const Execution& execution = result->execution();
-  result->add_notes(absl::StrCat("executed on ", execution.device(), " (", execution.backend(),
-                                 ", ", execution.decode_threads(), " threads for decode, ",
-                                 execution.sideband_threads(), " for the side-band), one rank of ",
-                                 f.plan.scenario.engine().tensor_parallel()));
+  result->add_notes(absl::StrCat(
+      "executed on ", execution.device(), " (", execution.backend(), ", ",
+      execution.decode_threads(), execution.backend() == "cpu" ? " threads for decode, " : " SMs, ",
+      execution.backend() == "cpu"
+          ? absl::StrCat(execution.sideband_threads(), " for the side-band")
+          : execution.software(),
+      "), one rank of ", f.plan.scenario.engine().tensor_parallel()));
   result->add_notes(
       f.plan.mode == RealMode::kLive
           ? "live: hidden states and keys are synthetic, exogenous and of no model; the kernels "
@@ -349,6 +367,9 @@ void FillNotes(const Frame& f, RunResult* result) {
       absl::StrCat("ballast stands for the backbone: ", execution.ballast_gflop_per_step(),
                    " GFLOP a step of the whole batch, weights as ", execution.weight_format(),
                    "; it is evidence of nothing"));
+  if (!execution.activity().empty()) {
+    result->add_notes(absl::StrCat("the device's own record of activity: ", execution.activity()));
+  }
   for (const std::string& what : execution.not_validated()) {
     result->add_notes(absl::StrCat("not validated: ", what));
   }

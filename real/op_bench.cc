@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -48,23 +49,29 @@ void FillBf16(uint16_t* values, int64_t count) {
   }
 }
 
-void FillKeyPages(uint8_t* pages, int64_t count) {
-  for (int64_t page = 0; page < count; ++page, pages += kIndexPageBytes) {
-    FillFp8(pages, kIndexKeyPlaneBytes);
-    std::fill_n(reinterpret_cast<float*>(pages + kIndexKeyPlaneBytes), kPageEntries, 0.05f);
-  }
+std::vector<uint8_t> KeyPage() {
+  std::vector<uint8_t> page(kIndexPageBytes);
+  FillFp8(page.data(), kIndexKeyPlaneBytes);
+  std::fill_n(reinterpret_cast<float*>(page.data() + kIndexKeyPlaneBytes), kPageEntries, 0.05f);
+  return page;
 }
 
-// Pages of one layer: rows of fp8 and bf16, then scales of 1 (ue8m0 127).
-void FillKvPages(uint8_t* pages, int64_t count) {
-  for (int64_t page = 0; page < count; ++page, pages += kKvPageLayerBytes) {
-    for (int32_t row = 0; row < kPageEntries; ++row) {
-      uint8_t* values = pages + int64_t{row} * kKvRowBytes;
-      FillFp8(values, kKvFp8Dim);
-      FillBf16(reinterpret_cast<uint16_t*>(values + kKvFp8Dim), kKvDim - kKvFp8Dim);
-    }
-    std::fill_n(pages + kKvValuePlaneBytes, kPageEntries * kKvScaleBytes, uint8_t{127});
+// A page of one layer: rows of fp8 and bf16, then scales of 1 (ue8m0 127).
+std::vector<uint8_t> KvPage() {
+  std::vector<uint8_t> page(kKvPageLayerBytes);
+  for (int32_t row = 0; row < kPageEntries; ++row) {
+    uint8_t* values = page.data() + int64_t{row} * kKvRowBytes;
+    FillFp8(values, kKvFp8Dim);
+    FillBf16(reinterpret_cast<uint16_t*>(values + kKvFp8Dim), kKvDim - kKvFp8Dim);
   }
+  std::fill_n(page.data() + kKvValuePlaneBytes, kPageEntries * kKvScaleBytes, uint8_t{127});
+  return page;
+}
+
+std::vector<uint8_t> Fp8Values(int64_t count) {
+  std::vector<uint8_t> values(static_cast<size_t>(count));
+  FillFp8(values.data(), count);
+  return values;
 }
 
 int32_t RoundedUp(int32_t pages) { return CeilDiv(pages, kSelectColumns) * kSelectColumns; }
@@ -114,13 +121,26 @@ absl::Status OpBench::Get(const char* name, int64_t count, T** memory, Arena are
   return absl::OkStatus();
 }
 
+template <typename T>
+absl::Status OpBench::Put(T* target, const std::vector<T>& values) {
+  return backend_->Copy(Stream::kDecode, target, values.data(),
+                        static_cast<int64_t>(values.size() * sizeof(T)));
+}
+
+absl::Status OpBench::PutPages(uint8_t* target, const std::vector<uint8_t>& page, int64_t count) {
+  for (int64_t i = 0; i < count; ++i, target += page.size()) {
+    TIERSCOPE_RETURN_IF_ERROR(Put(target, page));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status OpBench::AllocateAll() {
   const int64_t batch = batch_max_;
   const int64_t history = batch * history_pages_;  // pages
   const int64_t lists = batch * std::max({history_pages_, active_pages_, hca_pages_});
   for (uint8_t*& keys : keys_) {
     TIERSCOPE_RETURN_IF_ERROR(Get("index keys", history * kIndexPageBytes, &keys));
-    FillKeyPages(keys, history);
+    TIERSCOPE_RETURN_IF_ERROR(PutPages(keys, KeyPage(), history));
   }
   const int64_t memory_rows = batch * kMemoryLayers * kMemoryHeads;
   const int64_t native_rows = batch * kNativeHeads;
@@ -128,10 +148,12 @@ absl::Status OpBench::AllocateAll() {
   TIERSCOPE_RETURN_IF_ERROR(Get("queries", native_rows * kIndexDim, &native_q_));
   TIERSCOPE_RETURN_IF_ERROR(Get("queries", memory_rows, &memory_weights_));
   TIERSCOPE_RETURN_IF_ERROR(Get("queries", native_rows, &native_weights_));
-  FillFp8(memory_q_, memory_rows * kIndexDim);
-  FillFp8(native_q_, native_rows * kIndexDim);
-  std::fill_n(memory_weights_, memory_rows, 0.01f);
-  std::fill_n(native_weights_, native_rows, 0.01f);
+  TIERSCOPE_RETURN_IF_ERROR(Put(memory_q_, Fp8Values(memory_rows * kIndexDim)));
+  TIERSCOPE_RETURN_IF_ERROR(Put(native_q_, Fp8Values(native_rows * kIndexDim)));
+  TIERSCOPE_RETURN_IF_ERROR(
+      Put(memory_weights_, std::vector<float>(static_cast<size_t>(memory_rows), 0.01f)));
+  TIERSCOPE_RETURN_IF_ERROR(
+      Put(native_weights_, std::vector<float>(static_cast<size_t>(native_rows), 0.01f)));
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", lists, &pages_));
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch, &counts_));
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", lists, &density_));
@@ -145,31 +167,38 @@ absl::Status OpBench::AllocateAll() {
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch * cells_max_, &cells_));
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch * std::max(1, window_), &window_cells_));
   Bytes bytes;
-  for (int64_t i = 0; i < lists; ++i) density_[i] = bytes.Next() % (kPageEntries + 1);
-  for (int64_t i = 0; i < batch * active_pages_ * kPageEntries; ++i) {
-    logits_[i] = static_cast<float>(bytes.Next() * 256 + bytes.Next());
-  }
+  std::vector<uint8_t> density(static_cast<size_t>(lists));
+  for (uint8_t& entries : density) entries = bytes.Next() % (kPageEntries + 1);
+  TIERSCOPE_RETURN_IF_ERROR(Put(density_, density));
+  std::vector<float> logits(static_cast<size_t>(batch * active_pages_ * kPageEntries));
+  for (float& logit : logits) logit = static_cast<float>(bytes.Next() * 256 + bytes.Next());
+  TIERSCOPE_RETURN_IF_ERROR(Put(logits_, logits));
 
   // Every second block is copied to, so that no two are joined.
   const int64_t copied = 2 * grid_.pages_copied.back();
   const int64_t attended = batch * std::max(hca_pages_, PagesOfEntries(Last(grid_.csa_attended)));
   reserve_pages_ = static_cast<int32_t>(std::max(copied, attended));
   TIERSCOPE_RETURN_IF_ERROR(Get("reserve", reserve_pages_ * page_bytes_, &reserve_));
-  FillKvPages(reserve_, reserve_pages_ * (page_bytes_ / kKvPageLayerBytes));
+  const int64_t page_layers = page_bytes_ / kKvPageLayerBytes;
+  TIERSCOPE_RETURN_IF_ERROR(PutPages(reserve_, KvPage(), reserve_pages_ * page_layers));
   TIERSCOPE_RETURN_IF_ERROR(Get("cold pool", copied * page_bytes_, &cold_pool_, Arena::kHost));
-  FillKvPages(cold_pool_, copied * (page_bytes_ / kKvPageLayerBytes));
+  TIERSCOPE_RETURN_IF_ERROR(PutPages(cold_pool_, KvPage(), copied * page_layers));
   const int64_t window_pages = batch * PagesOfEntries(std::max(1, window_));
   TIERSCOPE_RETURN_IF_ERROR(Get("window", window_pages * kKvPageLayerBytes, &window_pool_));
-  FillKvPages(window_pool_, window_pages);
-  for (int64_t i = 0; i < batch * window_; ++i) window_cells_[i] = static_cast<int32_t>(i);
+  TIERSCOPE_RETURN_IF_ERROR(PutPages(window_pool_, KvPage(), window_pages));
+  std::vector<int32_t> window_cells(static_cast<size_t>(batch * window_));
+  std::iota(window_cells.begin(), window_cells.end(), 0);
+  TIERSCOPE_RETURN_IF_ERROR(Put(window_cells_, window_cells));
   TIERSCOPE_RETURN_IF_ERROR(Get("copy", 2 * copy_bytes_, &copy_));
 
   const int64_t q = batch * kAttentionHeads * kKvDim;
   TIERSCOPE_RETURN_IF_ERROR(Get("queries", q, &attention_q_));
   TIERSCOPE_RETURN_IF_ERROR(Get("attention out", q, &attention_out_));
   TIERSCOPE_RETURN_IF_ERROR(Get("attention out", batch * kAttentionHeads, &lse_));
-  FillBf16(attention_q_, q);
-  return absl::OkStatus();
+  std::vector<uint16_t> attention_q(static_cast<size_t>(q));
+  FillBf16(attention_q.data(), q);
+  TIERSCOPE_RETURN_IF_ERROR(Put(attention_q_, attention_q));
+  return backend_->Synchronize(Stream::kDecode);
 }
 
 // Every layer has weights of its own: as many bytes go through the caches as in a step.
@@ -202,6 +231,7 @@ absl::StatusOr<int64_t> OpBench::TimeBallast(int32_t batch) {
     products.push_back(LayerProducts(scenario_, kind, batch));
   }
   products.push_back(HeadProducts(scenario_, batch));
+  TIERSCOPE_RETURN_IF_ERROR(SetCells(Last(grid_.csa_attended), batch));
   int64_t sum_ns = 0;
   for (size_t layer = 0; layer < products.size(); ++layer) {
     TIERSCOPE_RETURN_IF_ERROR(RunAttention(Last(grid_.csa_attended), batch, /*cells=*/true));
@@ -221,15 +251,34 @@ absl::Status OpBench::RunOneLayer(Stream stream) {
 }
 
 // Lists of pages that the op reads: request r's are its own, one after the other.
-void OpBench::SetCounts(int32_t entries, int32_t batch) {
+absl::Status OpBench::SetCounts(int32_t entries, int32_t batch) {
   const int32_t pages = PagesOfEntries(entries);
+  std::vector<int32_t> chosen, held;
   for (int32_t r = 0; r < batch; ++r) {
-    counts_[r] = entries;
     for (int32_t i = 0; i < pages; ++i) {
-      pages_[r * pages + i] = r * pages + (i * 7 + 3) % pages;
-      held_[r * pages + i] = r * pages + i;
+      chosen.push_back(r * pages + (i * 7 + 3) % pages);
+      held.push_back(r * pages + i);
     }
   }
+  TIERSCOPE_RETURN_IF_ERROR(
+      Put(counts_, std::vector<int32_t>(static_cast<size_t>(batch), entries)));
+  TIERSCOPE_RETURN_IF_ERROR(Put(pages_, chosen));
+  TIERSCOPE_RETURN_IF_ERROR(Put(held_, held));
+  return backend_->Synchronize(Stream::kDecode);  // both streams read them
+}
+
+// Cells that a CSA layer attends to, all over the request's blocks.
+absl::Status OpBench::SetCells(int32_t attended, int32_t batch) {
+  const int32_t own = std::max(0, attended - window_);
+  const int32_t blocks = std::max(1, reserve_pages_ / batch);
+  std::vector<int32_t> cells;
+  for (int32_t i = 0; i < batch * own; ++i) {
+    const int32_t place = i % own;
+    const int32_t block = i / own * blocks + place * 5 % blocks;
+    cells.push_back(block * kPageEntries + place * 11 % kPageEntries);
+  }
+  TIERSCOPE_RETURN_IF_ERROR(Put(cells_, cells));
+  return backend_->Synchronize(Stream::kDecode);
 }
 
 absl::Status OpBench::RunScore(int32_t entries, int32_t batch) {
@@ -290,12 +339,6 @@ absl::Status OpBench::RunAttention(int32_t attended, int32_t batch, bool cells) 
   params.q = attention_q_;
   params.pool = {reserve_, cells ? page_bytes_ : kKvPageLayerBytes};
   if (cells) {
-    const int32_t blocks = std::max(1, reserve_pages_ / batch);
-    for (int32_t i = 0; i < batch * own; ++i) {
-      const int32_t place = i % own;
-      const int32_t block = i / own * blocks + place * 5 % blocks;
-      cells_[i] = block * kPageEntries + place * 11 % kPageEntries;
-    }
     params.cells = cells_;
     params.cells_max = own;
   } else {
@@ -341,7 +384,8 @@ absl::StatusOr<int64_t> OpBench::Time(OpTable::Op op, double x, double batch) {
   const int32_t entries = op == OpTable::HCA_ATTENTION ? at - window_
                           : op == OpTable::SELECT      ? at * kPageEntries
                                                        : at;
-  if (op != OpTable::CSA_ATTENTION) SetCounts(entries, requests);
+  TIERSCOPE_RETURN_IF_ERROR(op == OpTable::CSA_ATTENTION ? SetCells(at, requests)
+                                                         : SetCounts(entries, requests));
   TIERSCOPE_RETURN_IF_ERROR(RunOneLayer(sideband ? Stream::kSideBand : Stream::kDecode));
   return Timed(sideband ? Stream::kSideBand : Stream::kDecode,
                [&] { return RunOp(op, at, requests); });
@@ -390,11 +434,12 @@ absl::Status OpBench::DecodeLayer() {
 
 absl::StatusOr<OpBench::Beside> OpBench::TimeBeside(Other other, int32_t rounds) {
   const auto batch = static_cast<int32_t>(grid_.batches[grid_.batches.size() / 2]);
-  SetCounts(static_cast<int32_t>(grid_.active_entries[grid_.active_entries.size() / 2]), batch);
+  const auto entries = static_cast<int32_t>(grid_.active_entries[grid_.active_entries.size() / 2]);
+  TIERSCOPE_RETURN_IF_ERROR(SetCounts(entries, batch));
+  TIERSCOPE_RETURN_IF_ERROR(SetCells(Last(grid_.csa_attended), batch));
   const int64_t copied = grid_.pages_copied.back();
   const PageTransfer transfer = Transfer(copied, page_bytes_, RecallPath::kCopyEngine);
   // The same lists for both, which only read them.
-  const int32_t entries = counts_[0];
   const auto run_other = [&] {
     return other == Other::kScore ? RunScore(entries, batch)
                                   : backend_->Recall(Stream::kSideBand, transfer);

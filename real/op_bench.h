@@ -68,7 +68,11 @@ class OpBench {
   absl::Status RunTopK(int32_t entries, int32_t batch);
   absl::Status DecodeLayer();
   PageTransfer Transfer(int64_t pages, int64_t page_bytes, RecallPath path);
-  void SetCounts(int32_t entries, int32_t batch);
+  template <typename T>
+  absl::Status Put(T* target, const std::vector<T>& values);
+  absl::Status PutPages(uint8_t* target, const std::vector<uint8_t>& page, int64_t count);
+  absl::Status SetCounts(int32_t entries, int32_t batch);
+  absl::Status SetCells(int32_t attended, int32_t batch);
   template <typename Run>
   absl::StatusOr<int64_t> Timed(Stream stream, Run run);
 

@@ -44,6 +44,26 @@ inline OpGrid DefaultOpGrid(const Model& model) {
   return grid;
 }
 
+// For 1 to 64 requests of up to 270K tokens with 8 to 200 active pages on a GPU; the points lie
+// beside what round numbers of a scenario come to, as above.
+inline OpGrid GpuOpGrid(const Model& model) {
+  OpGrid grid = DefaultOpGrid(model);
+  grid.batches = {1, 3, 7, 13, 25, 37, 49, 64};
+  grid.job_batches = {1, 5, 17, 64};
+  grid.active_entries = {480, 992, 2016, 4064, 6624, 9184, 12768};
+  const double window = InWholeTiles(model.window_tokens());
+  grid.hca_attended.clear();
+  for (const double tiles : {0.0, 5.0, 11.0, 21.0, 35.0}) {
+    grid.hca_attended.push_back(window + tiles * kAttentionTile);
+  }
+  grid.history_entries.clear();
+  for (const double tokens : {15360.0, 61440.0, 122880.0, 276480.0}) {
+    grid.history_entries.push_back(tokens / model.csa_tokens_per_entry());
+  }
+  grid.pages_copied = {1, 2, 4, 8, 16, 32, 64, 128, 512};
+  return grid;
+}
+
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_REAL_OP_GRID_H_

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
+#include "real/phase_range.h"
 #include "sim/base/check.h"
 #include "sim/base/status_macros.h"
 #include "sim/policy/page_selection.h"
@@ -110,6 +112,7 @@ void SideBand::Reset() {
   for (auto& pages : active_) std::fill(pages.begin(), pages.end(), uint8_t{0});
   mailbox_.clear();
   writebacks_.clear();
+  writeback_status_ = absl::OkStatus();
 }
 
 // What the side-band reads of the decode thread's is copied here, before it can change.
@@ -232,6 +235,11 @@ int32_t SideBand::held_count_peak() {
   return residency_->held_count_peak();
 }
 
+absl::Status SideBand::writeback_status() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return writeback_status_;
+}
+
 std::vector<WritebackSpan> SideBand::TakeWritebacks() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return std::exchange(writebacks_, {});
@@ -274,21 +282,33 @@ void SideBand::Loop() {
   }
 }
 
+void SideBand::Tag(Phase phase, int64_t step, int64_t tick) {
+  if (backend_.tracing()) backend_.Tag(ActivityTag(phase, step, tick));
+}
+
 void SideBand::RunWriteback(const Work& work) {
+  const PhaseRange range(Phase::kWriteback, work.batch_step);
+  Tag(Phase::kWriteback, work.batch_step, -1);
   const int64_t begin = backend_.Mark(Stream::kSideBand);
   const PageTransfer transfer{store_.Pools(), {&work.move, 1}, RecallPath::kCopyEngine};
   absl::Status status = backend_.Writeback(Stream::kSideBand, transfer);
   const int64_t end = backend_.Mark(Stream::kSideBand);
   if (status.ok()) status = backend_.Synchronize(Stream::kSideBand);
-  TIERSCOPE_CHECK(status.ok());  // a copy between pools of our own
+  if (backend_.tracing()) backend_.Tag(0);
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (!status.ok()) {
+    if (writeback_status_.ok()) writeback_status_ = std::move(status);
+    return;
+  }
   writebacks_.push_back(
       {work.batch_step, work.request, backend_.NsOfMark(begin), backend_.NsOfMark(end)});
 }
 
 void SideBand::RunJob(Job& job) {
+  const PhaseRange range = PhaseRange::Tick(job.number);
   job.started_ns = backend_.HostNs();
   job.status = ScoreAndSelect(job);
+  if (backend_.tracing()) backend_.Tag(0);
   if (!job.status.ok()) {
     // The decode thread ends the run; what it waits for must still come.
     for (JobTick& tick : job.ticks) tick.list.clear();
@@ -297,7 +317,9 @@ void SideBand::RunJob(Job& job) {
   TakeBlocks(job);
   job.select_end_ns = backend_.HostNs();
   WaitForDrop(job);
+  Tag(Phase::kRecall, job.batch_step, job.number);
   job.status = FillBlocks(job);
+  if (backend_.tracing()) backend_.Tag(0);
   job.done_ns = backend_.HostNs();
 }
 
@@ -321,9 +343,14 @@ absl::Status SideBand::ScoreAndSelect(Job& job) {
   score.input.entry_counts = entry_counts_;
   score.code_cutoff = plan_.code_cutoff;
   score.density = density_;
+  Tag(Phase::kScore, job.batch_step, job.number);
+  std::optional<PhaseRange> range(std::in_place, Phase::kScore, job.number);
   const int64_t score_begin = backend_.Mark(Stream::kSideBand);
   TIERSCOPE_RETURN_IF_ERROR(backend_.MemoryScore(Stream::kSideBand, score));
   const int64_t score_end = backend_.Mark(Stream::kSideBand);
+  range.reset();
+  range.emplace(Phase::kSelect, job.number);
+  Tag(Phase::kSelect, job.batch_step, job.number);
 
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -416,6 +443,7 @@ absl::Status SideBand::FillBlocks(Job& job) {
       TIERSCOPE_RETURN_IF_ERROR(store_.PoisonBlock(Stream::kSideBand, move.block));
     }
   }
+  const PhaseRange range(Phase::kRecall, job.number);
   const int64_t begin = backend_.Mark(Stream::kSideBand);
   TIERSCOPE_RETURN_IF_ERROR(backend_.Recall(Stream::kSideBand, {store_.Pools(), moves_, path_}));
   const int64_t end = backend_.Mark(Stream::kSideBand);

@@ -31,6 +31,7 @@
 #include "real/content.h"
 #include "real/execution_plan.h"
 #include "real/kv_store.h"
+#include "reports/schema/phase_log.h"
 #include "sim/demand/demand.h"
 #include "sim/engine/residency.h"
 
@@ -113,6 +114,8 @@ class SideBand {
   void SetActive(int32_t request, std::span<const int32_t> pages, std::vector<int32_t>* blocks);
   int32_t held_count_peak();
 
+  // The first error of a writeback. Its page is not in the cold pool: the run ends.
+  absl::Status writeback_status();
   // Times of all writebacks since Reset; after the last one is done (Drain).
   std::vector<WritebackSpan> TakeWritebacks();
   // Waits for jobs and writebacks; evictions that come meanwhile are dropped.
@@ -133,6 +136,8 @@ class SideBand {
   void RunWriteback(const Work& work);
   void RunJob(Job& job);
   absl::Status ScoreAndSelect(Job& job);
+  // What follows on this thread belongs to the phase of the tick, where it is traced.
+  void Tag(Phase phase, int64_t step, int64_t tick);
   void TakeBlocks(Job& job);
   void WaitForDrop(Job& job);
   absl::Status FillBlocks(Job& job);
@@ -178,6 +183,7 @@ class SideBand {
   bool job_done_ = false;
   bool in_flight_ = false;  // the decode thread's view
   std::vector<WritebackSpan> writebacks_;
+  absl::Status writeback_status_;
   std::thread thread_;
 };
 

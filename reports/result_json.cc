@@ -80,6 +80,25 @@ void WriteProfiles(const RunResult& result, JsonWriter* json) {
   json->EndArray();
 }
 
+// What a device says of itself; nothing of it on a CPU.
+void WriteDevice(const Execution& execution, JsonWriter* json) {
+  if (execution.software().empty()) return;
+  json->Key("software").String(execution.software());
+  json->Key("device_states").BeginArray();
+  for (const std::string& state : execution.device_states()) json->String(state);
+  json->EndArray();
+  json->Key("footprint_beside").BeginArray();
+  for (const Pool& pool : execution.footprint_beside()) {
+    json->BeginObject(kInline);
+    json->Key("pool").String(pool.pool());
+    json->Key("allocated_bytes").Int(pool.allocated_bytes());
+    json->EndObject();
+  }
+  json->EndArray();
+  json->Key("activity").String(execution.activity());
+  json->Key("step_ms_p50_traced").Double(execution.step_ms_p50_traced());
+}
+
 void WriteExecution(const Execution& execution, JsonWriter* json) {
   json->Key("execution").BeginObject();
   json->Key("backend").String(execution.backend());
@@ -96,6 +115,7 @@ void WriteExecution(const Execution& execution, JsonWriter* json) {
   json->Key("step_ms_p50_unprofiled").Double(execution.step_ms_p50_unprofiled());
   json->Key("step_ms_p50_without_ballast").Double(execution.step_ms_p50_without_ballast());
   json->Key("ballast_gflop_per_step").Double(execution.ballast_gflop_per_step());
+  WriteDevice(execution, json);
   json->Key("level1_jobs").Int(execution.level1_jobs());
   json->Key("level1_joins").Int(execution.level1_joins());
   json->Key("publish_delay_steps").BeginArray(kInline);

@@ -48,9 +48,9 @@ namespace {
 constexpr absl::string_view kParentFolder = "tierscope-runs";
 constexpr char kStagedFolder[] = ".partial";
 // The first says that the folder is complete.
-constexpr const char* kRunFiles[] = {"result.json", "scenario.txtpb", "host.json",
-                                     "metrics.csv", "timeline.json",  "series.json",
-                                     "report.html", "samples.csv",    "phases.csv"};
+constexpr const char* kRunFiles[] = {
+    "result.json", "scenario.txtpb", "host.json",   "metrics.csv", "timeline.json",
+    "series.json", "report.html",    "samples.csv", "phases.csv",  "activity.csv"};
 constexpr size_t kNameBytesMax = 100;
 constexpr int kSuffixMax = 100'000;
 

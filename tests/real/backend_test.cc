@@ -10,6 +10,7 @@
 #include "real/cpu_backend.h"
 #include "real/cpu_gemm.h"
 #include "sim/base/rng.h"
+#include "tests/real/backend_contract.h"
 #include "tests/real/real_world.h"
 
 namespace tierscope {
@@ -78,19 +79,7 @@ TEST(BackboneTest, LayersAlternate) {
   EXPECT_EQ(LayerOrder(model), (std::vector<LayerKind>{kSwa, kSwa, kCsa, kHca, kCsa, kCsa}));
 }
 
-TEST(CpuBackendTest, CountsWhatIsAllocatedByName) {
-  const auto backend = SmallBackend();
-  ASSERT_TRUE(backend->Allocate("a", Arena::kDevice, 100).ok());
-  ASSERT_TRUE(backend->Allocate("b", Arena::kHost, 7).ok());
-  const auto more = backend->Allocate("a", Arena::kDevice, 1);
-  ASSERT_TRUE(more.ok());
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(*more) % 64, 0u);
-  EXPECT_EQ(**more, 0);
-  const std::vector<NamedMemory> footprint = backend->footprint();
-  ASSERT_EQ(footprint.size(), 2u);
-  EXPECT_EQ(footprint[0].bytes, 101);
-  EXPECT_EQ(footprint[1].name, "b");
-}
+TEST(CpuBackendTest, KeepsTheContract) { testing::CheckBackendContract(SmallBackend); }
 
 TEST(CpuBackendTest, RefusesWhatDoesNotFit) {
   CpuBackendOptions options;
@@ -102,41 +91,6 @@ TEST(CpuBackendTest, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(absl::StartsWith(status.message(), "reserve: 401 bytes beside the 600 allocated"));
   options.sideband_threads = 0;
   EXPECT_TRUE(absl::IsInvalidArgument(MakeCpuBackend(options).status()));
-}
-
-TEST(CpuBackendTest, AKernelsRefusalIsAnError) {
-  const auto backend = SmallBackend();
-  const absl::Status status = backend->NativeScore(Stream::kDecode, NativeScoreParams());
-  EXPECT_TRUE(absl::IsInternal(status));
-  EXPECT_TRUE(absl::StrContains(status.message(), "index score: pages_max outside"));
-}
-
-// 40 pages: staged recalls take them in pieces of 16.
-TEST(CpuBackendTest, EveryPathMovesTheSamePages) {
-  constexpr int64_t kPage = 37376;
-  for (const RecallPath path :
-       {RecallPath::kCopyEngine, RecallPath::kStaged, RecallPath::kGatherKernel}) {
-    const auto backend = SmallBackend();
-    uint8_t* cold = backend->Allocate("cold", Arena::kHost, 60 * kPage).value();
-    uint8_t* reserve = backend->Allocate("reserve", Arena::kDevice, 50 * kPage).value();
-    for (int page = 0; page < 60; ++page) std::memset(cold + page * kPage, page + 1, kPage);
-    std::vector<PageMove> moves;
-    for (int i = 0; i < 40; ++i) moves.push_back({(7 * i) % 60, 49 - i});
-    const PagePools pools{cold, reserve, kPage, 60, 50};
-    ASSERT_TRUE(backend->Recall(Stream::kSideBand, {pools, moves, path}).ok());
-    ASSERT_TRUE(backend->Recall(Stream::kSideBand, {pools, {}, path}).ok());
-    for (int block = 0; block < 50; ++block) {
-      const int expected = block >= 10 ? (7 * (49 - block)) % 60 + 1 : 0;
-      EXPECT_EQ(reserve[block * kPage], expected);
-      EXPECT_EQ(reserve[block * kPage + kPage - 1], expected);
-    }
-    const PageMove outside{60, 0};
-    EXPECT_TRUE(absl::IsInternal(backend->Recall(Stream::kSideBand, {pools, {&outside, 1}, path})));
-    const PageMove back{3, 12};
-    ASSERT_TRUE(backend->Writeback(Stream::kSideBand, {pools, {&back, 1}, path}).ok());
-    EXPECT_EQ(cold[3 * kPage], reserve[12 * kPage]);
-    EXPECT_EQ(cold[2 * kPage], 3);
-  }
 }
 
 ContentShape Shape() {

@@ -124,8 +124,8 @@ TEST(PlanTest, TheEstimateIsWhatARunTakes) {
   ASSERT_TRUE(Executor::Make(plan, *backend, {}).ok());
   int64_t bytes = 0;
   for (const NamedMemory& memory : backend->footprint()) bytes += memory.bytes;
-  EXPECT_GT(MemoryBytesNeeded(plan, 4), bytes * 9 / 10);
-  EXPECT_LT(MemoryBytesNeeded(plan, 4), bytes * 3 / 2);  // and the queries, which the host keeps
+  EXPECT_GT(CountMemory(plan, 4).total(), bytes * 9 / 10);
+  EXPECT_LT(CountMemory(plan, 4).total(), bytes * 3 / 2);  // and the queries, which the host keeps
 }
 
 }  // namespace

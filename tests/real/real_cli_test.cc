@@ -93,7 +93,6 @@ TEST(RealCliTest, RefusesInOneLine) {
     std::string arguments;
     const char* message;
   } cases[] = {
-      {SmallReal("--backend=cuda"), "--backend=cuda: this tierscope has no CUDA backend"},
       {SmallReal("--backend=tpu"), "--backend: no backend 'tpu'; there are cpu, cuda"},
       {SmallReal("--mode=dream"), "--mode: no mode 'dream'; there are live, replay"},
       {SmallReal("--repeats=0"), "--repeats"},
@@ -111,6 +110,43 @@ TEST(RealCliTest, RefusesInOneLine) {
     EXPECT_EQ(run.out, "");
     EXPECT_FALSE(std::filesystem::exists(folder.File("out"))) << arguments;
   }
+}
+
+// In a build without CUDA, without a driver and without a device: each says what is missing and
+// what to do, and leaves nothing behind.
+TEST(RealCliTest, WithoutAGpuCudaSaysWhatIsMissing) {
+  const TempFolder folder;
+  const std::string out = folder.File("out");
+  const std::string scenario = absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/cpu_small.txtpb");
+  for (const std::string& arguments :
+       {absl::StrCat(SmallReal("--backend=cuda --out "), out),
+        absl::StrCat("calibrate --backend=cuda --scenario ", scenario, " --out ", out),
+        absl::StrCat("reconcile ", scenario, " --backend=cuda --profile ", TIERSCOPE_SOURCE_DIR,
+                     "/reports/measured/xeon_2_threads/reconcile_cpu/profile.txtpb --out ", out)}) {
+    const CommandOutput run = RunTierscope(arguments);
+    if (run.exit_code == 0) GTEST_SKIP() << "a GPU is here";
+    EXPECT_EQ(run.exit_code, 2) << arguments << run.err;
+    const bool absent = absl::StrContains(run.err, "configure with -DTIERSCOPE_CUDA=ON");
+    const bool no_gpu = absl::StrContains(run.err, "run on a machine with an NVIDIA GPU");
+    EXPECT_TRUE(absent || no_gpu) << arguments << run.err;
+    EXPECT_TRUE(absl::StrContains(run.err, "--backend=cpu")) << run.err;
+    EXPECT_EQ(run.out, "");
+    EXPECT_FALSE(std::filesystem::exists(out + "/result.json"));
+    std::filesystem::remove_all(out);
+  }
+}
+
+// What a run would take is known anywhere.
+TEST(RealCliTest, APlanNeedsNoDevice) {
+  const CommandOutput run = RunTierscope(
+      absl::StrCat("real ", TIERSCOPE_SOURCE_DIR,
+                   "/scenarios/reconcile_gpu.txtpb --backend=cuda --mode=live --plan"));
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_TRUE(absl::StrContains(run.out, "reconcile_gpu: live, 8 requests")) << run.out;
+  EXPECT_TRUE(absl::StrContains(run.out, "cold pool")) << run.out;
+  const CommandOutput refused = RunTierscope(SmallReal("--plan --set policy.kind=recency"));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_TRUE(absl::StrContains(refused.err, "policy.kind RECENCY: the real mode executes LSA"));
 }
 
 // A run that is interrupted ends by the signal, and nothing of it looks like a result.

@@ -56,19 +56,50 @@ ExecutionPlan SmallPlan(const Scenario& scenario, RealMode mode, const WindowDem
   return plan.ok() ? *std::move(plan) : ExecutionPlan();
 }
 
-std::unique_ptr<Backend> SmallBackend() {
+std::unique_ptr<Backend> SmallCpuBackend() {
   CpuBackendOptions options;
   options.decode_threads = 1;
   return MakeCpuBackend(options).value();
 }
 
-PassRecord RunOnce(const ExecutionPlan& plan, const ExecutorOptions& options) {
-  const std::unique_ptr<Backend> backend = SmallBackend();
-  const auto executor = Executor::Make(plan, *backend, options);
+PassRecord RunOnceOn(Backend& backend, const ExecutionPlan& plan, const ExecutorOptions& options) {
+  const auto executor = Executor::Make(plan, backend, options);
   EXPECT_TRUE(executor.ok()) << executor.status();
+  if (!executor.ok()) return PassRecord();
   absl::StatusOr<PassRecord> pass = (*executor)->RunPass(/*profiled=*/true);
   EXPECT_TRUE(pass.ok()) << pass.status();
   return pass.ok() ? *std::move(pass) : PassRecord();
+}
+
+PassRecord RunOnce(const ExecutionPlan& plan, const ExecutorOptions& options) {
+  return RunOnceOn(*SmallBackend(), plan, options);
+}
+
+Decided DecidedIn(const PassRecord& pass) {
+  Decided decided;
+  for (const JobRecord& record : pass.jobs) {
+    for (const JobTick& tick : record.job.ticks) {
+      decided.lists[{tick.request, tick.own_step}] = tick.list;
+    }
+    decided.recalled.push_back(record.job.pages);
+    decided.evicted.push_back(record.job.pages_evicted);
+    decided.publish_steps.push_back(record.publish_step);
+  }
+  for (const WritebackSpan& span : pass.writebacks) {
+    decided.writebacks.push_back({span.batch_step, span.request});
+  }
+  for (const RequestRecord& request : pass.requests) {
+    decided.sets.emplace_back();
+    decided.lost.emplace_back();
+    for (const ActiveSet& set : request.sets) {
+      decided.sets.back().push_back(set.pages);
+      decided.lost.back().push_back(set.lost);
+    }
+  }
+  decided.evicted_for_growth = pass.pages_evicted_for_growth;
+  decided.blocks_peak = pass.blocks_peak;
+  decided.steps = static_cast<int64_t>(pass.steps.size());
+  return decided;
 }
 
 }  // namespace tierscope::testing

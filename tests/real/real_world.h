@@ -2,8 +2,10 @@
 #ifndef TIERSCOPE_TESTS_REAL_REAL_WORLD_H_
 #define TIERSCOPE_TESTS_REAL_REAL_WORLD_H_
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "real/backend.h"
@@ -28,11 +30,29 @@ WindowDemand ChurningDemand();
 ExecutionPlan SmallPlan(const Scenario& scenario, RealMode mode = RealMode::kLive,
                         const WindowDemand* demand = nullptr);
 
-// One thread a stream.
+// The CPU backend, one thread a stream.
+std::unique_ptr<Backend> SmallCpuBackend();
+// The backend that this binary's tests are about: the CPU's (small_backend.cc), or CUDA's on the
+// stand-in runtime (cuda_world.cc).
 std::unique_ptr<Backend> SmallBackend();
 
-// Runs one profiled pass.
+// Runs one profiled pass on it, or on another backend.
 PassRecord RunOnce(const ExecutionPlan& plan, const ExecutorOptions& options);
+PassRecord RunOnceOn(Backend& backend, const ExecutionPlan& plan, const ExecutorOptions& options);
+
+// What a pass decided and moved, and nothing of when.
+struct Decided {
+  std::map<std::pair<int32_t, int64_t>, std::vector<PageIndex>> lists;  // [request, own step]
+  std::vector<int64_t> recalled, evicted;                               // [job]
+  std::vector<int64_t> publish_steps;
+  std::vector<std::pair<int64_t, int32_t>> writebacks;          // step, request
+  std::vector<std::vector<std::vector<PageIndex>>> sets, lost;  // [request][change]
+  int64_t evicted_for_growth = 0;
+  int32_t blocks_peak = 0;
+  int64_t steps = 0;
+  friend bool operator==(const Decided&, const Decided&) = default;
+};
+Decided DecidedIn(const PassRecord& pass);
 
 }  // namespace tierscope::testing
 

@@ -237,10 +237,12 @@ void CheckHeaders(const std::string& path) {
 void CheckResult(const RunResult& result) {
   EXPECT_EQ(result.kind(), "measured");
   const Execution& execution = result.execution();
-  EXPECT_EQ(execution.backend(), "cpu");
+  const DeviceDescription device = SmallBackend()->device();
+  EXPECT_EQ(execution.backend(), device.backend);
+  EXPECT_EQ(execution.device(), device.name);
   EXPECT_EQ(execution.mode(), "live");
   EXPECT_EQ(execution.executed_ranks(), 1);
-  EXPECT_EQ(execution.decode_threads(), 1);
+  EXPECT_EQ(execution.decode_threads(), device.core_count);
   EXPECT_EQ(execution.step_ms_p50_of_repeats_size(), 1);
   EXPECT_GT(execution.step_ms_p50_unprofiled(), 0);
   EXPECT_LT(execution.step_ms_p50_without_ballast(), execution.step_ms_p50_of_repeats(0));

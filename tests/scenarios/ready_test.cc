@@ -14,8 +14,9 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-const char* const kReady[] = {"h20_lsa",         "h20_full",         "h20_mix",   "h20_trace",
-                              "h20_flashmemory", "h20_dp_attention", "cpu_small", "reconcile_cpu"};
+const char* const kReady[] = {"h20_lsa",   "h20_full",        "h20_mix",
+                              "h20_trace", "h20_flashmemory", "h20_dp_attention",
+                              "cpu_small", "reconcile_cpu",   "reconcile_gpu"};
 
 std::string PathOf(const std::string& name) {
   return absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/", name, ".txtpb");

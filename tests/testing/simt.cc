@@ -17,6 +17,11 @@ Machine& M() {
   return machine;
 }
 
+bool& RunsHere() {
+  thread_local bool runs_here = false;
+  return runs_here;
+}
+
 namespace {
 
 constexpr size_t kViolationsMax = 20;
@@ -232,6 +237,7 @@ void Fail(const std::string& what) {
 
 bool Run(const Launch& launch) {
   Machine& m = M();
+  RunsHere() = true;
   m.launch = &launch;
   m.rng = Rng(m.options.seed);
   m.abandoned = false;
@@ -248,6 +254,8 @@ bool Run(const Launch& launch) {
     RunBlock();
     Free(m.shared);
   }
+  RunsHere() = false;
+  m.inside = true;
   return !m.abandoned;
 }
 

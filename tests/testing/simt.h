@@ -11,7 +11,7 @@
 //
 // Not modelled: memory ordering weaker than barriers, divergence below a full warp (every warp
 // operation needs all 32 lanes), timing. Evidence of logic, never of speed. One machine per
-// process, one OS thread.
+// process, one launch at a time (tests/testing/simt_runtime.h has the lock).
 #ifndef TIERSCOPE_TESTS_TESTING_SIMT_H_
 #define TIERSCOPE_TESTS_TESTING_SIMT_H_
 

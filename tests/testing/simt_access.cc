@@ -177,7 +177,7 @@ void BulkCopySwizzled(void* to, const void* from, int row_count, uint64_t* barri
 }
 
 void CheckAccess(const void* memory, size_t byte_count, bool write, bool atomic) {
-  if (M().inside) return;
+  if (!RunsHere() || M().inside) return;
   const Inside inside;
   Check(memory, byte_count, write, atomic);
 }

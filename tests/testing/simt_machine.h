@@ -95,6 +95,8 @@ struct Machine {
 };
 
 Machine& M();
+// Whether this OS thread is the one that runs a launch: what others do is no kernel's.
+bool& RunsHere();
 inline Thread& Current() { return M().threads[static_cast<size_t>(M().current)]; }
 
 // Stands for the time that a fiber spends in the machine. Code that both share (the standard

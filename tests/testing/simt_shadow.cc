@@ -187,6 +187,12 @@ size_t OffsetInAllocation(const void* memory) {
   return next == a.allocations.begin() ? 0 : OffsetOf(memory) - std::prev(next)->first;
 }
 
+size_t AllocationBytes(const void* memory) {
+  const auto allocation = A().allocations.find(OffsetOf(memory));
+  TIERSCOPE_CHECK(allocation != A().allocations.end());
+  return allocation->second;
+}
+
 bool MarkWritten(const void* memory, size_t byte_count) {
   if (!InArena(memory)) return false;
   Cell* cells = A().cells + OffsetOf(memory);

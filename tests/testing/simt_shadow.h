@@ -42,6 +42,8 @@ enum class Problem { kNone, kOutside, kUnwritten, kRace };
 const char* ProblemText(Problem problem);
 
 bool InArena(const void* memory);
+// Of the allocation that begins at `memory`.
+size_t AllocationBytes(const void* memory);
 // Bytes from the start of the allocation that holds or precedes `memory`.
 size_t OffsetInAllocation(const void* memory);
 // Checks an access within the arena and remembers it. Blocks before `launch_first_block` have

@@ -10,7 +10,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <tuple>
+#include <utility>
 
 #include "tests/testing/simt.h"
 
@@ -161,10 +163,39 @@ T atomicMax(T* p, T value) {
   return tierscope::simt::Atomic(p, [value](T old) { return old < value ? value : old; });
 }
 
-// --- The runtime.
+// --- The runtime, as a machine of streams whose ops run when somebody waits for them
+// (tests/testing/simt_runtime.h).
 struct CUstream_st;
+struct CUevent_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
 using cudaStream_t = CUstream_st*;
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorIllegalAddress = 700 };
+using cudaEvent_t = CUevent_st*;
+using cudaGraph_t = CUgraph_st*;
+using cudaGraphExec_t = CUgraphExec_st*;
+// Numbers as CUDA's.
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInitializationError = 3,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorECCUncorrectable = 214,
+  cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
+  cudaErrorLaunchTimeout = 702,
+  cudaErrorAssert = 710,
+  cudaErrorHardwareStackError = 714,
+  cudaErrorIllegalInstruction = 715,
+  cudaErrorMisalignedAddress = 716,
+  cudaErrorInvalidAddressSpace = 717,
+  cudaErrorInvalidPc = 718,
+  cudaErrorLaunchFailure = 719,
+  cudaErrorSystemDriverMismatch = 803,
+  cudaErrorStreamCaptureUnsupported = 900
+};
 enum cudaDeviceAttr {
   cudaDevAttrMultiProcessorCount,
   cudaDevAttrComputeCapabilityMajor,
@@ -172,11 +203,22 @@ enum cudaDeviceAttr {
   cudaDevAttrMaxSharedMemoryPerBlockOptin
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
+enum cudaMemcpyKind {
+  cudaMemcpyHostToHost,
+  cudaMemcpyHostToDevice,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice,
+  cudaMemcpyDefault
+};
 enum cudaMemcpySrcAccessOrder { cudaMemcpySrcAccessOrderStream = 1 };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+enum cudaDataType { CUDA_R_16BF = 14 };
 #define CUDART_VERSION 13000
 inline constexpr unsigned cudaMemcpyFlagPreferOverlapWithCompute = 1;
 inline constexpr unsigned cudaStreamNonBlocking = 1;
+inline constexpr unsigned cudaEventDefault = 0;
+inline constexpr unsigned cudaEventRecordExternal = 1;
+inline constexpr unsigned cudaHostAllocPortable = 1;
 struct cudaMemLocation {
   int type;
   int id;
@@ -193,32 +235,61 @@ struct cudaLaunchConfig_t {
   void* attrs;
   unsigned numAttrs;
 };
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor;
+  int multiProcessorCount;
+};
 
-inline const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaSuccess ? "no error" : "the SIMT machine abandoned a launch";
+const char* cudaGetErrorString(cudaError_t error);
+const char* cudaGetErrorName(cudaError_t error);
+cudaError_t cudaGetLastError();
+cudaError_t cudaPeekAtLastError();
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device);
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
+cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes);
+cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaMalloc(void** memory, size_t byte_count);
+cudaError_t cudaFree(void* memory);
+cudaError_t cudaMallocHost(void** memory, size_t byte_count);
+// What this gives counts as written: the host may write it by plain stores, which nobody sees.
+cudaError_t cudaHostAlloc(void** memory, size_t byte_count, unsigned flags);
+cudaError_t cudaFreeHost(void* memory);
+cudaError_t cudaMemcpy(void* to, const void* from, size_t byte_count, cudaMemcpyKind kind);
+cudaError_t cudaMemset(void* to, int value, size_t byte_count);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t byte_count, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemcpyBatchAsync(void* const* to, const void* const* from,
+                                 const size_t* byte_counts, size_t count,
+                                 cudaMemcpyAttributes* attributes, size_t* firsts,
+                                 size_t attribute_count, cudaStream_t stream);
+cudaError_t cudaDeviceGetStreamPriorityRange(int* lowest, int* highest);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags);
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
+
+namespace tierscope::simt {
+cudaError_t SubmitKernel(cudaStream_t stream, std::function<bool()> run);
 }
-inline cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
-  return cudaSuccess;
-}
-inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  const auto& options = tierscope::simt::MachineOptions();
-  switch (attribute) {
-    case cudaDevAttrMultiProcessorCount:
-      *value = options.sm_count;
-      break;
-    case cudaDevAttrComputeCapabilityMajor:
-      *value = options.capability / 10;
-      break;
-    case cudaDevAttrComputeCapabilityMinor:
-      *value = options.capability % 10;
-      break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = options.shared_bytes_max;
-      break;
-  }
-  return cudaSuccess;
-}
+
 template <typename Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int byte_count) {
   return byte_count <= tierscope::simt::MachineOptions().shared_bytes_max ? cudaSuccess
@@ -228,72 +299,20 @@ template <typename Argument>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Argument),
                                const Argument& argument) {
   using Call = std::pair<void (*)(Argument), Argument>;
-  const Call call(kernel, argument);
   tierscope::simt::Launch launch;
   launch.grid = {config->gridDim.x, config->gridDim.y, config->gridDim.z};
   launch.block = {config->blockDim.x, config->blockDim.y, config->blockDim.z};
   launch.shared_bytes = config->dynamicSmemBytes;
-  launch.arguments = &call;
-  launch.argument_bytes = sizeof call;
+  launch.argument_bytes = sizeof(Call);
   launch.run = [](const void* p) {
     const auto& c = *static_cast<const Call*>(p);
     c.first(c.second);
   };
-  return tierscope::simt::Run(launch) ? cudaSuccess : cudaErrorIllegalAddress;
-}
-inline cudaError_t cudaGetLastError() { return cudaSuccess; }
-inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaMalloc(void** memory, size_t byte_count) {
-  *memory = tierscope::simt::Allocate(byte_count);
-  return cudaSuccess;
-}
-inline cudaError_t cudaFree(void* memory) {
-  tierscope::simt::Free(memory);
-  return cudaSuccess;
-}
-inline cudaError_t cudaMallocHost(void** memory, size_t byte_count) {
-  return cudaMalloc(memory, byte_count);
-}
-inline cudaError_t cudaFreeHost(void* memory) { return cudaFree(memory); }
-TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemcpy(void* to, const void* from, size_t byte_count,
-                                                      cudaMemcpyKind kind) {
-  if (kind == cudaMemcpyHostToDevice && !tierscope::simt::MarkWritten(to, byte_count)) {
-    tierscope::simt::Fail("cudaMemcpy to memory outside of any allocation");
-    return cudaErrorInvalidValue;
-  }
-  std::memcpy(to, from, byte_count);
-  return cudaSuccess;
-}
-TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemset(void* to, int value, size_t byte_count) {
-  if (!tierscope::simt::MarkWritten(to, byte_count)) return cudaErrorInvalidValue;
-  std::memset(to, value, byte_count);
-  return cudaSuccess;
-}
-
-inline cudaError_t cudaDeviceGetStreamPriorityRange(int* lowest, int* highest) {
-  *lowest = *highest = 0;
-  return cudaSuccess;
-}
-inline cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
-  *stream = static_cast<cudaStream_t>(tierscope::simt::Allocate(1));
-  return cudaSuccess;
-}
-inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return cudaFree(stream); }
-TIERSCOPE_SIMT_NO_HOOKS inline cudaError_t cudaMemcpyBatchAsync(
-    void* const* to, const void* const* from, const size_t* byte_counts, size_t count,
-    cudaMemcpyAttributes* attributes, size_t*, size_t attribute_count, cudaStream_t stream) {
-  if (stream == nullptr || attribute_count != 1 || attributes->srcAccessOrder == 0) {
-    return cudaErrorInvalidValue;
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (tierscope::simt::UnwrittenBytes(from[i], byte_counts[i]) > 0) {
-      tierscope::simt::Fail("cudaMemcpyBatchAsync reads what nothing wrote");
-    }
-    const cudaError_t error = cudaMemcpy(to[i], from[i], byte_counts[i], cudaMemcpyHostToDevice);
-    if (error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
+  const Call call(kernel, argument);
+  return tierscope::simt::SubmitKernel(config->stream, [call, launch]() mutable {
+    launch.arguments = &call;
+    return tierscope::simt::Run(launch);
+  });
 }
 
 // --- Matrix instructions, each lane's fragments as the PTX manual lays them out (PTX ISA, "Matrix
