@@ -41,7 +41,7 @@ class CudaMarks {
   void BeginKept();
   // The kept marks of the sequence, in order.
   std::vector<int64_t> EndKept();
-  // The sequence is launched: its marks are of this play from now on.
+  // The sequence is about to be launched: its marks are of this play from now on.
   void PlayKept(const std::vector<int64_t>& marks);
 
  private:

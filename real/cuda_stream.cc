@@ -109,9 +109,9 @@ absl::Status CudaStream::EndSequence() {
   if (capturing_) TIERSCOPE_RETURN_IF_ERROR(EndCapture());
   const Sequence* sequence = std::exchange(playing_, nullptr);
   if (sequence == nullptr) return absl::OkStatus();
-  TIERSCOPE_RETURN_IF_ERROR(Keep(cudaGraphLaunch(sequence->graph.get(), stream_), "graph launch"));
+  // Before the launch: its first kernels may run while the call is still under way.
   marks_->PlayKept(sequence->marks);
-  return absl::OkStatus();
+  return Keep(cudaGraphLaunch(sequence->graph.get(), stream_), "graph launch");
 }
 
 }  // namespace tierscope

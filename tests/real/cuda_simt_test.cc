@@ -50,7 +50,7 @@ TEST(CudaSimtTest, RecallsWithTheGatherKernel) {
 TEST(CudaSimtTest, ATinyRunDecidesAsTheCpuBackendDoes) {
   const Scenario scenario = testing::SmallScenario(
       {"workload.concurrency=1,workload.request_limit=1,workload.context_tokens=250",
-       "workload.output_tokens=3,policy.page_kmax=1,policy.reserve_entries=256",
+       "workload.output_tokens=3,policy.page_kmax=1,policy.reserve_entries=384",
        "engine.warmup_windows=0,model.hca_layers=0,model.swa_layers=0"});
   const ExecutionPlan plan = testing::SmallPlan(scenario);
   using Outputs = std::map<std::pair<int64_t, int32_t>, std::vector<uint16_t>>;
