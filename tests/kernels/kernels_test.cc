@@ -4,6 +4,7 @@
 
 #include "tests/kernels/kernel_case.h"
 #include "tests/testing/simt.h"
+#include "tests/testing/simt_runtime.h"
 
 namespace tierscope::testing {
 namespace {
@@ -42,6 +43,7 @@ TEST_P(KernelTest, MissesEveryBarrierThatIsTakenOut) {
     simt::MachineOptions().skipped_barrier = site;
     simt::TakeViolations();
     GetParam().run(3, CaseSize::kSmall);
+    simt::RecoverContext();
     EXPECT_NE(Lines(simt::TakeViolations()), "") << site.first << ":" << site.second;
   }
 }

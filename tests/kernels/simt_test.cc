@@ -4,6 +4,7 @@
 
 #include "kernels/device.cuh"
 #include "tests/kernels/kernel_case.h"
+#include "tests/testing/simt_runtime.h"
 
 namespace tierscope::testing {
 namespace {
@@ -21,6 +22,7 @@ std::string RunKernel(void (*kernel)(Job), const Job& job, int blocks = 1, int t
       {dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)), shared_bytes},
       job, nullptr);
   std::string text = status.ok() ? "" : "abandoned: ";
+  simt::RecoverContext();
   for (const std::string& line : simt::TakeViolations()) text += line + "\n";
   return text;
 }

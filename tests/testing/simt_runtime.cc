@@ -157,6 +157,11 @@ void ResetRuntime() {
   r.counts.ops = r.counts.batches = r.counts.graphs_made = r.counts.graph_launches = 0;
 }
 
+void RecoverContext() {
+  const Lock lock(R().mutex);
+  R().last = R().lost = cudaSuccess;
+}
+
 RuntimeCounts CountRuntime() {
   const Lock lock(R().mutex);
   return R().counts;

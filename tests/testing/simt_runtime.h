@@ -31,6 +31,8 @@ struct RuntimeOptions {
 RuntimeOptions& TheRuntime();
 // Options as at the start, and a new context. Precondition: nothing is allocated.
 void ResetRuntime();
+// The context as it was before a launch was abandoned: for tests of kernels that are wrong.
+void RecoverContext();
 
 // What is there now, and what happened since ResetRuntime.
 struct RuntimeCounts {
