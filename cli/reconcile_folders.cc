@@ -66,7 +66,7 @@ absl::Status NotARun(const std::string& path, absl::string_view what) {
 
 absl::Status ReadResult(const std::string& path, RunFolderInputs* run) {
   TIERSCOPE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
-  TIERSCOPE_ASSIGN_OR_RETURN(run->result, ParseResultJson(path, text));
+  TIERSCOPE_ASSIGN_OR_RETURN(run->result, ParseResult(text, path));
   return absl::OkStatus();
 }
 
