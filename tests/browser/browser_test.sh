@@ -33,12 +33,12 @@ cp -r "$PAGES/full" "$PAGES/hostile"
 "$MADE_UP_PROFILE" >"$PAGES/profile.txtpb"
 reconcile() {
   "$TIERSCOPE" reconcile "$SOURCE/scenarios/reconcile_cpu.txtpb" --backend=cpu --profile "$PAGES/profile.txtpb" \
-    --set workload.context_tokens=8192,workload.output_tokens=25,workload.concurrency=1,workload.request_limit=1 \
+    --set workload.context_tokens=8192,workload.output_tokens=17,workload.concurrency=1,workload.request_limit=1 \
     --set workload.attention.steps=32,workload.attention.profiles_per_context=1,policy.page_kmax=4 "$@" \
     >"$PAGES/reconcile.log" 2>&1 || [ $? = 1 ] || { cat "$PAGES/reconcile.log"; exit 1; }
 }
 reconcile --repeats=2 --out "$PAGES/reconcile"
-reconcile --repeats=1 --grid "policy.page_kmax=3,5" --out "$PAGES/grid"
+reconcile --repeats=1 --set workload.output_tokens=10 --grid "policy.page_kmax=3,5" --out "$PAGES/grid"
 cp "$SOURCE/reports/measured/xeon_2_threads/reconcile_cpu/summary.json" "$PAGES/suite.json"
 "$TIERSCOPE" compare "$PAGES/full" "$PAGES/run" --across=scenario,trace --html="$PAGES/compare.html" >/dev/null || [ $? = 1 ]
 node "$SOURCE/tests/browser/make_documents.js" "$PAGES/run/result.json" "$PAGES"
