@@ -131,7 +131,8 @@ absl::Status CheckOffGrid(const Scenario& scenario) {
       "policy.page_kmax"));
 }
 
-Provenance ProvenanceOf(const RunFolderInputs& simulated, const RunFolderInputs& measured) {
+ReconcileProvenance ProvenanceOf(const RunFolderInputs& simulated,
+                                 const RunFolderInputs& measured) {
   const MeasuredOps& ops = simulated.scenario.hardware().measured_ops();
   return {{"device", measured.result.execution().device()},
           {"profile", ops.sha256()},

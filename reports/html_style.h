@@ -109,7 +109,7 @@ code { font-family: ui-monospace, "SFMono-Regular", "DejaVu Sans Mono", monospac
   .scroll { overflow: visible; }
   table { font-size: 8pt; }
   .metrics .definition { min-width: 0; }
-  .metrics tbody th { overflow-wrap: anywhere; font-size: 7pt; }
+  .metrics tbody th { overflow-wrap: normal; font-size: 6.5pt; }
 }
 )css";
 

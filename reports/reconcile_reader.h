@@ -14,7 +14,7 @@ namespace tierscope {
 struct ReconcileDocument {
   bool is_suite = false;
   ReconcileSuite suite;  // of a reconcile.json its one scenario
-  Provenance provenance;
+  ReconcileProvenance provenance;
 };
 
 // What is written again from it has the same bytes; points and worst cases are read where they are.

@@ -123,7 +123,7 @@ std::string Outcome(const std::vector<std::string>& failures) {
   return absl::StrCat(kFailed, "\n  ", absl::StrJoin(failures, "\n  "));
 }
 
-std::string ProvenanceText(const Provenance& provenance) {
+std::string ProvenanceText(const ReconcileProvenance& provenance) {
   std::string out;
   for (const auto& [name, value] : provenance) {
     absl::StrAppend(&out, OneLine(name), ": ", OneLine(value), "\n");
@@ -131,7 +131,7 @@ std::string ProvenanceText(const Provenance& provenance) {
   return out;
 }
 
-std::string ProvenanceMarkdown(const Provenance& provenance) {
+std::string ProvenanceMarkdown(const ReconcileProvenance& provenance) {
   std::string out;
   for (const auto& [name, value] : provenance) {
     absl::StrAppend(&out, "- ", MarkdownEscaped(name), ": ", MarkdownEscaped(value), "\n");
@@ -145,7 +145,7 @@ std::string MarkdownList(const std::vector<std::string>& lines) {
   return out;
 }
 
-void WriteProvenance(const Provenance& provenance, JsonWriter* json) {
+void WriteProvenance(const ReconcileProvenance& provenance, JsonWriter* json) {
   json->Key("provenance").BeginObject();
   for (const auto& [name, value] : provenance) json->Key(name).String(value);
   json->EndObject();
@@ -310,7 +310,7 @@ constexpr char kSuiteHeading[] =
 
 }  // namespace
 
-std::string ReconcileTable(const Reconciliation& result, const Provenance& provenance) {
+std::string ReconcileTable(const Reconciliation& result, const ReconcileProvenance& provenance) {
   std::string out =
       absl::StrCat(OneLine(result.name), "\n", ProvenanceText(provenance), Basis(result), "\n\n",
                    Aligned(TermLines(result)), "\n", Aligned(CountLines(result)), "\n");
@@ -319,7 +319,7 @@ std::string ReconcileTable(const Reconciliation& result, const Provenance& prove
   return absl::StrCat(out, Outcome(result.Failures()), "\n");
 }
 
-std::string ReconcileMarkdown(const Reconciliation& result, const Provenance& provenance) {
+std::string ReconcileMarkdown(const Reconciliation& result, const ReconcileProvenance& provenance) {
   const std::vector<std::string> failures = result.Failures();
   std::string out = absl::StrCat(
       "## Reconciliation: ", MarkdownEscaped(result.name), "\n\n", ProvenanceMarkdown(provenance),
@@ -330,7 +330,7 @@ std::string ReconcileMarkdown(const Reconciliation& result, const Provenance& pr
   return out;
 }
 
-std::string ReconcileJson(const Reconciliation& result, const Provenance& provenance) {
+std::string ReconcileJson(const Reconciliation& result, const ReconcileProvenance& provenance) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
@@ -345,7 +345,7 @@ bool ReconcileSuite::passed() const {
                      [](const Reconciliation& result) { return result.passed(); });
 }
 
-std::string SuiteTable(const ReconcileSuite& suite, const Provenance& provenance) {
+std::string SuiteTable(const ReconcileSuite& suite, const ReconcileProvenance& provenance) {
   std::string out = absl::StrCat(ProvenanceText(provenance), kSuiteHeading, "\n\n",
                                  Aligned(SuiteLines(suite)), "\n");
   if (suite.ranks) {
@@ -356,7 +356,7 @@ std::string SuiteTable(const ReconcileSuite& suite, const Provenance& provenance
   return out;
 }
 
-std::string SuiteMarkdown(const ReconcileSuite& suite, const Provenance& provenance) {
+std::string SuiteMarkdown(const ReconcileSuite& suite, const ReconcileProvenance& provenance) {
   std::string out = absl::StrCat(ProvenanceMarkdown(provenance), "\n", kSuiteHeading, "\n\n",
                                  Markdown(SuiteLines(suite)), "\n");
   if (suite.ranks) {
@@ -366,7 +366,7 @@ std::string SuiteMarkdown(const ReconcileSuite& suite, const Provenance& provena
   return out + MarkdownList(SuiteRemarks(suite));
 }
 
-std::string SuiteJson(const ReconcileSuite& suite, const Provenance& provenance) {
+std::string SuiteJson(const ReconcileSuite& suite, const ReconcileProvenance& provenance) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();

@@ -23,7 +23,7 @@ th, td { border-bottom: 1px solid var(--rule); padding: 0.25rem 0.75rem 0.25rem 
   white-space: nowrap; overflow-wrap: normal; }
 th { color: var(--muted); }
 .number { text-align: right; }
-.why { white-space: normal; min-width: 10rem; }
+.why { white-space: normal; min-width: 7rem; }
 .muted { color: var(--muted); }
 .fails { color: var(--bad); font-weight: 650; }
 @media (max-width: 40rem) {
@@ -35,7 +35,7 @@ th { color: var(--muted); }
   :root { --ink: #000; --page: #fff; --rule: #bbb; --muted: #444; --bad: #8c2300; }
   body { padding: 0; max-width: none; font-size: 10pt; }
   .scroll { overflow: visible; }
-  table { font-size: 6.5pt; }
+  table { font-size: 6pt; }
   .why { min-width: 0; }
   tr { break-inside: avoid; }
   h2 { break-after: avoid; }

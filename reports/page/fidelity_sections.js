@@ -67,13 +67,16 @@ function scatterFigure(title, says, points, kind) {
   const axis = {tickCount: 5, format: ',.3~r', labelOverlap: true};
   const x = field('x', 'quantitative', 'measured, ms', {scale, axis});
   const y = field('y', 'quantitative', 'simulated, ms', {scale, axis});
-  const color = field(
-      'g', 'nominal', null,
-      {sort: null, legend: {columns: Math.max(2, Math.min(6, Math.floor(innerWidth / 170)))}});
+  const legend = new Set(points.map((p) => p.g)).size > 1 ?
+      {columns: Math.max(2, Math.min(6, Math.floor(innerWidth / 170)))} :
+      null;
+  const color = field('g', 'nominal', null, {sort: null, legend});
   return figure({
     title,
-    says: `${says} The line is y = x, the bars are the noise of repeated measurements.${
-        left ? ` ${formatNumber(left)} that one side lacks are in the table only.` : ''}`,
+    says: `${says} The line is y = x${
+        drawn.some((p) => p.noise > 0) ?
+            ', the bars are the noise of repeated measurements' :
+            ''}.${left ? ` ${formatNumber(left)} that one side lacks are in the table only.` : ''}`,
     spec: () => ({
       height: 360,
       layer: [

@@ -376,7 +376,7 @@ TEST(ReconcileReaderTest, ReadsBackWhatIsWritten) {
   async.sync = false;
   ReconcileInput other = Input({}, {async, Noisy(0.1, 2)});
   other.replays = false;
-  const Provenance provenance = {{"device", "d"}, {"profile", "p"}};
+  const ReconcileProvenance provenance = {{"device", "d"}, {"profile", "p"}};
   ReconcileSuite suite;
   for (const ReconcileInput& input : {Input({}, {Noisy(0.01, 1)}), other}) {
     const Reconciliation result = Joined(input);
@@ -436,7 +436,7 @@ TEST(ReconcileTextTest, HostileNamesStayInTheirPlace) {
   input.name = "a|b\n\x1b[31m";
   input.flags = {"x\n| y"};
   const Reconciliation result = Joined(input);
-  const Provenance provenance = {{"device", "evil\n# heading"}};
+  const ReconcileProvenance provenance = {{"device", "evil\n# heading"}};
   EXPECT_FALSE(absl::StrContains(ReconcileTable(result, provenance), "\x1b"));
   EXPECT_FALSE(absl::StrContains(ReconcileMarkdown(result, provenance), "\n# heading"));
   ReconcileSuite suite;
