@@ -391,9 +391,17 @@ function reconciliationSection(document) {
 
 // ---- validation -------------------------------------------------------------------------------
 
+const FIDELITY_DRAWN_MAX = 0.3;  // one row is off by more than all others together
+
 function validationSection(input) {
   const v = input.document;
   const rows = (v.rows || []).filter((r) => isNumber(r['error_%']));
+  const errors = rows.map((r) => r['error_%'] / 100);
+  const domain = [
+    Math.max(-FIDELITY_DRAWN_MAX, Math.min(0, ...errors)),
+    Math.min(FIDELITY_DRAWN_MAX, Math.max(0, ...errors))
+  ];
+  const cut = errors.some((e) => Math.abs(e) > FIDELITY_DRAWN_MAX);
   const label = (r) => `${r.row}: ${r['published result']}`;
   return section(
       'Fidelity: published against predicted', objectsTable('Fidelity table', v.rows || [], {
@@ -403,14 +411,15 @@ function validationSection(input) {
       }),
       rows.length === 0 ? null : figure({
         title: 'Error against published results',
-        says: 'Predicted / published - 1, by row; colour is the class of evidence.',
+        says: `Predicted / published - 1, by row; colour is the class of evidence.${
+            cut ? ` Cut at ${formatPercent(FIDELITY_DRAWN_MAX)}.` : ''}`,
         spec: () => ({
           data: {values: rows.map((r) => ({l: label(r), e: r['error_%'] / 100, c: r.class}))},
           height: {step: 18},
-          mark: {type: 'bar'},
+          mark: {type: 'bar', clip: true},
           encoding: {
             y: field('l', 'nominal', null, {sort: null, axis: {labelLimit: Math.min(330, innerWidth * 0.3)}}),
-            x: field('e', 'quantitative', 'error', {axis: {format: '+.0%'}}),
+            x: field('e', 'quantitative', 'error', {axis: {format: '+.0%'}, scale: {domain, nice: false}}),
             color: field('c', 'nominal', null),
             tooltip: [tip('l', ''), tip('e', 'error', '+.2%')]
           }
