@@ -114,7 +114,7 @@ struct Reconciliation {
   int64_t steps_simulated = 0, steps_measured = 0, from_step = 0, repeats = 0;
   bool replays = false;
   std::vector<Term> terms;
-  std::vector<WorstCase> worst;  // by size of the error, of all pairs that were measured; a few a term
+  std::vector<WorstCase> worst;  // by size of the error, of all pairs, a few a term
   std::vector<CountRow> counts;
   PublishDelays publish_delays;
   std::vector<std::string> flags;
