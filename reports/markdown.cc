@@ -95,14 +95,15 @@ std::string FootprintSection(Runs runs) {
     for (const PoolRow& pool : tier.pools) {
       std::vector<std::string> cells = {Plain(pool.pool)};
       for (const std::optional<int64_t>& bytes : pool.allocated_bytes) {
-        cells.push_back(bytes ? FormatGib(*bytes) : "-");
+        cells.push_back(bytes ? Plain(FormatGib(*bytes)) : "-");
       }
       table.Add(std::move(cells));
     }
     std::vector<std::string> all = {"all pools"}, capacity = {"capacity"};
     for (size_t i = 0; i < runs.size(); ++i) {
-      all.push_back(FormatGib(tier.allocated_bytes[i]));
-      capacity.push_back(tier.capacity_bytes[i] > 0 ? FormatGib(tier.capacity_bytes[i]) : "-");
+      all.push_back(Plain(FormatGib(tier.allocated_bytes[i])));
+      capacity.push_back(tier.capacity_bytes[i] > 0 ? Plain(FormatGib(tier.capacity_bytes[i]))
+                                                    : "-");
     }
     table.Add(std::move(all));
     table.Add(std::move(capacity));
