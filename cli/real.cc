@@ -26,6 +26,7 @@
 #include "reports/result_json.h"
 #include "reports/run_folder.h"
 #include "reports/table.h"
+#include "reports/timeline_reader.h"
 #include "scenarios/loader.h"
 #include "sim/base/status_macros.h"
 #include "sim/base/units.h"
@@ -79,6 +80,13 @@ absl::Status WritePhases(const RunFolder& folder, const MeasuredRun& run) {
         folder.Staged(PhaseLogOfRepeat(static_cast<int>(repeat))), run.PhasesOf(repeat)));
   }
   return WritePhaseLog(folder.Staged("phases.csv"), run.PhasesOf(static_cast<size_t>(run.chosen)));
+}
+
+// The same phases to look at; engine.timeline_s of 0 wants none.
+absl::Status WriteTimeline(const RunFolder& folder, const Scenario& scenario) {
+  if (scenario.engine().timeline_s() <= 0) return absl::OkStatus();
+  const TimelinePart part{"measured", "", folder.Staged("phases.csv")};
+  return JoinTimelines({&part, 1}, {}, folder.Staged("timeline.json"));
 }
 
 HostResult HostOf(double wall_s) {
@@ -183,6 +191,7 @@ absl::Status RunReal(RealOptions options, std::chrono::steady_clock::time_point 
     TIERSCOPE_RETURN_IF_ERROR(
         WriteFileAtomically(folder.Staged("activity.csv"), run->activity_csv));
   }
+  TIERSCOPE_RETURN_IF_ERROR(WriteTimeline(folder, scenario));
   TIERSCOPE_RETURN_IF_ERROR(
       WriteRunFolder(folder, ScenarioText(scenario), report, [](HostResult&) {}));
   return options.quiet ? absl::OkStatus() : Print(report, folder, format);

@@ -47,7 +47,7 @@ std::string OneText(const FolderReconciliation& folders, const std::string& form
   return ReconcileTable(folders.result, folders.provenance);
 }
 
-std::string SuiteText(const ReconcileSuite& suite, const Provenance& provenance,
+std::string SuiteText(const ReconcileSuite& suite, const ReconcileProvenance& provenance,
                       const std::string& format) {
   if (format == "json") return SuiteJson(suite, provenance);
   if (format == "markdown") return SuiteMarkdown(suite, provenance);
@@ -93,7 +93,7 @@ RankAgreement RanksOf(const ReconcileSuite& suite) {
 absl::StatusOr<int> RunSuite(const ReconcileOptions& options, const std::vector<SuiteLine>& lines) {
   TIERSCOPE_ASSIGN_OR_RETURN(const std::string profile, Profile(options));
   ReconcileSuite suite;
-  Provenance provenance;
+  ReconcileProvenance provenance;
   for (const SuiteLine& line : lines) {
     std::fprintf(stderr, "reconcile: %s\n", line.name.c_str());
     ReconcileRun run = RunOf(options, profile);

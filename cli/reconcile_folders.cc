@@ -66,7 +66,7 @@ absl::Status NotARun(const std::string& path, absl::string_view what) {
 
 absl::Status ReadResult(const std::string& path, RunFolderInputs* run) {
   TIERSCOPE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
-  TIERSCOPE_ASSIGN_OR_RETURN(run->result, ParseResultJson(path, text));
+  TIERSCOPE_ASSIGN_OR_RETURN(run->result, ParseResult(text, path));
   return absl::OkStatus();
 }
 
@@ -131,7 +131,8 @@ absl::Status CheckOffGrid(const Scenario& scenario) {
       "policy.page_kmax"));
 }
 
-Provenance ProvenanceOf(const RunFolderInputs& simulated, const RunFolderInputs& measured) {
+ReconcileProvenance ProvenanceOf(const RunFolderInputs& simulated,
+                                 const RunFolderInputs& measured) {
   const MeasuredOps& ops = simulated.scenario.hardware().measured_ops();
   return {{"device", measured.result.execution().device()},
           {"profile", ops.sha256()},

@@ -33,7 +33,7 @@ Fingerprint FingerprintOf(const RunFolderInputs& run);
 
 struct FolderReconciliation {
   Reconciliation result;
-  Provenance provenance;
+  ReconcileProvenance provenance;
 };
 // By the bounds of the backend that the measured run names. Errors: those of ReadRunFolder; two
 // runs of one kind; a profile that was changed or is of another device; fingerprints that differ,

@@ -12,6 +12,7 @@
 #include "cli/run.h"
 
 #include "reports/atomic_file.h"
+#include "reports/timeline_reader.h"
 #include "scenarios/text_file.h"
 #include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
@@ -88,6 +89,9 @@ absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
   TIERSCOPE_RETURN_IF_ERROR(RunReal(execute, std::chrono::steady_clock::now()));
   TIERSCOPE_ASSIGN_OR_RETURN(FolderReconciliation folders,
                              ReconcileFolders(simulate.out, execute.out));
+  const TimelinePart sides[] = {{"simulated", "", simulate.out + "/phases.csv"},
+                                {"measured", "", execute.out + "/phases.csv"}};
+  TIERSCOPE_RETURN_IF_ERROR(JoinTimelines(sides, {}, run.out + "/timeline.json"));
   TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(run.out + "/reconcile.json",
                                                 ReconcileJson(folders.result, folders.provenance)));
   TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(

@@ -16,7 +16,8 @@ struct ReconcileRun {
   std::string backend;
   std::string profile;  // a hardware preset's file, measured before
   int repeats = 3;
-  std::string out;  // folder; gets simulated/ and measured/, reconcile.json and reconcile.md
+  std::string out;  // folder; gets simulated/, measured/, timeline.json of both, reconcile.json
+                    // and .md
 };
 
 // One line of a suite: a name and overrides of the scenario.

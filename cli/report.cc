@@ -34,13 +34,12 @@ struct ReportOptions {
   std::string timeline_window;
 };
 
-// Where the report goes: beside the first run, or of a file into the current folder.
+// Where the report goes: into the first folder, or of a file into the current one.
 std::string OutPath(const ReportOptions& options, const std::vector<ReportInput>& inputs) {
   if (!options.out.empty()) return options.out;
   const char* name = options.format == "html" ? "interactive.html" : "report.md";
   const ReportInput& first = inputs.front();
-  const bool folder = first.kind == ReportInputKind::kRun && !first.scenario.empty();
-  return folder ? absl::StrCat(first.path, "/", name) : name;
+  return first.is_folder ? absl::StrCat(first.path, "/", name) : name;
 }
 
 absl::StatusOr<std::vector<ReportInput>> ReadInputs(const ReportOptions& options) {
@@ -88,7 +87,7 @@ absl::Status WriteTimeline(const ReportOptions& options, const std::vector<Repor
     const auto file = [&](const std::string& content, const char* name) {
       return content.empty() ? std::string() : absl::StrCat(input.path, "/", name);
     };
-    TIERSCOPE_ASSIGN_OR_RETURN(const RunResult result, ParseResultJson(input.path, input.result));
+    TIERSCOPE_ASSIGN_OR_RETURN(const RunResult result, ParseResult(input.result, input.path));
     parts.push_back({absl::StrCat(result.kind(), ": ", result.scenario()),
                      file(input.timeline, "timeline.json"), file(input.phases, "phases.csv")});
     with_timeline += input.timeline.empty() ? 0 : 1;
@@ -133,13 +132,14 @@ void AddReportVerb(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<ReportOptions>();
   CLI::App* verb = app.add_subcommand(
       "report", "One interactive page of runs, sweeps, capacities, reconciliations, validations");
-  verb->add_option("INPUT", options->inputs,
-                   "run folders, and files with what sweep, capacity, validate and reconcile "
-                   "give as JSON")
+  verb->add_option(
+          "INPUT", options->inputs,
+          "folders of run and reconcile, and files with what sweep, capacity, validate and "
+          "reconcile give as JSON")
       ->required();
   verb->add_option("--out", options->out,
                    "file to write, - is standard output [interactive.html or report.md in the "
-                   "first run folder]");
+                   "first folder]");
   verb->add_option("--format", options->format, "html or markdown")->capture_default_str();
   verb->add_option("--timeline", options->timeline,
                    "instead: join the runs' timelines into this file, a process a run");

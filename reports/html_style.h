@@ -107,6 +107,9 @@ code { font-family: ui-monospace, "SFMono-Regular", "DejaVu Sans Mono", monospac
   h2, h3 { break-after: avoid; }
   tr, .cards li, .memory { break-inside: avoid; }
   .scroll { overflow: visible; }
+  table { font-size: 8pt; }
+  .metrics .definition { min-width: 0; }
+  .metrics tbody th { overflow-wrap: normal; font-size: 6.5pt; }
 }
 )css";
 

@@ -11,6 +11,7 @@
 
 #include "reports/format.h"
 #include "reports/json_writer.h"
+#include "reports/reconcile_reader.h"
 #include "reports/result_reader.h"
 #include "reports/schema/metrics.h"
 #include "reports/text.h"
@@ -27,17 +28,7 @@ using Runs = std::span<const RunReport>;
 
 constexpr size_t kRowsMax = 200;  // of one table
 
-// On one line, with what Markdown and the HTML in it give a meaning taken away from it.
-std::string Plain(absl::string_view text) {
-  std::string out;
-  for (const char c : HtmlEscaped(OneLine(text))) {
-    if (absl::string_view("\\`*_{}[]|#!~").find(c) != absl::string_view::npos && c != '#') {
-      out += '\\';
-    }
-    out += c;
-  }
-  return out;
-}
+std::string Plain(absl::string_view text) { return MarkdownEscaped(text); }
 
 class Table {
  public:
@@ -104,14 +95,15 @@ std::string FootprintSection(Runs runs) {
     for (const PoolRow& pool : tier.pools) {
       std::vector<std::string> cells = {Plain(pool.pool)};
       for (const std::optional<int64_t>& bytes : pool.allocated_bytes) {
-        cells.push_back(bytes ? FormatGib(*bytes) : "-");
+        cells.push_back(bytes ? Plain(FormatGib(*bytes)) : "-");
       }
       table.Add(std::move(cells));
     }
     std::vector<std::string> all = {"all pools"}, capacity = {"capacity"};
     for (size_t i = 0; i < runs.size(); ++i) {
-      all.push_back(FormatGib(tier.allocated_bytes[i]));
-      capacity.push_back(tier.capacity_bytes[i] > 0 ? FormatGib(tier.capacity_bytes[i]) : "-");
+      all.push_back(Plain(FormatGib(tier.allocated_bytes[i])));
+      capacity.push_back(tier.capacity_bytes[i] > 0 ? Plain(FormatGib(tier.capacity_bytes[i]))
+                                                    : "-");
     }
     table.Add(std::move(all));
     table.Add(std::move(capacity));
@@ -281,6 +273,17 @@ std::string SweepText(const element& sweep) {
   return absl::StrCat("Pareto front over the sweep's objectives:\n\n", table.text());
 }
 
+// What reconcile.md or summary.md holds.
+absl::StatusOr<std::string> ReconciliationSection(const std::string& path,
+                                                  const std::string& json) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const ReconcileDocument document, ParseReconcile(json, path));
+  if (!document.is_suite) {
+    return ReconcileMarkdown(document.suite.scenarios[0], document.provenance) + "\n";
+  }
+  return absl::StrCat("## Reconciliation\n\n", SuiteMarkdown(document.suite, document.provenance),
+                      "\n");
+}
+
 absl::StatusOr<std::string> DocumentSection(const ReportInput& input, const std::string& json) {
   simdjson::dom::parser parser;
   element document;
@@ -299,8 +302,7 @@ absl::StatusOr<std::string> DocumentSection(const ReportInput& input, const std:
                           ObjectsTable(document, "serving"), ObjectsTable(document, "kernels"));
     case ReportInputKind::kRun:  // a reconciliation that lies in its folder
     case ReportInputKind::kReconciliation:
-      return absl::StrCat("## Reconciliation\n\n", ScalarsTable(document),
-                          ObjectsTable(document, "phases"));
+      return ReconciliationSection(input.path, json);
   }
   return std::string();
 }
@@ -331,7 +333,7 @@ absl::StatusOr<std::string> ReportMarkdown(std::span<const ReportInput> inputs,
   std::string documents;
   for (const ReportInput& input : inputs) {
     if (input.kind == ReportInputKind::kRun) {
-      TIERSCOPE_ASSIGN_OR_RETURN(RunResult result, ParseResultJson(input.path, input.result));
+      TIERSCOPE_ASSIGN_OR_RETURN(RunResult result, ParseResult(input.result, input.path));
       runs.push_back({std::move(result), HostResult()});
     }
     for (const std::string& json : {input.document, input.reconcile}) {

@@ -14,6 +14,7 @@ namespace tierscope {
 struct PredictedMeasured {
   double predicted = 0.0;
   double measured = 0.0;
+  int64_t key = -1;  // number of the step or job it is of; -1: of none
 };
 
 // e = predicted / measured - 1, over the pairs with measured > 0.

@@ -60,9 +60,10 @@ void AddToTick(const PhaseSpan& span, TickRow* tick) {
 }
 
 // Pairs where both sides are 0 say nothing.
-void AddPair(int64_t predicted, int64_t measured, std::vector<PredictedMeasured>* pairs) {
+void AddPair(int64_t key, int64_t predicted, int64_t measured,
+             std::vector<PredictedMeasured>* pairs) {
   if (predicted == 0 && measured == 0) return;
-  pairs->push_back({static_cast<double>(predicted), static_cast<double>(measured)});
+  pairs->push_back({static_cast<double>(predicted), static_cast<double>(measured), key});
 }
 
 int64_t LowerMedian(std::vector<int64_t>& values) {
@@ -128,7 +129,7 @@ std::vector<PredictedMeasured> PairSteps(const PhaseTable& predicted, const Phas
   };
   const size_t steps = std::min(predicted.steps.size(), measured.steps.size());
   for (auto i = static_cast<size_t>(from_step); i < steps; ++i) {
-    AddPair(value(predicted.steps[i]), value(measured.steps[i]), &pairs);
+    AddPair(static_cast<int64_t>(i), value(predicted.steps[i]), value(measured.steps[i]), &pairs);
   }
   return pairs;
 }
@@ -139,7 +140,7 @@ std::vector<PredictedMeasured> PairTicks(const PhaseTable& predicted, const Phas
   for (const auto& [number, tick] : predicted.ticks) {
     const auto other = measured.ticks.find(number);
     if (other == measured.ticks.end() || tick.launch_step < from_step) continue;
-    AddPair(tick.ns[At(phase)], other->second.ns[At(phase)], &pairs);
+    AddPair(number, tick.ns[At(phase)], other->second.ns[At(phase)], &pairs);
   }
   return pairs;
 }

@@ -73,6 +73,7 @@ Term MakeTerm(const std::string& name, bool of_step, const Tables& tables, Pairs
   term.stats = StatsOf(pairs);
   term.error_of_sums = IsOneSided(pairs);
   term.error = ErrorOf(term.stats, term.error_of_sums);
+  term.points = pairs;
   std::vector<PairedStats> between;
   std::vector<double> errors;
   for (size_t i = 0; i < tables.repeats.size(); ++i) {
@@ -132,7 +133,8 @@ void AddTerms(const Tables& tables, Reconciliation* result) {
     // What a prediction has too much counts as much as what it lacks.
     const double sum = std::max(term.stats.measured_sum, term.stats.predicted_sum);
     term.step_share = sum / steps_ns;
-    const bool judged = term.name != PhaseName(Phase::kBallast);
+    const bool races = !result->replays && term.name == PhaseName(Phase::kPublish);
+    const bool judged = term.name != PhaseName(Phase::kBallast) && !races;
     if (judged && term.step_share > bounds.phase_share) Judge(bounds.phase, false, &term);
     result->terms.push_back(std::move(term));
   };
@@ -140,6 +142,37 @@ void AddTerms(const Tables& tables, Reconciliation* result) {
     add(StepTerm(std::string(PhaseName(phase)), tables, from, phase, phase));
   }
   for (const Phase phase : kTickPhases) add(TickTerm(tables, from, phase));
+}
+
+// The worst cases, while the terms still have all their points.
+std::vector<WorstCase> WorstOf(const std::vector<Term>& terms) {
+  const auto worse = [](const WorstCase& a, const WorstCase& b) {
+    return std::abs(a.error()) > std::abs(b.error());
+  };
+  std::vector<WorstCase> worst;
+  for (const Term& term : terms) {
+    if (!term.bound) continue;
+    std::vector<WorstCase> cases;
+    for (const PredictedMeasured& pair : term.points) {
+      if (pair.measured > 0.0) cases.push_back({term.name, pair});
+    }
+    std::stable_sort(cases.begin(), cases.end(), worse);
+    cases.resize(std::min(cases.size(), kWorstOfTermMax));
+    worst.insert(worst.end(), cases.begin(), cases.end());
+  }
+  std::stable_sort(worst.begin(), worst.end(), worse);
+  worst.resize(std::min(worst.size(), kWorstCasesMax));
+  return worst;
+}
+
+void ThinPoints(std::vector<Term>* terms) {
+  const size_t each = kReconcilePointsMax / terms->size();
+  for (Term& term : *terms) {
+    const size_t stride = (term.points.size() + each - 1) / each;
+    size_t kept = 0;
+    for (size_t i = 0; i < term.points.size(); i += stride) term.points[kept++] = term.points[i];
+    term.points.resize(kept);
+  }
 }
 
 // A count of every step or job: sums, and the first key where the two differ.
@@ -337,6 +370,8 @@ absl::StatusOr<Reconciliation> Reconcile(const ReconcileInput& input) {
                      " are left out: nothing to compare; run more steps"));
   }
   AddTerms(tables, &result);
+  result.worst = WorstOf(result.terms);
+  ThinPoints(&result.terms);
   AddCounts(input, tables, &result);
   result.publish_delays = MakeDelays(tables);
   return result;

@@ -10,7 +10,9 @@
 // - Noise floor: the same statistics between every two repeats, of which the median.
 // - A term is inside the noise when neither its error nor the size of its median signed error is
 //   above the floor's. A constant bias is not hidden by jitter that averages out.
-// - `ballast` is shown and never judged: it is measured at the same shapes on either side.
+// - `ballast` is shown and never judged: it is measured at the same shapes on either side. Nor is
+//   `publish` of asynchronous runs: it lasts from the end of a job to the end of the step in which
+//   it ends, which is a race between two streams. The publish delays show it.
 // - A broken bound of `step` or `step - ballast` stays broken inside the noise: a machine too noisy
 //   to tell has shown nothing. A single phase inside the noise is called so and not held to its
 //   bound.
@@ -76,7 +78,20 @@ struct Term {
   double step_share = 0.0;  // of the measured time of all steps
   std::optional<double> bound;
   GapVerdict verdict = GapVerdict::kNotJudged;
+  // For pictures: its pairs in nanoseconds, evenly thinned so that all terms together have at most
+  // kReconcilePointsMax.
+  std::vector<PredictedMeasured> points;
 };
+inline constexpr size_t kReconcilePointsMax = 4000;
+
+// A step or job of a term that is held to a bound.
+struct WorstCase {
+  std::string term;
+  PredictedMeasured ns;
+  double error() const { return ns.predicted / ns.measured - 1.0; }
+};
+inline constexpr size_t kWorstCasesMax = 20;
+inline constexpr size_t kWorstOfTermMax = 4;
 
 struct CountRow {
   std::string name;
@@ -99,6 +114,7 @@ struct Reconciliation {
   int64_t steps_simulated = 0, steps_measured = 0, from_step = 0, repeats = 0;
   bool replays = false;
   std::vector<Term> terms;
+  std::vector<WorstCase> worst;  // by size of the error, of all pairs, a few a term
   std::vector<CountRow> counts;
   PublishDelays publish_delays;
   std::vector<std::string> flags;

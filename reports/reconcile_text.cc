@@ -41,21 +41,12 @@ std::string Aligned(const Lines& lines) {
   return out;
 }
 
-// A cell of a Markdown table keeps its row whatever a name holds.
-std::string MarkdownCell(const std::string& text) {
-  std::string out;
-  for (const char c : OneLine(text)) {
-    if (c == '|') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 std::string Markdown(const Lines& lines) {
   std::string out;
   for (size_t row = 0; row < lines.size(); ++row) {
     out += "|";
-    for (const std::string& cell : lines[row]) absl::StrAppend(&out, " ", MarkdownCell(cell), " |");
+    for (const std::string& cell : lines[row])
+      absl::StrAppend(&out, " ", MarkdownEscaped(cell), " |");
     out += "\n";
     if (row > 0) continue;
     out += "|";
@@ -92,6 +83,15 @@ Lines CountLines(const Reconciliation& result) {
   return lines;
 }
 
+Lines WorstLines(const Reconciliation& result) {
+  Lines lines = {{"term", "step or job", "measured ms", "simulated ms", "error %"}};
+  for (const WorstCase& worst : result.worst) {
+    lines.push_back({worst.term, absl::StrCat(worst.ns.key), Ms(worst.ns.measured),
+                     Ms(worst.ns.predicted), Percent(worst.error())});
+  }
+  return lines;
+}
+
 std::string JobsByDelay(const std::vector<int64_t>& delays) {
   std::vector<std::string> parts;
   for (size_t i = 0; i < delays.size(); ++i) {
@@ -115,28 +115,37 @@ std::string Basis(const Reconciliation& result) {
                      : "publishes are asynchronous, so decisions may fall into other steps");
 }
 
+constexpr char kPassed[] = "Within all bounds.";
+constexpr char kFailed[] = "NOT within bounds:";
+
 std::string Outcome(const std::vector<std::string>& failures) {
-  if (failures.empty()) return "Within all bounds.";
-  return absl::StrCat("NOT within bounds:\n  ", absl::StrJoin(failures, "\n  "));
+  if (failures.empty()) return kPassed;
+  return absl::StrCat(kFailed, "\n  ", absl::StrJoin(failures, "\n  "));
 }
 
-std::string ProvenanceText(const Provenance& provenance) {
+std::string ProvenanceText(const ReconcileProvenance& provenance) {
   std::string out;
   for (const auto& [name, value] : provenance) {
-    absl::StrAppend(&out, name, ": ", OneLine(value), "\n");
+    absl::StrAppend(&out, OneLine(name), ": ", OneLine(value), "\n");
   }
   return out;
 }
 
-std::string ProvenanceMarkdown(const Provenance& provenance) {
+std::string ProvenanceMarkdown(const ReconcileProvenance& provenance) {
   std::string out;
   for (const auto& [name, value] : provenance) {
-    absl::StrAppend(&out, "- ", name, ": ", OneLine(value), "\n");
+    absl::StrAppend(&out, "- ", MarkdownEscaped(name), ": ", MarkdownEscaped(value), "\n");
   }
   return out;
 }
 
-void WriteProvenance(const Provenance& provenance, JsonWriter* json) {
+std::string MarkdownList(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& line : lines) absl::StrAppend(&out, "- ", MarkdownEscaped(line), "\n");
+  return out;
+}
+
+void WriteProvenance(const ReconcileProvenance& provenance, JsonWriter* json) {
   json->Key("provenance").BeginObject();
   for (const auto& [name, value] : provenance) json->Key(name).String(value);
   json->EndObject();
@@ -156,13 +165,28 @@ void WriteStats(const PairedStats& stats, JsonWriter* json) {
   json->EndObject();
 }
 
-void WriteTerm(const Term& term, JsonWriter* json) {
+void WritePoints(const std::vector<PredictedMeasured>& points, JsonWriter* json) {
+  json->Key("points").BeginObject();
+  json->Key("number").BeginArray(JsonWriter::Layout::kInline);
+  for (const PredictedMeasured& point : points) json->Int(point.key);
+  json->EndArray().Key("measured_ns").BeginArray(JsonWriter::Layout::kInline);
+  for (const PredictedMeasured& point : points) json->Double(point.measured);
+  json->EndArray().Key("simulated_ns").BeginArray(JsonWriter::Layout::kInline);
+  for (const PredictedMeasured& point : points) json->Double(point.predicted);
+  json->EndArray().EndObject();
+}
+
+void WriteFinite(double value, JsonWriter* json) {
+  std::isfinite(value) ? json->Double(value) : json->Null();
+}
+
+void WriteTerm(const Term& term, bool with_points, JsonWriter* json) {
   json->BeginObject();
   json->Key("term").String(term.name);
   json->Key("of").String(term.of_step ? "step" : "job");
   // An error that has no finite size is null.
   json->Key("error");
-  std::isfinite(term.error) ? json->Double(term.error) : json->Null();
+  WriteFinite(term.error, json);
   json->Key("error_of_sums").Bool(term.error_of_sums);
   json->Key("step_share").Double(term.step_share);
   json->Key("bound");
@@ -172,7 +196,21 @@ void WriteTerm(const Term& term, JsonWriter* json) {
   WriteStats(term.stats, json);
   json->Key("noise");
   term.noise ? WriteStats(*term.noise, json) : static_cast<void>(json->Null());
+  json->Key("noise_error");
+  WriteFinite(term.noise ? term.noise_error : HUGE_VAL, json);
+  if (with_points) WritePoints(term.points, json);
   json->EndObject();
+}
+
+void WriteWorst(const Reconciliation& result, JsonWriter* json) {
+  json->Key("worst").BeginArray();
+  for (const WorstCase& worst : result.worst) {
+    json->BeginObject(JsonWriter::Layout::kInline).Key("term").String(worst.term);
+    json->Key("number").Int(worst.ns.key).Key("measured_ns").Double(worst.ns.measured);
+    json->Key("simulated_ns").Double(worst.ns.predicted);
+    json->Key("error").Double(worst.error()).EndObject();
+  }
+  json->EndArray();
 }
 
 void WriteDelays(const std::vector<int64_t>& delays, JsonWriter* json) {
@@ -181,15 +219,17 @@ void WriteDelays(const std::vector<int64_t>& delays, JsonWriter* json) {
   json->EndArray();
 }
 
-void WriteReconciliation(const Reconciliation& result, JsonWriter* json) {
+// `alone`: with points and worst cases, which a suite of many scenarios leaves to their own files.
+void WriteReconciliation(const Reconciliation& result, bool alone, JsonWriter* json) {
   json->Key("scenario").String(result.name);
   json->Key("passed").Bool(result.passed());
   json->Key("backend").String(result.bounds.backend);
   json->Key("steps").Int(result.steps_measured).Key("from_step").Int(result.from_step);
   json->Key("repeats").Int(result.repeats).Key("replays").Bool(result.replays);
   json->Key("terms").BeginArray();
-  for (const Term& term : result.terms) WriteTerm(term, json);
+  for (const Term& term : result.terms) WriteTerm(term, alone, json);
   json->EndArray();
+  if (alone) WriteWorst(result, json);
   json->Key("counts").BeginArray();
   for (const CountRow& count : result.counts) {
     json->BeginObject(JsonWriter::Layout::kInline).Key("count").String(count.name);
@@ -255,7 +295,7 @@ std::vector<std::string> SuiteRemarks(const ReconcileSuite& suite) {
   std::vector<std::string> remarks;
   for (const Reconciliation& result : suite.scenarios) {
     for (const std::string& flag : result.flags) {
-      remarks.push_back(absl::StrCat(result.name, ": ", OneLine(flag)));
+      remarks.push_back(absl::StrCat(result.name, ": ", flag));
     }
     for (const std::string& failure : result.Failures()) {
       remarks.push_back(absl::StrCat(result.name, ": ", failure));
@@ -270,7 +310,7 @@ constexpr char kSuiteHeading[] =
 
 }  // namespace
 
-std::string ReconcileTable(const Reconciliation& result, const Provenance& provenance) {
+std::string ReconcileTable(const Reconciliation& result, const ReconcileProvenance& provenance) {
   std::string out =
       absl::StrCat(OneLine(result.name), "\n", ProvenanceText(provenance), Basis(result), "\n\n",
                    Aligned(TermLines(result)), "\n", Aligned(CountLines(result)), "\n");
@@ -279,21 +319,23 @@ std::string ReconcileTable(const Reconciliation& result, const Provenance& prove
   return absl::StrCat(out, Outcome(result.Failures()), "\n");
 }
 
-std::string ReconcileMarkdown(const Reconciliation& result, const Provenance& provenance) {
-  std::string out =
-      absl::StrCat("## ", OneLine(result.name), "\n\n", ProvenanceMarkdown(provenance), "\n",
-                   Basis(result), "\n\n", Markdown(TermLines(result)), "\n",
-                   Markdown(CountLines(result)), "\n", DelayText(result.publish_delays), "\n");
-  for (const std::string& flag : result.flags) absl::StrAppend(&out, "\n", OneLine(flag), "\n");
-  return absl::StrCat(out, "\n", Outcome(result.Failures()), "\n");
+std::string ReconcileMarkdown(const Reconciliation& result, const ReconcileProvenance& provenance) {
+  const std::vector<std::string> failures = result.Failures();
+  std::string out = absl::StrCat(
+      "## Reconciliation: ", MarkdownEscaped(result.name), "\n\n", ProvenanceMarkdown(provenance),
+      "\n", Basis(result), "\n\n", failures.empty() ? kPassed : kFailed, "\n\n",
+      MarkdownList(failures), MarkdownList(result.flags), "\n", Markdown(TermLines(result)), "\n",
+      Markdown(CountLines(result)), "\n", DelayText(result.publish_delays), "\n");
+  if (!result.worst.empty()) absl::StrAppend(&out, "\n", Markdown(WorstLines(result)));
+  return out;
 }
 
-std::string ReconcileJson(const Reconciliation& result, const Provenance& provenance) {
+std::string ReconcileJson(const Reconciliation& result, const ReconcileProvenance& provenance) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
   WriteProvenance(provenance, &json);
-  WriteReconciliation(result, &json);
+  WriteReconciliation(result, true, &json);
   json.EndObject();
   return absl::StrCat(out, "\n");
 }
@@ -303,27 +345,28 @@ bool ReconcileSuite::passed() const {
                      [](const Reconciliation& result) { return result.passed(); });
 }
 
-std::string SuiteTable(const ReconcileSuite& suite, const Provenance& provenance) {
+std::string SuiteTable(const ReconcileSuite& suite, const ReconcileProvenance& provenance) {
   std::string out = absl::StrCat(ProvenanceText(provenance), kSuiteHeading, "\n\n",
                                  Aligned(SuiteLines(suite)), "\n");
   if (suite.ranks) {
     absl::StrAppend(&out, Aligned(RankLines(*suite.ranks)), "\n", RankText(*suite.ranks), "\n");
   }
-  for (const std::string& remark : SuiteRemarks(suite)) absl::StrAppend(&out, remark, "\n");
+  for (const std::string& remark : SuiteRemarks(suite))
+    absl::StrAppend(&out, OneLine(remark), "\n");
   return out;
 }
 
-std::string SuiteMarkdown(const ReconcileSuite& suite, const Provenance& provenance) {
+std::string SuiteMarkdown(const ReconcileSuite& suite, const ReconcileProvenance& provenance) {
   std::string out = absl::StrCat(ProvenanceMarkdown(provenance), "\n", kSuiteHeading, "\n\n",
                                  Markdown(SuiteLines(suite)), "\n");
   if (suite.ranks) {
-    absl::StrAppend(&out, Markdown(RankLines(*suite.ranks)), "\n", RankText(*suite.ranks), "\n\n");
+    absl::StrAppend(&out, Markdown(RankLines(*suite.ranks)), "\n",
+                    MarkdownEscaped(RankText(*suite.ranks)), "\n\n");
   }
-  for (const std::string& remark : SuiteRemarks(suite)) absl::StrAppend(&out, "- ", remark, "\n");
-  return out;
+  return out + MarkdownList(SuiteRemarks(suite));
 }
 
-std::string SuiteJson(const ReconcileSuite& suite, const Provenance& provenance) {
+std::string SuiteJson(const ReconcileSuite& suite, const ReconcileProvenance& provenance) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
@@ -332,7 +375,7 @@ std::string SuiteJson(const ReconcileSuite& suite, const Provenance& provenance)
   json.Key("scenarios").BeginArray();
   for (const Reconciliation& result : suite.scenarios) {
     json.BeginObject();
-    WriteReconciliation(result, &json);
+    WriteReconciliation(result, false, &json);
     json.EndObject();
   }
   json.EndArray();

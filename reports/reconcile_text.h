@@ -14,11 +14,11 @@
 namespace tierscope {
 
 // Where the numbers come from, as name and value: profile digest, device, date, versions.
-using Provenance = std::vector<std::pair<std::string, std::string>>;
+using ReconcileProvenance = std::vector<std::pair<std::string, std::string>>;
 
-std::string ReconcileTable(const Reconciliation& result, const Provenance& provenance);
-std::string ReconcileMarkdown(const Reconciliation& result, const Provenance& provenance);
-std::string ReconcileJson(const Reconciliation& result, const Provenance& provenance);
+std::string ReconcileTable(const Reconciliation& result, const ReconcileProvenance& provenance);
+std::string ReconcileMarkdown(const Reconciliation& result, const ReconcileProvenance& provenance);
+std::string ReconcileJson(const Reconciliation& result, const ReconcileProvenance& provenance);
 
 // How well predictions order configurations, over a grid of them.
 struct RankAgreement {
@@ -35,9 +35,9 @@ struct ReconcileSuite {
   std::optional<RankAgreement> ranks;
   bool passed() const;
 };
-std::string SuiteTable(const ReconcileSuite& suite, const Provenance& provenance);
-std::string SuiteMarkdown(const ReconcileSuite& suite, const Provenance& provenance);
-std::string SuiteJson(const ReconcileSuite& suite, const Provenance& provenance);
+std::string SuiteTable(const ReconcileSuite& suite, const ReconcileProvenance& provenance);
+std::string SuiteMarkdown(const ReconcileSuite& suite, const ReconcileProvenance& provenance);
+std::string SuiteJson(const ReconcileSuite& suite, const ReconcileProvenance& provenance);
 
 }  // namespace tierscope
 

@@ -11,7 +11,8 @@
 
 #include "reports/atomic_file.h"
 #include "reports/phase_sums.h"
-#include "reports/schema/metrics.h"
+#include "reports/reconcile_reader.h"
+#include "reports/result_reader.h"
 #include "reports/sweep_columns.h"
 #include "reports/text.h"
 #include "reports/timeline_reader.h"
@@ -22,7 +23,6 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kDocumentBytesMax = 512 * kMiB;  // a sweep of 100,000 points
-constexpr int64_t kResultBytesMax = 16 * kMiB;
 constexpr int64_t kSeriesBytesMax = 4 * kMiB;
 constexpr int64_t kReconcileBytesMax = 6 * kMiB;
 constexpr int64_t kScenarioBytesMax = kMiB;
@@ -70,36 +70,23 @@ absl::StatusOr<std::string> ReadJsonIfThere(const std::string& path, int64_t byt
   return Minified(path, text);
 }
 
-absl::Status CheckResult(const std::string& path, const std::string& result) {
-  simdjson::dom::parser parser;
-  simdjson::dom::element root, metrics;
-  int64_t version = 0;
-  if (const auto error = parser.parse(result).get(root)) return NotJson(path, error);
-  if (root["metrics"].get(metrics) != simdjson::SUCCESS || !metrics.is_object()) {
-    return absl::InvalidArgumentError(path + ": holds no metrics: is no result.json of a run");
-  }
-  if (root["schema_version"].get(version) != simdjson::SUCCESS || version != kResultSchemaVersion) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": is of result schema ", version, "; this tierscope reads ", kResultSchemaVersion));
-  }
-  return absl::OkStatus();
-}
+absl::StatusOr<ReportInput> ReadDocument(const std::string& path);
 
 absl::StatusOr<ReportInput> ReadRunFolder(const std::string& path) {
   const auto file = [&](const char* name) { return absl::StrCat(path, "/", name); };
   struct stat info;
-  if (!Exists(file("result.json"), &info)) {
-    return absl::NotFoundError(absl::StrCat(
-        path, ": holds no result.json: give the folder of a finished `tierscope run`"));
-  }
   ReportInput input;
   input.path = path;
+  input.is_folder = true;
   TIERSCOPE_ASSIGN_OR_RETURN(input.result, ReadJsonIfThere(file("result.json"), kResultBytesMax));
-  TIERSCOPE_RETURN_IF_ERROR(CheckResult(file("result.json"), input.result));
+  TIERSCOPE_RETURN_IF_ERROR(ParseResult(input.result, file("result.json")).status());
   TIERSCOPE_ASSIGN_OR_RETURN(input.host, ReadJsonIfThere(file("host.json"), kResultBytesMax));
   TIERSCOPE_ASSIGN_OR_RETURN(input.series, ReadJsonIfThere(file("series.json"), kSeriesBytesMax));
   TIERSCOPE_ASSIGN_OR_RETURN(input.reconcile,
                              ReadJsonIfThere(file("reconcile.json"), kReconcileBytesMax));
+  if (!input.reconcile.empty()) {
+    TIERSCOPE_RETURN_IF_ERROR(ParseReconcile(input.reconcile, file("reconcile.json")).status());
+  }
   if (Exists(file("phases.csv"), &info)) {
     TIERSCOPE_ASSIGN_OR_RETURN(input.phases, PhaseSums(file("phases.csv")));
   }
@@ -112,15 +99,30 @@ absl::StatusOr<ReportInput> ReadRunFolder(const std::string& path) {
   return input;
 }
 
+// A folder of a run, or of a reconciliation of one scenario or several.
+absl::StatusOr<ReportInput> ReadFolder(const std::string& path) {
+  struct stat info;
+  if (Exists(path + "/result.json", &info)) return ReadRunFolder(path);
+  for (const char* name : {"/reconcile.json", "/summary.json"}) {
+    if (!Exists(path + name, &info)) continue;
+    TIERSCOPE_ASSIGN_OR_RETURN(ReportInput input, ReadDocument(path + name));
+    input.path = path;
+    input.is_folder = true;
+    return input;
+  }
+  return absl::NotFoundError(absl::StrCat(
+      path,
+      ": holds no result.json, reconcile.json or summary.json: give the folder of a finished "
+      "`tierscope run` or `tierscope reconcile`"));
+}
+
 absl::StatusOr<ReportInputKind> KindOf(const std::string& path,
                                        const simdjson::dom::element& root) {
   const auto has = [&](const char* key) { return root[key].error() == simdjson::SUCCESS; };
   if (has("sweep") && has("points")) return ReportInputKind::kSweep;
   if (has("curve") && has("binding")) return ReportInputKind::kCapacity;
   if (has("rows") && has("serving")) return ReportInputKind::kValidation;
-  const bool one = has("terms") && has("counts");
-  const bool suite = has("scenarios") && has("passed");
-  if (has("phases") || one || suite) return ReportInputKind::kReconciliation;
+  if (has("passed") && (has("terms") || has("scenarios"))) return ReportInputKind::kReconciliation;
   if (has("metrics") && has("scenario_digest")) return ReportInputKind::kRun;
   return absl::InvalidArgumentError(absl::StrCat(
       path,
@@ -144,11 +146,14 @@ absl::StatusOr<ReportInput> ReadDocument(const std::string& path) {
   TIERSCOPE_ASSIGN_OR_RETURN(input.kind, KindOf(path, root));
   if (input.kind == ReportInputKind::kRun) {
     input.result = simdjson::minify(root);
-    TIERSCOPE_RETURN_IF_ERROR(CheckResult(path, input.result));
+    TIERSCOPE_RETURN_IF_ERROR(ParseResult(input.result, path).status());
   } else if (input.kind == ReportInputKind::kSweep) {
     TIERSCOPE_ASSIGN_OR_RETURN(input.document, SweepColumns(path, root));
   } else {
     input.document = simdjson::minify(root);
+  }
+  if (input.kind == ReportInputKind::kReconciliation) {
+    TIERSCOPE_RETURN_IF_ERROR(ParseReconcile(input.document, path).status());
   }
   return input;
 }
@@ -158,7 +163,7 @@ absl::StatusOr<ReportInput> ReadDocument(const std::string& path) {
 absl::StatusOr<ReportInput> ReadReportInput(const std::string& path) {
   struct stat info;
   if (!Exists(path, &info)) return FileError(errno, path, "open");
-  return S_ISDIR(info.st_mode) ? ReadRunFolder(path) : ReadDocument(path);
+  return S_ISDIR(info.st_mode) ? ReadFolder(path) : ReadDocument(path);
 }
 
 }  // namespace tierscope

@@ -14,13 +14,14 @@ enum class ReportInputKind {
   kSweep,           // sweep --format=json
   kCapacity,        // capacity --format=json
   kValidation,      // validate --format=json
-  kReconciliation,  // reconcile.json
+  kReconciliation,  // reconcile.json or summary.json, or the folder that holds it
 };
 
 // JSON texts are minified; empty where there is no such file.
 struct ReportInput {
   ReportInputKind kind = ReportInputKind::kRun;
   std::string path;
+  bool is_folder = false;
   std::string document;  // of all kinds but the first; of a sweep its columns (sweep_columns.h)
   // Of a run folder.
   std::string result;
@@ -32,8 +33,8 @@ struct ReportInput {
   std::string scenario;   // scenario.txtpb as it is
 };
 
-// Errors: nothing there, a folder without result.json, a file that is none of the kinds, of another
-// schema, not JSON, or larger than its limit.
+// Errors: nothing there, a folder of no run or reconciliation, a file that is none of the kinds, of
+// another schema, not JSON, or larger than its limit.
 absl::StatusOr<ReportInput> ReadReportInput(const std::string& path);
 
 }  // namespace tierscope

@@ -107,6 +107,15 @@ std::string HtmlEscaped(absl::string_view text) {
   return out;
 }
 
+std::string MarkdownEscaped(absl::string_view text) {
+  std::string out;
+  for (const char c : HtmlEscaped(OneLine(text))) {
+    if (absl::string_view("\\`*_{}[]|!~").find(c) != absl::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 size_t ColumnsOf(absl::string_view text) {
   size_t columns = 0;
   for (char c : text) columns += IsContinuation(c) ? 0 : 1;

@@ -22,6 +22,10 @@ std::string OneLine(absl::string_view text);
 // as HTML text and inside a quoted attribute.
 std::string HtmlEscaped(absl::string_view text);
 
+// Valid UTF-8 on one line with what Markdown, and the HTML in it, give a meaning taken away from
+// it: safe as a paragraph and in the cell of a table.
+std::string MarkdownEscaped(absl::string_view text);
+
 // Code points in valid UTF-8: columns on a terminal, wide characters aside.
 size_t ColumnsOf(absl::string_view text);
 

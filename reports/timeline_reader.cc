@@ -13,7 +13,7 @@
 
 #include "reports/atomic_file.h"
 #include "reports/json_writer.h"
-#include "reports/phase_sums.h"
+#include "reports/schema/phase_log.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope {
@@ -208,7 +208,9 @@ std::string Renumbered(const element& event, int pid, const std::string& process
 // The file that is written, and what of a part goes into it.
 class Joiner {
  public:
-  explicit Joiner(const TimelineJoin& join) : join_(join) {}
+  // Every part has its share of the bound, so that none pushes out the others.
+  Joiner(const TimelineJoin& join, size_t parts)
+      : join_(join), part_events_max_(join.events_max / static_cast<int64_t>(parts)) {}
 
   absl::Status Open(const std::string& out) {
     TIERSCOPE_RETURN_IF_ERROR(file_.Open(out));
@@ -216,25 +218,20 @@ class Joiner {
     return absl::OkStatus();
   }
   absl::Status Finish() {
-    file_.Append(absl::StrCat("\n],\"otherData\":{\"events\":", events_,
-                              ",\"events_dropped\":", left_out_, "}}\n"));
+    file_.Append(absl::StrCat("\n],\"otherData\":{\"event_bound\":", join_.events_max,
+                              ",\"events\":", events_, ",\"events_dropped\":", left_out_, "}}\n"));
     return file_.Commit();
   }
-  // Events of timeline.json; of phases.csv its spans and arrows.
-  absl::Status AddTimeline(const TimelinePart& part, int pid, bool counters_only);
-  absl::Status AddPhases(const TimelinePart& part, int pid);
-
-  int64_t kept() const { return kept_; }  // names of processes and tracks left out
-  absl::Status ErrorNothing(const std::string& path) const {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": has no event from ", join_.begin_s, " s to ", join_.end_s, " s"));
-  }
+  // Phases where it has any, and of its timeline the counters; else its timeline.
+  absl::Status AddPart(const TimelinePart& part, bool phases, int pid);
 
  private:
   bool Inside(double at_s) const { return at_s >= join_.begin_s && at_s < join_.end_s; }
-  bool Admit() {
-    if (events_ < join_.events_max) return ++kept_, true;
-    ++left_out_;
+  // Once an event of a part was left out all later ones are: what is shown is a stretch of time.
+  bool Admit(int64_t events) {
+    if (!full_ && part_events_ + events <= part_events_max_) return part_events_ += events, true;
+    full_ = true;
+    left_out_ += events;
     return false;
   }
   void Add(const std::string& event) {
@@ -242,15 +239,35 @@ class Joiner {
     file_.Append(event);
     ++events_;
   }
+  absl::Status AddTimeline(const TimelinePart& part, int pid, bool counters_only);
+  absl::Status AddPhases(const TimelinePart& part, int pid);
   void AddName(int pid, int64_t tid, absl::string_view kind, absl::string_view name);
-  void AddSpan(const PhaseRow& row, int pid, int64_t tid);
+  void AddSpan(const PhaseSpan& span, int pid);
 
   const TimelineJoin& join_;
+  const int64_t part_events_max_;
   AtomicFile file_;
   int64_t events_ = 0;
-  int64_t kept_ = 0;
   int64_t left_out_ = 0;
+  // Of the part that is being added: names of processes and tracks left out.
+  int64_t part_events_ = 0;
+  bool full_ = false;
+  int64_t arrow_first_ = -1, arrow_last_ = -1;  // ticks whose arrows began, one after the other
 };
+
+absl::Status Joiner::AddPart(const TimelinePart& part, bool phases, int pid) {
+  part_events_ = 0;
+  full_ = false;
+  arrow_first_ = arrow_last_ = -1;
+  if (phases) TIERSCOPE_RETURN_IF_ERROR(AddPhases(part, pid));
+  if (!phases || !part.path.empty()) {
+    TIERSCOPE_RETURN_IF_ERROR(AddTimeline(part, pid, phases));
+  }
+  if (part_events_ > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(phases ? part.phases : part.path,
+                                                 ": has no event from ", join_.begin_s, " s to ",
+                                                 join_.end_s, " s"));
+}
 
 absl::Status Joiner::AddTimeline(const TimelinePart& part, int pid, bool counters_only) {
   EventReader reader;
@@ -261,7 +278,7 @@ absl::Status Joiner::AddTimeline(const TimelinePart& part, int pid, bool counter
     if (!more) return absl::OkStatus();
     const absl::string_view phase = Text(event, "ph");
     if (counters_only && phase != "C") continue;
-    if (phase != "M" && (!Inside(Number(event, "ts") * 1e-6) || !Admit())) continue;
+    if (phase != "M" && (!Inside(Number(event, "ts") * 1e-6) || !Admit(1))) continue;
     Add(Renumbered(event, pid, part.process));
   }
 }
@@ -273,36 +290,43 @@ void Joiner::AddName(int pid, int64_t tid, absl::string_view kind, absl::string_
   Add(event + "}}");
 }
 
-// A span, and its end of the arrow of its tick.
-void Joiner::AddSpan(const PhaseRow& row, int pid, int64_t tid) {
-  const std::string where = absl::StrFormat("\"pid\":%d,\"tid\":%d,\"ts\":%d.%03d", pid, tid,
-                                            row.begin_ns / 1000, row.begin_ns % 1000);
-  std::string span = absl::StrFormat("{\"ph\":\"X\",%s,\"dur\":%d.%03d,\"name\":", where,
-                                     row.duration_ns / 1000, row.duration_ns % 1000);
-  AppendJsonString(row.phase, &span);
-  Add(absl::StrCat(span, ",\"args\":{\"step\":", row.step, ",\"tick\":", row.tick, "}}"));
-  const absl::string_view end = row.phase == "score"     ? "s"
-                                : row.phase == "recall"  ? "t"
-                                : row.phase == "publish" ? "f"
-                                                         : "";
-  if (end.empty() || row.tick < 0) return;
+// A span, and its end of the arrow of its tick: from the first of score and select to recall and
+// publish. An arrow that began before the window has no end inside.
+void Joiner::AddSpan(const PhaseSpan& span, int pid) {
+  const std::string where =
+      absl::StrFormat("\"pid\":%d,\"tid\":%d,\"ts\":%d.%03d", pid, static_cast<int>(span.phase) + 1,
+                      span.begin_ns / 1000, span.begin_ns % 1000);
+  Add(
+      absl::StrFormat("{\"ph\":\"X\",%s,\"dur\":%d.%03d,\"name\":\"%s\",\"args\":{\"step\":%d,"
+                      "\"tick\":%d,\"bytes\":%d,"
+                      "\"pages\":%d}}",
+                      where, span.duration_ns / 1000, span.duration_ns % 1000,
+                      PhaseName(span.phase), span.step, span.tick, span.bytes, span.pages));
+  const char* end = "";
+  if ((span.phase == Phase::kScore || span.phase == Phase::kSelect) && span.tick > arrow_last_) {
+    arrow_last_ = span.tick;
+    if (arrow_first_ < 0) arrow_first_ = span.tick;
+    end = "s";
+  } else if (span.tick >= 0 && arrow_first_ <= span.tick && span.tick <= arrow_last_) {
+    end = span.phase == Phase::kRecall ? "t" : span.phase == Phase::kPublish ? "f" : "";
+  }
+  if (*end == '\0' || !Admit(1)) return;
   Add(absl::StrCat("{\"ph\":\"", end, "\",", where, ",\"cat\":\"tick\",\"id\":\"", pid, ".",
-                   row.tick, end == "f" ? "\",\"bp\":\"e" : "", "\",\"name\":\"tick\"}"));
+                   span.tick, *end == 'f' ? "\",\"bp\":\"e" : "", "\",\"name\":\"tick\"}"));
 }
 
 absl::Status Joiner::AddPhases(const TimelinePart& part, int pid) {
   AddName(pid, 0, "process_name", part.process);
-  std::vector<std::string> tracks;
-  return ForEachPhaseRow(part.phases, [&](const PhaseRow& row) {
-    if (row.request >= 0 || row.begin_ns < 0 || !Inside(static_cast<double>(row.begin_ns) * 1e-9))
-      return;
-    auto at = std::find(tracks.begin(), tracks.end(), row.phase);
-    if (at == tracks.end()) {
-      if (tracks.size() == kNamesMax) return;
-      at = tracks.insert(tracks.end(), std::string(row.phase));
-      AddName(pid, at - tracks.begin() + 1, "thread_name", row.phase);
-    }
-    if (Admit()) AddSpan(row, pid, at - tracks.begin() + 1);
+  for (int phase = 0; phase < kPhaseCount; ++phase) {
+    AddName(pid, phase + 1, "thread_name", kPhaseNames[phase]);
+    Add(absl::StrFormat(
+        "{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"thread_sort_index\",\"args\":{"
+        "\"sort_index\":%d}}",
+        pid, phase + 1, phase + 1));
+  }
+  return ForEachPhaseSpan(part.phases, [&](const PhaseSpan& span) {
+    const bool whole = span.request < 0;
+    if (whole && Inside(static_cast<double>(span.begin_ns) * 1e-9) && Admit(1)) AddSpan(span, pid);
   });
 }
 
@@ -324,17 +348,10 @@ absl::Status JoinTimelines(std::span<const TimelinePart> parts, const TimelineJo
                            const std::string& out) {
   const bool phases = std::all_of(parts.begin(), parts.end(),
                                   [](const TimelinePart& part) { return !part.phases.empty(); });
-  Joiner joiner(join);
+  Joiner joiner(join, parts.size());
   TIERSCOPE_RETURN_IF_ERROR(joiner.Open(out));
   for (size_t i = 0; i < parts.size(); ++i) {
-    const TimelinePart& part = parts[i];
-    const int pid = static_cast<int>(i) + 1;
-    const int64_t before = joiner.kept();
-    if (phases) TIERSCOPE_RETURN_IF_ERROR(joiner.AddPhases(part, pid));
-    if (!phases || !part.path.empty()) {
-      TIERSCOPE_RETURN_IF_ERROR(joiner.AddTimeline(part, pid, phases));
-    }
-    if (joiner.kept() == before) return joiner.ErrorNothing(phases ? part.phases : part.path);
+    TIERSCOPE_RETURN_IF_ERROR(joiner.AddPart(parts[i], phases, static_cast<int>(i) + 1));
   }
   return joiner.Finish();
 }

@@ -29,14 +29,15 @@ struct TimelinePart {
 struct TimelineJoin {
   double begin_s = 0.0;  // only what begins in [begin_s, end_s) of each part's own time
   double end_s = 1e9;
-  int64_t events_max = 1'000'000;
+  int64_t events_max = 200'000;  // divided among the parts; names of tracks not counted
 };
 
 // Writes one Chrome trace in which every part is a process of its own. Where every part has a
-// phases.csv, its spans are shown, a track a phase, with arrows score -> recall -> publish by tick,
-// and of timeline.json only the counters; otherwise the events of timeline.json as they are. Either
-// way simulated and measured spans of one kind have the same track and name, and arrows stay within
-// their part. Streamed. Errors: a part that is not readable, or has no event there.
+// phases.csv, its spans are shown, a track a phase (the same tracks in every part), with arrows
+// score -> recall -> publish by tick, and of timeline.json only the counters; otherwise the events
+// of timeline.json as they are. Either way simulated and measured spans of one kind have the same
+// track and name, and arrows stay within their part. Streamed. Errors: a part that is not readable,
+// or has no event there; then there is no file.
 absl::Status JoinTimelines(std::span<const TimelinePart> parts, const TimelineJoin& join,
                            const std::string& out);
 

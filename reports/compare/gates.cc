@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
-#include "reports/compare/host_metrics.h"
+#include "reports/host_metrics.h"
 #include "reports/schema/gates.pb.h"
 #include "reports/schema/metrics.h"
 #include "scenarios/text_file.h"

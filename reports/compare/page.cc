@@ -12,14 +12,34 @@ constexpr char kStyle[] = R"css(
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e9ec; --page: #14171a; --rule: #343a41; --muted: #a2abb5; --bad: #ff9d75; }
 }
+* { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.5rem; max-width: 80rem; color: var(--ink); background: var(--page);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1, h2 { line-height: 1.25; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.875rem; margin: 0.5rem 0 1.5rem; }
-th, td { border-bottom: 1px solid var(--rule); padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top; }
-.number { text-align: right; white-space: nowrap; }
+.scroll:focus-visible { outline: 2px solid var(--ink); }
+table { border-collapse: collapse; width: 100%; font-size: 0.8125rem; margin: 0.5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 1px solid var(--rule); padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
+  white-space: nowrap; overflow-wrap: normal; }
+th { color: var(--muted); }
+.number { text-align: right; }
+.why { white-space: normal; min-width: 7rem; }
 .muted { color: var(--muted); }
 .fails { color: var(--bad); font-weight: 650; }
+@media (max-width: 40rem) {
+  body { padding: 1rem; }
+  h1 { font-size: 1.4rem; }
+  h2 { font-size: 1.15rem; }
+}
+@media print {
+  :root { --ink: #000; --page: #fff; --rule: #bbb; --muted: #444; --bad: #8c2300; }
+  body { padding: 0; max-width: none; font-size: 10pt; }
+  .scroll { overflow: visible; }
+  table { font-size: 6pt; }
+  .why { min-width: 0; }
+  tr { break-inside: avoid; }
+  h2 { break-after: avoid; }
+}
 )css";
 
 std::string Html(absl::string_view text) { return HtmlEscaped(OneLine(text)); }
@@ -31,8 +51,8 @@ std::string Row(const MetricComparison& comparison) {
                       comparison.fails ? "fails: " : "", VerdictName(comparison.verdict),
                       "</td><td class=\"number\">", cells.base, "</td><td class=\"number\">",
                       cells.next, "</td><td>", Html(comparison.unit), "</td><td class=\"number\">",
-                      cells.change, "</td><td class=\"number\">", cells.samples, "</td><td>",
-                      Html(cells.why), "</td></tr>\n");
+                      cells.change, "</td><td class=\"number\">", cells.samples,
+                      "</td><td class=\"why\">", Html(cells.why), "</td></tr>\n");
 }
 
 // The metrics for which `shown` holds, or nothing.
@@ -43,18 +63,19 @@ std::string Table(const Comparison& comparison, absl::string_view title, Shown s
     if (shown(metric)) absl::StrAppend(&rows, Row(metric));
   }
   if (rows.empty()) return "";
-  return absl::StrCat("<h2>", title,
-                      "</h2>\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
-                      "aria-label=\"",
-                      title,
-                      "\">\n<table>\n<thead><tr><th scope=\"col\">scenario</th>"
-                      "<th scope=\"col\">metric</th><th scope=\"col\">verdict</th>"
-                      "<th scope=\"col\" class=\"number\">base</th>"
-                      "<th scope=\"col\" class=\"number\">new</th><th scope=\"col\">unit</th>"
-                      "<th scope=\"col\" class=\"number\">change</th>"
-                      "<th scope=\"col\" class=\"number\">samples</th><th scope=\"col\">why</th>"
-                      "</tr></thead>\n<tbody>\n",
-                      rows, "</tbody>\n</table>\n</div>\n");
+  return absl::StrCat(
+      "<h2>", title,
+      "</h2>\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
+      "aria-label=\"",
+      title,
+      "\">\n<table>\n<thead><tr><th scope=\"col\">scenario</th>"
+      "<th scope=\"col\">metric</th><th scope=\"col\">verdict</th>"
+      "<th scope=\"col\" class=\"number\">base</th>"
+      "<th scope=\"col\" class=\"number\">new</th><th scope=\"col\">unit</th>"
+      "<th scope=\"col\" class=\"number\">change</th>"
+      "<th scope=\"col\" class=\"number\">samples</th><th scope=\"col\" class=\"why\">why</th>"
+      "</tr></thead>\n<tbody>\n",
+      rows, "</tbody>\n</table>\n</div>\n");
 }
 
 std::string Remarks(const Comparison& comparison) {

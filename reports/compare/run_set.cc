@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "reports/compare/fingerprint.h"
-#include "reports/compare/host_metrics.h"
-#include "reports/compare/result_reader.h"
+#include "reports/host_metrics.h"
+#include "reports/result_reader.h"
 #include "reports/schema/metrics.h"
 #include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"

@@ -55,7 +55,8 @@ function formatNumber(value) {
 function formatPercent(share) {
   if (!isNumber(share)) return '-';
   const percent = share * 100;
-  if (percent !== 0 && Math.abs(percent) < 0.01) return (percent < 0 ? '>-' : '<') + '0.01 %';
+  if (percent === 0) return '0 %';
+  if (Math.abs(percent) < 0.01) return (percent < 0 ? '>-' : '<') + '0.01 %';
   if (percent > 99.99 && percent < 100) return '>99.99 %';
   const fine = Math.abs(percent) < 1 || (percent > 99 && percent < 100);
   return percent.toFixed(fine ? 2 : 1).replace(/\.0$/, '') + ' %';

@@ -38,6 +38,7 @@ function pageTitle() {
   if (RUNS.length === 1 && DATA.inputs.length === 1) return RUNS[0].label;
   if (RUNS.length > 1) return `${RUNS.length} runs side by side`;
   const first = DATA.inputs[0];
+  if (first.kind === 'reconciliation') return reconciliationTitle(first.document);
   return oneLine(
       first.document && (first.document.sweep || first.document.scenario) || (RUNS[0] && RUNS[0].label) ||
       first.name);
@@ -45,12 +46,15 @@ function pageTitle() {
 
 // A line a run: scenario, version, seed, digests and device; the section Provenance has all of it.
 function identityLines() {
-  const lines = RUNS.slice(0, RUNS_DRAWN)
-                    .map(
-                        (run) => `${run.label}: ${run.result.kind} by tierscope ${run.result.version}, seed ${
-                                     seedOf(run)}, scenario ${run.result.scenario_digest.slice(0, 12)}, ` +
-                            `events ${run.result.event_digest.slice(0, 12)}, ${
-                                         [hardwareOf(run), deviceOf(run)].filter(Boolean).join('; ')}`);
+  const lines =
+      RUNS.slice(0, RUNS_DRAWN)
+          .map(
+              (run) => [`${run.label}: ${run.result.kind} by tierscope ${run.result.version}`,
+                        `seed ${seedOf(run)}`, `scenario ${run.result.scenario_digest.slice(0, 12)}`,
+                        run.result.event_digest && `events ${run.result.event_digest.slice(0, 12)}`,
+                        [hardwareOf(run), deviceOf(run)].filter(Boolean).join('; ')]
+                           .filter(Boolean)
+                           .join(', '));
   const others = DATA.inputs.filter((i) => i.kind !== 'run')
                      .map(
                          (i) => `${i.kind} ${oneLine(i.document.sweep || i.document.scenario || i.name)}` +
@@ -72,9 +76,9 @@ function sections() {
       case 'validation':
         return [validationSection(input)];
       case 'reconciliation':
-        return [reconciliationSection(input.document, input.name)];
+        return [reconciliationSection(input.document)];
       default:
-        return input.reconcile ? [reconciliationSection(input.reconcile, input.label)] : [];
+        return input.reconcile ? [reconciliationSection(input.reconcile)] : [];
     }
   });
   const ends = RUNS.length === 0 ? [] : [metricsSection(), notesSection(), provenanceSection()];

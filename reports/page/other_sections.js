@@ -75,7 +75,8 @@ function timelineFigures(run) {
     }
   });
   say();
-  const time = field('b', 'quantitative', 'simulated time, s', {axis: {format: '.3f', tickCount: 5}});
+  const time = field(
+      'b', 'quantitative', `${oneLine(run.result.kind)} time, s`, {axis: {format: '.3f', tickCount: 5}});
   const figures = [figure({
     title,
     says:

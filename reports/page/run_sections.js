@@ -69,7 +69,9 @@ function summaryCards(run) {
                   (causes[0][1] > 0 ? `; most by ${causes[0][0]}` : '')),
       metricCard(
           run, 'Throughput', 'throughput_tok_per_s',
-          concurrency === null ? '' : `${formatNumber(concurrency)} requests decoding`),
+          concurrency === null ?
+              '' :
+              `${formatNumber(concurrency)} request${concurrency === 1 ? '' : 's'} decoding`),
       metricCard(run, 'TPOT, p99', 'tpot_ms_p99', ''));
 }
 
@@ -246,7 +248,7 @@ function footprintSection() {
 }
 
 function missingSeries() {
-  const without = RUNS.filter((run) => !SERIES_RUNS.includes(run));
+  const without = RUNS.filter((run) => run.result.kind === 'simulated' && !SERIES_RUNS.includes(run));
   return without.length === 0 ?
       null :
       note(`No series.json, so nothing over time: ${

@@ -133,7 +133,8 @@ absl::Status WritePhaseLog(absl::string_view path, const std::vector<PhaseSpan>&
   return writer.Finish();
 }
 
-absl::StatusOr<std::vector<PhaseSpan>> ReadPhaseLog(const std::string& path) {
+absl::Status ForEachPhaseSpan(const std::string& path,
+                              const std::function<void(const PhaseSpan&)>& visit) {
   std::error_code ignored;  // a path that cannot be looked at cannot be opened either
   if (std::filesystem::is_directory(path, ignored)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder; give a phases.csv"));
@@ -149,17 +150,23 @@ absl::StatusOr<std::vector<PhaseSpan>> ReadPhaseLog(const std::string& path) {
   if (!more || line != kPhaseLogHeader) {
     return parser.At(absl::StrCat("the first line is not ", kPhaseLogHeader));
   }
-  std::vector<PhaseSpan> spans;
-  for (;;) {
+  for (int64_t rows = 0;; ++rows) {
     TIERSCOPE_ASSIGN_OR_RETURN(more, NextLine(file, parser, &line));
     if (!more) break;
-    if (static_cast<int64_t>(spans.size()) == kPhaseLogRowsMax) {
+    if (rows == kPhaseLogRowsMax) {
       return parser.At(absl::StrCat("more than ", kPhaseLogRowsMax, " rows"));
     }
     TIERSCOPE_ASSIGN_OR_RETURN(const PhaseSpan span, parser.Parse(line));
-    spans.push_back(span);
+    visit(span);
   }
   if (file.bad()) return absl::DataLossError(absl::StrCat(path, ": cannot be read to its end"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PhaseSpan>> ReadPhaseLog(const std::string& path) {
+  std::vector<PhaseSpan> spans;
+  TIERSCOPE_RETURN_IF_ERROR(
+      ForEachPhaseSpan(path, [&](const PhaseSpan& span) { spans.push_back(span); }));
   return spans;
 }
 

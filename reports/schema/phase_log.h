@@ -25,6 +25,7 @@
 #define TIERSCOPE_REPORTS_SCHEMA_PHASE_LOG_H_
 
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -108,6 +109,11 @@ class PhaseLogWriter {
 };
 
 absl::Status WritePhaseLog(absl::string_view path, const std::vector<PhaseSpan>& spans);
+
+// Calls `visit` with every row in order, in constant memory. Errors: those of ReadPhaseLog, behind
+// the rows before.
+absl::Status ForEachPhaseSpan(const std::string& path,
+                              const std::function<void(const PhaseSpan&)>& visit);
 
 // Reads a table that keeps to the format to the letter. Errors: "file:line: what, and what to do";
 // InvalidArgument for a wrong header, field, phase or number, a negative bytes, pages or duration,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# browser_test.sh TIERSCOPE SOURCE_DIR WORK_DIR: makes pages with the binary and opens them in
+# browser_test.sh TIERSCOPE SOURCE_DIR WORK_DIR MADE_UP_PROFILE: makes pages with the binary and opens them in
 # Debian's chromium. Exits 77, with the reason, where node, npm or chromium is missing.
 set -euo pipefail
-TIERSCOPE=$1 SOURCE=$2 WORK=$3
+TIERSCOPE=$1 SOURCE=$2 WORK=$3 MADE_UP_PROFILE=$4
 skip() { echo "skipped: $1"; exit 77; }
 
 BROWSER=$(command -v chromium || command -v chromium-browser || true)
@@ -29,6 +29,18 @@ SMALL+=,workload.attention.profiles_per_context=1,workload.attention.context_tok
 cp -r "$PAGES/full" "$PAGES/hostile"
 "$TIERSCOPE" validate --format=json >"$PAGES/validate.json"
 "$TIERSCOPE" capacity "$SOURCE/scenarios/h20_full.txtpb" --set engine.simulated_s=120,engine.slo.tpot_ms=25 --format=json >"$PAGES/capacity.json"
+# Real reconciliations, on a profile with made-up times: their bounds are broken, exit code 1.
+"$MADE_UP_PROFILE" >"$PAGES/profile.txtpb"
+reconcile() {
+  "$TIERSCOPE" reconcile "$SOURCE/scenarios/reconcile_cpu.txtpb" --backend=cpu --profile "$PAGES/profile.txtpb" \
+    --set workload.context_tokens=8192,workload.output_tokens=17,workload.concurrency=1,workload.request_limit=1 \
+    --set workload.attention.steps=32,workload.attention.profiles_per_context=1,policy.page_kmax=4 "$@" \
+    >"$PAGES/reconcile.log" 2>&1 || [ $? = 1 ] || { cat "$PAGES/reconcile.log"; exit 1; }
+}
+reconcile --repeats=2 --out "$PAGES/reconcile"
+reconcile --repeats=1 --set workload.output_tokens=10 --grid "policy.page_kmax=3,5" --out "$PAGES/grid"
+cp "$SOURCE/reports/measured/xeon_2_threads/reconcile_cpu/summary.json" "$PAGES/suite.json"
+"$TIERSCOPE" compare "$PAGES/full" "$PAGES/run" --across=scenario,trace --html="$PAGES/compare.html" >/dev/null || [ $? = 1 ]
 node "$SOURCE/tests/browser/make_documents.js" "$PAGES/run/result.json" "$PAGES"
 
 report() { "$TIERSCOPE" report "$@" 2>"$PAGES/report.err" || { cat "$PAGES/report.err"; exit 1; }; }
@@ -37,5 +49,7 @@ report "$PAGES/run"
 report "$PAGES/run" "$PAGES/full" --out "$PAGES/both.html"
 report "$PAGES/hostile" --out "$PAGES/hostile.html"
 report "$PAGES/sweep.json" --out "$PAGES/sweep.html"
-report "$PAGES/capacity.json" "$PAGES/reconcile.json" "$PAGES/reconcile_terms.json" "$PAGES/validate.json" --out "$PAGES/documents.html"
+report "$PAGES/capacity.json" "$PAGES/validate.json" --out "$PAGES/documents.html"
+report "$PAGES/reconcile"
+report "$PAGES/suite.json" "$PAGES/grid" --out "$PAGES/suite.html"
 NODE_PATH=$WORK/node_modules node "$SOURCE/tests/browser/page_test.js" "$BROWSER" "$PAGES"

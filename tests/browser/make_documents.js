@@ -1,7 +1,7 @@
-// The inputs of the browser tests that would take long to compute: made-up points of a sweep of
-// 10,000 points in the form of sweep --format=json, and a made-up reconciliation.
+// What would take long to compute: made-up points of a sweep of 10,000 points in the form of sweep
+// --format=json.
 //   node make_documents.js RESULT_JSON FOLDER
-// And FOLDER/hostile, a run folder, gets markup wherever it holds a name.
+// And FOLDER/hostile, a run folder, gets markup wherever it holds a name, and such a reconciliation.
 'use strict';
 const fs = require('fs');
 const [RESULT, FOLDER] = process.argv.slice(2);
@@ -62,69 +62,6 @@ fs.writeFileSync(FOLDER + '/sweep.json', JSON.stringify({
   ]
 }));
 
-const phases = [], joined = [];
-for (const [i, phase] of ['step', 'ballast', 'native_score', 'csa_attention', 'recall', '</script><b>x']
-         .entries()) {
-  let total = 0;
-  for (let step = 0; step < 80; ++step) {
-    const measured = (i + 1) * 1e6 * (0.8 + 0.4 * random()), error = 0.06 * (random() - 0.4);
-    total += Math.abs(error);
-    joined.push({
-      scenario: 'made up',
-      phase,
-      step,
-      measured_ns: Math.round(measured),
-      simulated_ns: Math.round(measured * (1 + error))
-    });
-  }
-  phases.push({
-    phase,
-    n: 80,
-    measured_ms: i + 1,
-    simulated_ms: 1.01 * (i + 1),
-    mape: total / 80,
-    bias: 0.006,
-    noise: 0.01 * (i + 1)
-  });
-}
-fs.writeFileSync(
-    FOLDER + '/reconcile.json',
-    JSON.stringify({scenario: 'made up', device: 'none: made up', phases, points: joined}));
-const stats = (scale) => ({
-  n: 50,
-  measured_median_ns: 2e6 * scale,
-  simulated_median_ns: 2.1e6 * scale,
-  mape: 0.05,
-  bias: 0.05,
-  bias_p50: 0.05,
-  error_p50: 0.05,
-  error_p90: 0.07,
-  error_p99: 0.1,
-  nrmse: 0.06,
-  pearson: null
-});
-fs.writeFileSync(FOLDER + '/reconcile_terms.json', JSON.stringify({
-  provenance: {device: 'none: made up'},
-  scenario: 'made up terms',
-  passed: true,
-  backend: 'cpu',
-  steps: 50,
-  terms: [1, 3, 9].map((scale, i) => ({
-                         term: ['step', 'ballast', 'recall'][i],
-                         of: 'step',
-                         error: 0.05,
-                         error_of_sums: false,
-                         step_share: 1 / scale,
-                         bound: i ? null : 0.15,
-                         verdict: 'holds',
-                         stats: stats(scale),
-                         noise: i ? stats(scale) : null
-                       })),
-  counts: [{count: 'pages recalled', simulated: 5, measured: 5, must_match: true, first_difference: ''}],
-  failures: [],
-  flags: ['outside the grid']
-}));
-
 const MARKUP = '</script><img onerror=window.owned=1 src=x>';
 const file = FOLDER + '/hostile/result.json';
 const hostile = JSON.parse(fs.readFileSync(file));
@@ -146,3 +83,11 @@ hostile.footprint[0].pool = pools.pools[0].pool = MARKUP;
 fs.writeFileSync(file, JSON.stringify(hostile));
 fs.writeFileSync(FOLDER + '/hostile/series.json', JSON.stringify(pools));
 fs.appendFileSync(FOLDER + '/hostile/scenario.txtpb', `# ${MARKUP}\n`);
+
+const reconcile = JSON.parse(fs.readFileSync(FOLDER + '/reconcile/reconcile.json'));
+reconcile.scenario = reconcile.backend = reconcile.flags[0] = reconcile.provenance.device = MARKUP;
+reconcile.provenance[MARKUP] = MARKUP;
+reconcile.failures.push(MARKUP);
+reconcile.terms[2].term = reconcile.worst[0].term = MARKUP;
+reconcile.counts[0].count = reconcile.counts[0].first_difference = MARKUP;
+fs.writeFileSync(FOLDER + '/hostile/reconcile.json', JSON.stringify(reconcile));

@@ -1,6 +1,6 @@
 // Opens reports in Debian's chromium and holds them to what reports/README.md promises.
 //   node page_test.js BROWSER FOLDER_OF_PAGES
-// pages.sh beside this file makes the pages. Prints what it measures; asserts no time but a bound
+// browser_test.sh beside this file makes the pages. Prints what it measures; asserts no time but a bound
 // that only a hang breaks.
 'use strict';
 const assert = require('assert');
@@ -27,7 +27,7 @@ async function open(browser, file, options) {
     if (r.url() !== 'file://' + file && !r.url().startsWith('blob:')) problems.push(`request: ${r.url()}`);
   });
   await page.goto('file://' + file);
-  await page.evaluate(() => window.tierscope.drawn);
+  await page.evaluate(() => window.tierscope && window.tierscope.drawn);
   return {page, problems, close: () => context.close()};
 }
 
@@ -348,7 +348,114 @@ async function testDocuments(browser) {
   await checkReadable(page, 'documents');
   assert.deepStrictEqual(problems, []);
   await close();
-  console.log(`capacity, reconciliation, fidelity: ${charts} charts`);
+  console.log(`capacity, fidelity: ${charts} charts`);
+}
+
+const readJson = (...names) => JSON.parse(fs.readFileSync(path.join(FOLDER, ...names)));
+
+// The CSV of a chart, without its heading, numbers as numbers.
+async function rowsOf(page, id) {
+  const text = await page.evaluate((i) => window.tierscope.charts.find((c) => c.id === i).csv(), id);
+  return parseCsv(text).slice(1).map((row) => row.map((f) => f === '' || isNaN(f) ? f || null : Number(f)));
+}
+
+const marksOf = (page, id) =>
+    page.evaluate((i) => window.tierscope.marksOf(window.tierscope.charts.find((c) => c.id === i).view), id);
+
+// A reconciliation as the verb wrote it: each chart's table is the file, number by number.
+async function testReconciliation(browser) {
+  const {page, problems, close} = await open(browser, path.join(FOLDER, 'reconcile', 'interactive.html'), {});
+  const document = readJson('reconcile', 'reconcile.json');
+  assert(!document.passed && document.terms.length > 8, 'a reconciliation of many phases');
+  const charts = await checkCharts(page, 'reconcile');
+  await checkTables(page, 'reconcile');
+  await checkDownloads(page, 'reconcile');
+  const points = document.terms.flatMap(
+      (t) => t.points.number.map(
+          (n, i) => [t.term, n, t.points.measured_ns[i] / 1e6, t.points.simulated_ns[i] / 1e6]));
+  const scatter = await rowsOf(page, 'simulated-against-measured');
+  assert.deepStrictEqual(scatter.map((row) => row.slice(0, 4)), points);
+  const drawn = points.filter((p) => p[2] > 0 && p[3] > 0).length;
+  assert(drawn > 50 && await marksOf(page, 'simulated-against-measured') > drawn, 'points and their bars');
+  const errors = await rowsOf(page, 'error-by-phase');
+  assert.deepStrictEqual(
+      errors,
+      document.terms.map(
+          (t) =>
+              [t.term, t.of, t.stats.n, t.stats.measured_median_ns / 1e6, t.stats.simulated_median_ns / 1e6,
+               t.step_share, t.error, t.noise_error, t.bound, t.verdict, t.stats.bias, t.stats.mape,
+               t.stats.error_p90, t.stats.error_p99, t.stats.nrmse, t.stats.pearson]));
+  assert(document.terms.filter((t) => t.noise_error !== null).length > 8, 'a noise floor');
+  const text = await page.textContent('body');
+  for (const failure of document.failures) assert(text.includes(failure), failure);
+  for (const [name, value] of Object.entries(document.provenance))
+    assert(text.includes(name) && text.includes(value), name);
+  const table = (caption) => page.$$eval(
+      'table',
+      (list, c) => [...list.find((t) => t.caption.textContent === c).tBodies[0].rows].map(
+          (r) => [...r.cells].map((x) => x.dataset.value ? Number(x.dataset.value) : x.textContent)),
+      caption);
+  assert.deepStrictEqual(
+      (await table('Counts')).map((row) => row.slice(0, 3)),
+      document.counts.map((c) => [c.count, c.simulated, c.measured]));
+  assert.deepStrictEqual(
+      await table('Worst cases'),
+      document.worst.map((w) => [w.term, w.number, w.measured_ns / 1e6, w.simulated_ns / 1e6, w.error]));
+  await checkReadable(page, 'reconcile, light');
+  await page.click('#theme');
+  await checkReadable(page, 'reconcile, dark');
+  assert.deepStrictEqual(problems, []);
+  await close();
+  console.log(`a reconciliation: ${charts} charts, ${points.length} points`);
+}
+
+// A row a scenario, of what is committed of a real device and of a grid.
+async function testSuite(browser) {
+  const {page, problems, close} = await open(
+      browser, path.join(FOLDER, 'suite.html'), {viewport: {width: 400, height: 800}, colorScheme: 'dark'});
+  const charts = await checkCharts(page, 'suite');
+  await checkTables(page, 'suite');
+  await checkReadable(page, 'suite, 400 px, dark');
+  for (const [at, document] of [readJson('suite.json'), readJson('grid', 'summary.json')].entries()) {
+    const id = (name) => name + (at ? '-2' : '');
+    const term = (s, name) => s.terms.find((t) => t.term === name);
+    const rows = await rowsOf(page, id('error-of-a-step-by-scenario'));
+    assert.deepStrictEqual(
+        rows.map((r) => [r[0], r[1], r[3], r[4], r[5], r[6], r[8], r[9], r[11]]),
+        document.scenarios.map((s) => {
+          const step = term(s, 'step'), rest = term(s, 'step - ballast');
+          return [
+            s.scenario, s.passed ? 'within' : 'BROKEN', step.stats.n, step.stats.measured_median_ns / 1e6,
+            step.stats.simulated_median_ns / 1e6, step.error, step.bound, rest.error, rest.bound
+          ];
+        }));
+    const scatter = await rowsOf(page, id('simulated-against-measured-by-scenario'));
+    assert.strictEqual(scatter.length, 2 * document.scenarios.length);
+    assert(await marksOf(page, id('simulated-against-measured-by-scenario')) > scatter.length);
+  }
+  const ranks = readJson('grid', 'summary.json').rank_agreement;
+  assert.deepStrictEqual(
+      (await rowsOf(page, 'configurations')).map((r) => r.slice(1, 4)),
+      ranks.configurations.map((c) => [c.configuration, c.measured / 1e6, c.simulated / 1e6]));
+  assert((await page.textContent('body')).includes(`Kendall tau ${ranks.kendall_tau}`));
+  assert.deepStrictEqual(problems, []);
+  await close();
+  console.log(`a suite and a grid: ${charts} charts`);
+}
+
+// The pages without a script: of a run, and of the verb compare.
+async function testStaticPages(browser) {
+  for (const file of ['run/report.html', 'compare.html']) {
+    for (const colorScheme of ['light', 'dark']) {
+      const {page, problems, close} =
+          await open(browser, path.join(FOLDER, file), {viewport: {width: 400, height: 800}, colorScheme});
+      await checkReadable(page, `${file}, 400 px, ${colorScheme}`);
+      assert.strictEqual(await page.$$eval('script', (l) => l.length), 0);
+      assert.deepStrictEqual(problems, []);
+      await close();
+    }
+  }
+  console.log('pages without a script: readable');
 }
 
 // Names that are markup do nothing and are shown as they are.
@@ -366,7 +473,9 @@ async function testHostile(browser) {
 
 (async () => {
   const browser = await chromium.launch({executablePath: BROWSER, args: ['--no-sandbox', '--disable-gpu']});
-  for (const test of [testRun, testNarrowAndComparison, testSweep, testDocuments, testHostile])
+  for (const test
+           of [testRun, testNarrowAndComparison, testSweep, testDocuments, testReconciliation, testSuite,
+               testStaticPages, testHostile])
     await test(browser);
   await browser.close();
 })().catch((error) => {

@@ -4,16 +4,19 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
+#include "simdjson.h"
 
-#include "calibration/device_profile.h"
-#include "real/cpu_backend.h"
 #include "reports/phase_join.h"
 #include "tests/testing/command.h"
+#include "tests/testing/golden.h"
+#include "tests/testing/made_up_profile.h"
 
 namespace tierscope::testing {
 namespace {
@@ -26,50 +29,6 @@ constexpr char kTiny[] =
     " --set workload.context_tokens=8192,workload.output_tokens=17,workload.concurrency=1"
     " --set workload.request_limit=1,workload.attention.steps=32"
     " --set workload.attention.profiles_per_context=1,policy.page_kmax=4 ";
-
-OpTable Table(OpTable::Op op, double us_each) {
-  OpTable table;
-  table.set_op(op);
-  for (const double x : {10.0, 100000.0}) table.add_x(x);
-  for (const double batch : {2.0, 64.0}) table.add_batch(batch);
-  for (const double batch : {2.0, 64.0}) {
-    for (const double x : {10.0, 100000.0}) table.add_us(us_each * x * batch);
-  }
-  return table;
-}
-
-Hardware MadeUpProfile() {
-  Hardware hardware;
-  hardware.set_gpu("made up");
-  hardware.set_hbm_bytes(int64_t{8} << 30);
-  hardware.set_hbm_bytes_per_s(10'000'000'000);
-  hardware.set_fp8_flop_per_s(1e10);
-  hardware.set_bf16_flop_per_s(1e10);
-  hardware.mutable_host_link()->set_peak_bytes_per_s(5'000'000'000);
-  hardware.mutable_host_link()->set_device_to_host_bytes_per_s(5'000'000'000);
-  hardware.mutable_host_link()->set_gather_bytes_per_s(5'000'000'000);
-  hardware.mutable_host_link()->set_gather_unaligned_factor(1);
-  hardware.mutable_host_link()->set_pageable_bytes_per_s(5'000'000'000);
-  hardware.mutable_host_link()->set_copy_submit_us(1);
-  CopyPoint* copy = hardware.mutable_host_link()->add_batched_copy();
-  copy->set_piece_bytes(1 << 17);
-  copy->set_descriptors(1);
-  copy->set_bytes_per_s(5'000'000'000);
-  hardware.mutable_step_model()->set_base_ms(0);
-  hardware.mutable_step_model()->set_per_request_ms(0);
-  hardware.mutable_step_model()->set_memory_efficiency(1);
-  hardware.mutable_step_model()->set_level1_launch_ms(0);
-  MeasuredOps* ops = hardware.mutable_measured_ops();
-  const auto backend = MakeCpuBackend({});
-  ops->set_device(backend.ok() ? (*backend)->device().name : "");
-  for (const OpTable::Op op :
-       {OpTable::BALLAST, OpTable::NATIVE_SCORE, OpTable::NATIVE_TOP_K, OpTable::CSA_ATTENTION,
-        OpTable::HCA_ATTENTION, OpTable::SCORE, OpTable::SELECT}) {
-    *ops->add_tables() = Table(op, op == OpTable::BALLAST ? 100.0 : 1.0);
-  }
-  SealProfile("2026-01-01", &hardware);
-  return hardware;
-}
 
 class ReconcileVerbTest : public ::testing::Test {
  protected:
@@ -152,6 +111,112 @@ TEST_F(ReconcileVerbTest, JoinsASimulatedAndARealRun) {
   // Another budget is another question.
   const std::string other = RunFolderOf("run --phases", "--set policy.page_kmax=5");
   ExpectRefused(other + " " + measured, "policy.page_kmax: the simulated run has '5'");
+}
+
+struct TrackEvents {
+  std::set<std::string> tracks, spans;
+  std::vector<std::string> intervals;
+  std::map<std::string, std::string> arrows;  // points in order, by tick
+};
+
+// What a joined timeline holds of each process. Every point of an arrow stands at a span that
+// begins there on its track.
+std::map<std::string, TrackEvents> ReadJoined(const std::string& path) {
+  simdjson::dom::parser parser;
+  const simdjson::dom::element root = parser.load(path);
+  std::map<int64_t, std::string> processes;
+  std::map<std::string, TrackEvents> joined;
+  std::set<std::string> places;
+  const auto text = [](const simdjson::dom::element& value) {
+    return std::string(std::string_view(value));
+  };
+  for (const simdjson::dom::element event : root["traceEvents"].get_array()) {
+    const std::string kind = text(event["ph"]), name = text(event["name"]);
+    const int64_t pid = event["pid"];
+    if (name == "process_name") processes[pid] = text(event["args"]["name"]);
+    TrackEvents& of = joined[processes[pid]];
+    if (name == "thread_name") of.tracks.insert(text(event["args"]["name"]));
+    if (kind == "M") continue;
+    const double begin_us = event["ts"];
+    const std::string place = absl::StrFormat("%d %d %.3f", pid, int64_t(event["tid"]), begin_us);
+    if (kind == "X") {
+      of.spans.insert(name);
+      places.insert(place);
+      of.intervals.push_back(
+          absl::StrFormat("%s %d %d %.3f %.3f %d %d", name, int64_t(event["args"]["step"]),
+                          int64_t(event["args"]["tick"]), begin_us, double(event["dur"]),
+                          int64_t(event["args"]["bytes"]), int64_t(event["args"]["pages"])));
+    } else {
+      EXPECT_TRUE(places.contains(place)) << "an arrow that hangs in the air: " << place;
+      of.arrows[text(event["id"])] += kind;
+    }
+  }
+  return joined;
+}
+
+std::vector<std::string> IntervalsOf(const std::string& phases) {
+  std::vector<std::string> intervals;
+  const auto spans = ReadPhaseLog(phases);
+  EXPECT_TRUE(spans.ok()) << spans.status();
+  for (const PhaseSpan& span : *spans) {
+    if (span.request >= 0) continue;
+    intervals.push_back(
+        absl::StrFormat("%s %d %d %.3f %.3f %d %d", PhaseName(span.phase), span.step, span.tick,
+                        static_cast<double>(span.begin_ns) * 1e-3,
+                        static_cast<double>(span.duration_ns) * 1e-3, span.bytes, span.pages));
+  }
+  return intervals;
+}
+
+// Both runs, what they come to, both sides in one timeline, and a report of the folder.
+TEST_F(ReconcileVerbTest, LeavesAFolderThatIsLookedAt) {
+  const std::string out = folder_.File("out");
+  const CommandOutput output = RunTierscope(absl::StrCat(
+      "reconcile ", kScenario, kTiny, "--backend=cpu --repeats=1 --format=json --profile ",
+      Profile(), " --out ", out));
+  EXPECT_EQ(output.exit_code, 1) << output.err;
+  EXPECT_EQ(ReadFile(out + "/reconcile.json"), output.out);
+
+  std::map<std::string, TrackEvents> joined = ReadJoined(out + "/timeline.json");
+  ASSERT_EQ(joined.size(), 2u);
+  const TrackEvents &simulated = joined["simulated"], &measured = joined["measured"];
+  EXPECT_EQ(simulated.tracks, measured.tracks);
+  EXPECT_EQ(simulated.tracks.size(), static_cast<size_t>(kPhaseCount));
+  for (const char* name : {"step", "ballast", "score", "select", "recall", "publish"}) {
+    EXPECT_TRUE(simulated.spans.contains(name) && measured.spans.contains(name)) << name;
+  }
+  EXPECT_EQ(simulated.intervals, IntervalsOf(out + "/simulated/phases.csv"));
+  EXPECT_EQ(measured.intervals, IntervalsOf(out + "/measured/phases.csv"));
+  EXPECT_EQ(simulated.arrows.size(), 2u);
+  EXPECT_EQ(measured.arrows.size(), 2u);
+  for (const auto& [tick, arrow] : simulated.arrows) EXPECT_EQ(arrow, "stf") << tick;
+  for (const auto& [tick, arrow] : measured.arrows) EXPECT_EQ(arrow, "stf") << tick;
+
+  // The measured run alone has its own, of the same spans.
+  const auto alone = ReadJoined(out + "/measured/timeline.json");
+  EXPECT_EQ(alone.at("measured").intervals, measured.intervals);
+
+  const CommandOutput report = RunTierscope("report " + out + " --format=markdown --out -");
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_TRUE(absl::StrContains(report.out, ReadFile(out + "/reconcile.md"))) << report.out;
+  EXPECT_EQ(RunTierscope("report " + out).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(out + "/interactive.html") ||
+              std::filesystem::exists(out + "/report.md"));
+}
+
+// A grid ranks its configurations; its folder is a report's input as well.
+TEST_F(ReconcileVerbTest, AGridIsRankedAndShown) {
+  const std::string out = folder_.File("grid");
+  const CommandOutput output =
+      RunTierscope(absl::StrCat("reconcile ", kScenario, kTiny,
+                                "--set workload.output_tokens=10 --backend=cpu --repeats=1 "
+                                "--grid 'policy.page_kmax=3,5' --profile ",
+                                Profile(), " --out ", out));
+  EXPECT_EQ(output.exit_code, 1) << output.err;
+  const CommandOutput report = RunTierscope("report " + out + " --format=markdown --out -");
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_TRUE(absl::StrContains(report.out, ReadFile(out + "/summary.md"))) << report.out;
+  EXPECT_TRUE(absl::StrContains(report.out, "Rank agreement over 2 configurations"));
 }
 
 TEST_F(ReconcileVerbTest, AProfileThatWasTouchedIsRefused) {

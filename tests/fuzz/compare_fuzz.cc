@@ -7,9 +7,9 @@
 #include "simdjson.h"
 
 #include "reports/compare/documents.h"
-#include "reports/compare/result_reader.h"
 #include "reports/compare/rows.h"
 #include "reports/compare/run_set.h"
+#include "reports/result_reader.h"
 #include "sim/base/check.h"
 #include "tests/fuzz/inputs.h"
 #include "tests/fuzz/targets.h"

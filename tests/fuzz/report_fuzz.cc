@@ -4,6 +4,7 @@
 #include "reports/markdown.h"
 #include "reports/page.h"
 #include "reports/phase_sums.h"
+#include "reports/reconcile_reader.h"
 #include "reports/report_input.h"
 #include "reports/result_json.h"
 #include "reports/result_reader.h"
@@ -31,6 +32,19 @@ void CheckShown(const ReportInput& input) {
   TIERSCOPE_CHECK(text->find('<') == std::string::npos);
 }
 
+// One that is read prints as it was read.
+void FuzzReconciliation(const std::string& input, const std::string& path) {
+  const absl::StatusOr<ReconcileDocument> read = ParseReconcile(input, path);
+  if (!read.ok()) return CheckError(read.status(), path);
+  const auto print = [](const ReconcileDocument& document) {
+    return document.is_suite ? SuiteJson(document.suite, document.provenance)
+                             : ReconcileJson(document.suite.scenarios[0], document.provenance);
+  };
+  const std::string printed = print(*read);
+  const absl::StatusOr<ReconcileDocument> again = ParseReconcile(printed, path);
+  TIERSCOPE_CHECK(again.ok() && print(*again) == printed);
+}
+
 }  // namespace
 
 void FuzzReportInput(absl::string_view input) {
@@ -42,14 +56,15 @@ void FuzzReportInput(absl::string_view input) {
   } else {
     CheckError(read.status(), path);
   }
-  const absl::StatusOr<RunResult> result = ParseResultJson(path, std::string(input));
+  const absl::StatusOr<RunResult> result = ParseResult(std::string(input), path);
   if (!result.ok()) {
     CheckError(result.status(), path);
   } else {
     const std::string printed = ResultJson(*result);
-    const absl::StatusOr<RunResult> again = ParseResultJson(path, printed);
+    const absl::StatusOr<RunResult> again = ParseResult(printed, path);
     TIERSCOPE_CHECK(again.ok() && ResultJson(*again) == printed);
   }
+  FuzzReconciliation(std::string(input), path);
   const absl::StatusOr<std::string> columns = TimelineColumns(path);
   columns.ok() ? CheckJson(*columns) : CheckError(columns.status(), path);
   const absl::StatusOr<std::string> sums = PhaseSums(path);

@@ -3,9 +3,9 @@
 #include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 
-#include "reports/compare/result_reader.h"
 #include "reports/compare/run_set.h"
 #include "reports/result_json.h"
+#include "reports/result_reader.h"
 #include "reports/schema/metrics.h"
 #include "tests/reports/sample_run.h"
 #include "tests/testing/temp_folder.h"
@@ -18,23 +18,54 @@ std::string ErrorOf(const std::string& text) {
   return results.ok() ? "" : std::string(results.status().message());
 }
 
-TEST(ResultReaderTest, ReadsBackWhatIsWritten) {
-  const RunReport run = SampleLsaRun();
-  const absl::StatusOr<std::vector<ReadResult>> read = ParseResults(ResultJson(run.result), "r");
-  ASSERT_TRUE(read.ok()) << read.status();
-  const RunResult& result = (*read)[0].result;
-  EXPECT_EQ(result.scenario(), run.result.scenario());
-  EXPECT_EQ(result.scenario_digest(), run.result.scenario_digest());
-  EXPECT_EQ(result.event_digest(), run.result.event_digest());
-  ASSERT_EQ(result.metrics_size(), run.result.metrics_size());
-  for (int i = 0; i < result.metrics_size(); ++i) {
-    EXPECT_EQ(result.metrics(i).name(), run.result.metrics(i).name());
-    EXPECT_EQ(result.metrics(i).value(), run.result.metrics(i).value());  // to the last bit
-    EXPECT_EQ(result.metrics(i).absent(), run.result.metrics(i).absent());
+// Every member there is: what is printed of it again has the same bytes.
+TEST(ResultReaderTest, ResultsComeBackAsTheyWere) {
+  RunReport measured = SampleFullRun();
+  measured.result.set_kind("measured");
+  Execution* execution = measured.result.mutable_execution();
+  execution->set_backend("cpu");
+  execution->set_device("a device");
+  execution->set_decode_threads(2);
+  execution->set_sideband_threads(1);
+  execution->set_mode("replay");
+  execution->set_executed_ranks(1);
+  execution->set_weight_format("FP32");
+  execution->add_step_ms_p50_of_repeats(1.5);
+  execution->add_step_ms_p50_of_repeats(2.5);
+  execution->set_chosen_repeat(1);
+  execution->set_step_ms_p50_unprofiled(1.25);
+  execution->set_step_ms_p50_without_ballast(0.5);
+  execution->set_ballast_gflop_per_step(7);
+  execution->set_level1_jobs(9);
+  execution->set_level1_joins(3);
+  execution->add_publish_delay_steps(6);
+  execution->add_not_validated("all-reduce");
+  const google::protobuf::Descriptor* fields = execution->GetDescriptor();
+  for (int i = 0; i < fields->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = fields->field(i);
+    const google::protobuf::Reflection* of = execution->GetReflection();
+    EXPECT_TRUE(field->is_repeated() ? of->FieldSize(*execution, field) > 0
+                                     : of->HasField(*execution, field))
+        << field->name() << ": give it a value, or nothing tests that it comes back";
   }
-  ASSERT_EQ(result.inputs_size(), run.result.inputs_size());
-  EXPECT_EQ(result.inputs(0).digest(), run.result.inputs(0).digest());
-  EXPECT_FALSE((*read)[0].has_host);
+  for (const RunReport& run : {SampleLsaRun(), SampleFullRun(), HostileRun(), measured}) {
+    const std::string json = ResultJson(run.result);
+    const absl::StatusOr<RunResult> back = ParseResult(json, "r.json");
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(ResultJson(*back), json);
+  }
+}
+
+TEST(ResultReaderTest, EveryCutOfAResultIsAnError) {
+  const std::string whole = ResultJson(SampleLsaRun().result);
+  for (size_t length = 0; length < whole.size() - 1; length += 37) {
+    EXPECT_NE(ErrorOf(whole.substr(0, length)), "") << length;
+  }
+  for (const char* member : {"schema_version", "seed", "inputs", "footprint", "notes", "metrics"}) {
+    std::string without = whole;
+    without.replace(without.find(absl::StrCat("\"", member, "\"")) + 1, 1, "?");
+    EXPECT_NE(ErrorOf(without).find(member), std::string::npos) << ErrorOf(without);
+  }
 }
 
 TEST(ResultReaderTest, ReadsHostAndStandardOutput) {
@@ -58,8 +89,8 @@ TEST(ResultReaderTest, RefusesOtherSchemas) {
   };
   EXPECT_EQ(ErrorOf(good), "");
   EXPECT_EQ(ErrorOf(with("2")),
-            "r.json: schema_version 2 is newer than 1, which this tierscope reads; compare with "
-            "the tierscope that wrote it");
+            "r.json: schema_version 2 is newer than 1, which this tierscope reads; use the "
+            "tierscope that wrote it");
   EXPECT_EQ(ErrorOf(with("0")),
             "r.json: schema_version 0 is older than 1, which this tierscope reads; run the "
             "scenario again");
@@ -71,8 +102,8 @@ TEST(ResultReaderTest, RefusesWhatIsNoResult) {
   const auto with_metrics = [](const std::string& metrics) {
     return absl::StrCat(
         R"({"schema_version": 1, "version": "v", "kind": "simulated", "scenario": "s",)",
-        R"("scenario_digest": "d", "event_digest": "e", "inputs": [], "violations": [],)",
-        R"("metrics": )", metrics, "}");
+        R"("scenario_digest": "d", "event_digest": "e", "seed": 1, "inputs": [], "footprint": [],)",
+        R"("notes": [], "violations": [], "profiles": [],)", R"("metrics": )", metrics, "}");
   };
   EXPECT_EQ(ErrorOf(with_metrics(R"({"a": {"value": 1, "unit": "s"}})")), "");
   const std::string bad[] = {
@@ -99,6 +130,11 @@ TEST(ResultReaderTest, RefusesWhatIsNoResult) {
       with_metrics(R"({"": {"value": 1, "unit": "s"}})"),
       with_metrics(R"({"a\nb": {"value": 1, "unit": "s"}})"),
       with_metrics(R"({"a": {"value": 1, "unit": "s"}, "a": {"value": 2, "unit": "s"}})")};
+  const std::string two = "[" + with_metrics(R"({"a": {"value": 1, "unit": "s"}})") + "," +
+                          with_metrics(R"({"a": {"value": 1, "unit": "s"}})") + "]";
+  EXPECT_EQ(ErrorOf(two), "");
+  EXPECT_EQ(ParseResult(two, "r.json").status().message(),
+            "r.json: has 2 results; give a file of one run");
   for (const std::string& text : bad) {
     const std::string error = ErrorOf(text);
     EXPECT_EQ(error.rfind("r.json: ", 0), 0u) << text;

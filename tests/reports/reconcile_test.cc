@@ -7,9 +7,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 
 #include "reports/phase_join.h"
+#include "reports/reconcile_reader.h"
 #include "reports/reconcile_text.h"
 
 namespace tierscope {
@@ -279,6 +281,52 @@ TEST(ReconcileTest, PublishDelaysOfAsynchronousRuns) {
   EXPECT_EQ(result.publish_delays.distance, 1.0);
 }
 
+// A long publish of one side is a broken bound where both follow one order, and a race where not.
+TEST(ReconcileTest, AnAsynchronousPublishIsNotJudged) {
+  ReconcileInput input = Input({}, {{}});
+  for (PhaseSpan& span : input.repeats[0].spans) {
+    if (span.phase == Phase::kPublish) span.duration_ns = 20 * kMs;
+  }
+  EXPECT_EQ(Broken(Joined(input)), std::vector<std::string>{"publish"});
+  input.replays = false;
+  const Reconciliation result = Joined(input);
+  EXPECT_TRUE(result.passed());
+  EXPECT_EQ(result.Find("publish")->bound, std::nullopt);
+  EXPECT_EQ(result.Find("publish")->error, 1.0) << "shown all the same";
+}
+
+// Of a long run a picture is drawn from a few points; the worst step is found among all.
+TEST(ReconcileTest, PointsAreBoundedAndTheWorstIsKept) {
+  Shape shape;
+  shape.steps = 9001;
+  ReconcileInput input = Input(shape, {shape});
+  for (PhaseSpan& span : input.simulated.spans) {
+    if (span.step == 4567 && span.phase == Phase::kCsaAttention) span.duration_ns *= 3;
+  }
+  const Reconciliation result = Joined(input);
+  size_t points = 0;
+  for (const Term& term : result.terms) {
+    points += term.points.size();
+    EXPECT_GT(term.points.size(), kReconcilePointsMax / result.terms.size() / 2) << term.name;
+    EXPECT_TRUE(!term.of_step || term.points.front().key >= input.from_step) << term.name;
+    EXPECT_TRUE(std::is_sorted(term.points.begin(), term.points.end(),
+                               [](const auto& a, const auto& b) { return a.key < b.key; }));
+  }
+  EXPECT_LE(points, kReconcilePointsMax);
+  ASSERT_FALSE(result.worst.empty());
+  EXPECT_LE(result.worst.size(), kWorstCasesMax);
+  for (const WorstCase& worst : result.worst) {
+    EXPECT_LE(static_cast<size_t>(
+                  std::count_if(result.worst.begin(), result.worst.end(),
+                                [&](const WorstCase& other) { return other.term == worst.term; })),
+              kWorstOfTermMax);
+    EXPECT_TRUE(result.Find(worst.term)->bound.has_value()) << worst.term;
+  }
+  EXPECT_EQ(result.worst[0].term, "csa_attention");
+  EXPECT_EQ(result.worst[0].ns.key, 4567);
+  EXPECT_NEAR(result.worst[0].error(), 2.0, 1e-9);
+}
+
 // A wait that the prediction has in other steps than the machine: judged by its sum.
 TEST(ReconcileTest, WaitsAreJudgedBySums) {
   Shape async;
@@ -322,12 +370,73 @@ TEST(ReconcileTest, BoundsOfEveryBackendThatIs) {
   EXPECT_EQ(FindReconcileBounds("abacus"), nullptr);
 }
 
+// What is read is all that was written: printed again it has the same bytes.
+TEST(ReconcileReaderTest, ReadsBackWhatIsWritten) {
+  Shape async;
+  async.sync = false;
+  ReconcileInput other = Input({}, {async, Noisy(0.1, 2)});
+  other.replays = false;
+  const ReconcileProvenance provenance = {{"device", "d"}, {"profile", "p"}};
+  ReconcileSuite suite;
+  for (const ReconcileInput& input : {Input({}, {Noisy(0.01, 1)}), other}) {
+    const Reconciliation result = Joined(input);
+    const std::string json = ReconcileJson(result, provenance);
+    const absl::StatusOr<ReconcileDocument> read = ParseReconcile(json, "r.json");
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_FALSE(read->is_suite);
+    EXPECT_EQ(ReconcileJson(read->suite.scenarios[0], read->provenance), json);
+    EXPECT_EQ(ReconcileMarkdown(read->suite.scenarios[0], provenance),
+              ReconcileMarkdown(result, provenance));
+    suite.scenarios.push_back(result);
+  }
+  for (const bool ranked : {false, true}) {
+    if (ranked) suite.ranks = {"mean step", {"a", "b"}, {{1.0, 2.0}, {3.0, 4.0}}, 1.0, 0.5};
+    const std::string json = SuiteJson(suite, provenance);
+    const absl::StatusOr<ReconcileDocument> read = ParseReconcile(json, "s.json");
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_TRUE(read->is_suite);
+    EXPECT_EQ(SuiteJson(read->suite, read->provenance), json);
+    EXPECT_EQ(SuiteMarkdown(read->suite, provenance), SuiteMarkdown(suite, provenance));
+  }
+}
+
+TEST(ReconcileReaderTest, RefusesWhatIsNone) {
+  const std::string good = ReconcileJson(Joined(Input({}, {{}, {}})), {{"device", "d"}});
+  const auto error = [&](const std::string& from, const std::string& to) {
+    const std::string text = absl::StrReplaceAll(good, {{from, to}});
+    EXPECT_NE(text, good) << from;
+    return std::string(ParseReconcile(text, "r.json").status().message());
+  };
+  const std::pair<const char*, const char*> kChanges[] = {
+      {R"("term": "step - ballast")", R"("term": "rest")"},
+      {R"("passed": true)", R"("passed": false)"},
+      {R"("verdict": "within")", R"("verdict": "<b>")"},
+      {R"("bound": 0.05)", R"("bound": "0.05")"},
+      {R"("bound": 0.05)", R"("bound": null)"},
+      {R"("number": [)", R"("number": [7, )"},
+      {R"("device": "d")", R"("device": 1)"},
+      {R"("from_step": 8)", R"("from_step": 8.5)"},
+      {R"("counts")", R"("Counts")"},
+      {R"("flags": [])", R"("flags": [1])"}};
+  for (const auto& [from, to] : kChanges) {
+    const std::string message = error(from, to);
+    EXPECT_TRUE(absl::StartsWith(message, "r.json: '")) << from << ": " << message;
+    EXPECT_TRUE(
+        absl::EndsWith(message, "; give reconcile.json or summary.json of tierscope reconcile"))
+        << message;
+  }
+  for (size_t length = 0; length < good.size() - 2; length += 101) {
+    EXPECT_FALSE(ParseReconcile(good.substr(0, length), "r.json").ok()) << length;
+  }
+  EXPECT_FALSE(ParseReconcile(R"({"provenance": {}, "scenarios": [], "passed": true})", "s").ok());
+}
+
 TEST(ReconcileTextTest, HostileNamesStayInTheirPlace) {
   ReconcileInput input = Input({}, {{}});
   input.name = "a|b\n\x1b[31m";
   input.flags = {"x\n| y"};
   const Reconciliation result = Joined(input);
-  const Provenance provenance = {{"device", "evil\n# heading"}};
+  const ReconcileProvenance provenance = {{"device", "evil\n# heading"}};
   EXPECT_FALSE(absl::StrContains(ReconcileTable(result, provenance), "\x1b"));
   EXPECT_FALSE(absl::StrContains(ReconcileMarkdown(result, provenance), "\n# heading"));
   ReconcileSuite suite;

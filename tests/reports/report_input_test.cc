@@ -1,5 +1,5 @@
-// What `tierscope report` reads: run folders, documents, sweeps as columns, phases, and result.json
-// back.
+// What `tierscope report` reads: run folders, documents, sweeps as columns, phases,
+// reconciliations.
 #include "reports/report_input.h"
 
 #include "absl/strings/str_cat.h"
@@ -8,9 +8,10 @@
 
 #include "reports/markdown.h"
 #include "reports/phase_sums.h"
+#include "reports/reconcile_text.h"
 #include "reports/result_json.h"
-#include "reports/result_reader.h"
 #include "reports/schema/metrics.h"
+#include "reports/schema/phase_log.h"
 #include "reports/sweep_columns.h"
 #include "tests/reports/sample_run.h"
 #include "tests/testing/golden.h"
@@ -18,6 +19,25 @@
 
 namespace tierscope::testing {
 namespace {
+
+Reconciliation SampleReconciliation() {
+  Reconciliation result;
+  result.name = "a | <b>";
+  result.bounds.backend = "cpu";
+  for (const char* name : {"step", "step - ballast"}) {
+    Term& term = result.terms.emplace_back();
+    term.name = name;
+    term.stats.pairs = 2;
+    term.stats.measured_median = term.stats.predicted_median = 2e6;
+    term.bound = 0.05;
+    term.verdict = GapVerdict::kWithin;
+    term.points = {{2e6, 2e6, 8}, {3e6, 2.5e6, 9}};
+  }
+  result.worst = {{"step", {3e6, 2.5e6, 9}}};
+  result.counts = {{"steps", 2, 2, true, ""}};
+  result.flags = {"<flag>"};
+  return result;
+}
 
 class ReportInputTest : public ::testing::Test {
  protected:
@@ -41,10 +61,38 @@ class ReportInputTest : public ::testing::Test {
 TEST_F(ReportInputTest, TellsDocumentsApart) {
   EXPECT_EQ(Kind("{\"curve\": [], \"binding\": \"\"}"), ReportInputKind::kCapacity);
   EXPECT_EQ(Kind("{\"rows\": [], \"serving\": []}"), ReportInputKind::kValidation);
-  EXPECT_EQ(Kind("{\"phases\": [], \"points\": []}"), ReportInputKind::kReconciliation);
-  EXPECT_EQ(Kind("{\"terms\": [], \"counts\": []}"), ReportInputKind::kReconciliation);
-  EXPECT_EQ(Kind("{\"scenarios\": [], \"passed\": true}"), ReportInputKind::kReconciliation);
+  EXPECT_EQ(Kind(ReconcileJson(SampleReconciliation(), {})), ReportInputKind::kReconciliation);
+  ReconcileSuite suite;
+  suite.scenarios = {SampleReconciliation(), SampleReconciliation()};
+  EXPECT_EQ(Kind(SuiteJson(suite, {})), ReportInputKind::kReconciliation);
   EXPECT_EQ(Kind(ResultJson(SampleLsaRun().result)), ReportInputKind::kRun);
+}
+
+TEST_F(ReportInputTest, FoldersOfReconciliations) {
+  const auto read = [&](const std::string& name) { return ReadReportInput(folder_.File(name)); };
+  folder_.Write("one/reconcile.json", ReconcileJson(SampleReconciliation(), {{"device", "d"}}));
+  ASSERT_TRUE(read("one").ok()) << read("one").status();
+  EXPECT_EQ(read("one")->kind, ReportInputKind::kReconciliation);
+  EXPECT_TRUE(read("one")->is_folder);
+  ReconcileSuite suite;
+  suite.scenarios = {SampleReconciliation()};
+  folder_.Write("suite/summary.json", SuiteJson(suite, {}));
+  ASSERT_TRUE(read("suite").ok()) << read("suite").status();
+  // One that lies in the folder of a run is shown with the run.
+  folder_.Write("run/result.json", ResultJson(SampleLsaRun().result));
+  folder_.Write("run/reconcile.json", ReconcileJson(SampleReconciliation(), {}));
+  ASSERT_TRUE(read("run").ok()) << read("run").status();
+  EXPECT_EQ(read("run")->kind, ReportInputKind::kRun);
+  EXPECT_NE(read("run")->reconcile, "");
+  folder_.Write("run/reconcile.json", R"({"passed": true, "terms": [], "counts": []})");
+  ExpectRefused("run", "reconcile.json: 'provenance' is no object");
+  // What is committed, of a real device.
+  const absl::StatusOr<ReportInput> measured = ReadReportInput(
+      std::string(TIERSCOPE_SOURCE_DIR) + "/reports/measured/xeon_2_threads/reconcile_cpu");
+  ASSERT_TRUE(measured.ok()) << measured.status();
+  const absl::StatusOr<std::string> text = ReportMarkdown({&*measured, 1}, "0.0");
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_NE(text->find("| gather\\_kernel | "), std::string::npos) << *text;
 }
 
 TEST_F(ReportInputTest, RefusesWhatIsNoInput) {
@@ -60,45 +108,23 @@ TEST_F(ReportInputTest, RefusesWhatIsNoInput) {
   folder_.Write("store.sweep", "SQLite format 3 and more");
   ExpectRefused("store.sweep", "sweep SWEEP --format=json");
   folder_.Write("old/result.json", "{\"schema_version\": 99, \"metrics\": {}}");
-  ExpectRefused("old", "result schema 99");
+  ExpectRefused("old", "schema_version 99 is newer");
   folder_.Write("cut/result.json", "{\"metrics\": {");
   ExpectRefused("cut", "is not JSON");
   folder_.Write("list/result.json", "{\"metrics\": []}");
-  ExpectRefused("list", "holds no metrics");
+  ExpectRefused("list", "'schema_version' is no whole number");
   folder_.Write("big/result.json", std::string((16 << 20) + 1, ' '));
   ExpectRefused("big", "at most");
   folder_.Write("deep.json", std::string(100'000, '['));
   ExpectRefused("deep.json", "is not JSON");
 }
 
-TEST_F(ReportInputTest, EveryCutOfAResultIsAnErrorOrAResult) {
-  const std::string whole = ResultJson(SampleLsaRun().result);
-  for (size_t length = 0; length < whole.size(); length += 37) {
-    EXPECT_FALSE(ParseResultJson("r.json", whole.substr(0, length)).ok()) << length;
-  }
-  for (const char* member : {"schema_version", "seed", "inputs", "footprint", "notes", "metrics"}) {
-    std::string without = whole;
-    without.replace(without.find(absl::StrCat("\"", member, "\"")) + 1, 1, "?");
-    const absl::Status status = ParseResultJson("r.json", without).status();
-    EXPECT_NE(std::string(status.message()).find(member), std::string::npos) << status;
-  }
-}
-
-TEST_F(ReportInputTest, ResultsComeBackAsTheyWere) {
-  for (const RunReport& run : {SampleLsaRun(), SampleFullRun(), HostileRun()}) {
-    const std::string json = ResultJson(run.result);
-    const absl::StatusOr<RunResult> back = ParseResultJson("r.json", json);
-    ASSERT_TRUE(back.ok()) << back.status();
-    EXPECT_EQ(ResultJson(*back), json);
-  }
-}
-
 TEST_F(ReportInputTest, PhasesAreSummedOverTheBatch) {
   const std::string path =
       folder_.Write("phases.csv",
-                    "step,tick,request,phase,begin_ns,duration_ns\n"
-                    "0,-1,-1,step,0,10\n0,-1,3,step,0,999\n1,-1,-1,step,10,30\n"
-                    "1,0,-1,recall,12,7\n");
+                    "step,tick,request,phase,begin_ns,duration_ns,bytes,pages\n"
+                    "0,-1,-1,step,0,10,0,0\n0,-1,3,step,0,999,0,0\n1,0,-1,recall,12,7,0,0\n"
+                    "1,-1,-1,step,10,30,0,0\n");
   const absl::StatusOr<std::string> sums = PhaseSums(path);
   ASSERT_TRUE(sums.ok()) << sums.status();
   EXPECT_EQ(*sums,
@@ -106,8 +132,8 @@ TEST_F(ReportInputTest, PhasesAreSummedOverTheBatch) {
             "{\"phase\": \"recall\", \"n\": 1, \"duration_ns\": 7}]");
   EXPECT_FALSE(PhaseSums(folder_.Write("a.csv", "step,phase\n0,step\n")).ok());
   const absl::Status wrong =
-      PhaseSums(folder_.Write("b.csv", "phase,duration_ns\nstep,1\nstep,-1\n")).status();
-  EXPECT_NE(std::string(wrong.message()).find("b.csv:3"), std::string::npos) << wrong;
+      PhaseSums(folder_.Write("b.csv", absl::StrCat(kPhaseLogHeader, "\nx\n"))).status();
+  EXPECT_NE(std::string(wrong.message()).find("b.csv:2"), std::string::npos) << wrong;
 }
 
 // Point 1 cannot run; the second metric is the same everywhere; the third is absent once.
@@ -175,7 +201,7 @@ TEST_F(ReportInputTest, MarkdownOfEverything) {
   add("c.json", R"({"scenario": "c", "binding": "HBM", "limits": [{"name": "a|b", "slack": 0.1}],
                     "curve": [{"requests": 1, "holds": true}]})");
   add("v.json", R"({"rows": [{"row": "1", "error_%": null}], "serving": []})");
-  add("r.json", R"({"scenario": "<i>", "phases": [{"phase": "step", "mape": 0.04}]})");
+  add("r.json", ReconcileJson(SampleReconciliation(), {{"device", "<i>"}}));
   const absl::StatusOr<std::string> text = ReportMarkdown(inputs, "0.0");
   ASSERT_TRUE(text.ok()) << text.status();
   ExpectGolden(*text, "reports_report.md");

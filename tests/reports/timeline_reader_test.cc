@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "simdjson.h"
 
+#include "reports/schema/phase_log.h"
 #include "reports/timeline.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/temp_folder.h"
@@ -106,35 +107,77 @@ TEST(JoinTimelinesTest, PutsRunsBesideEachOther) {
 TEST(JoinTimelinesTest, OfPhasesHaveOneTrackAPhase) {
   const TempFolder folder;
   const std::string phases = folder.Write(
-      "phases.csv",
-      "step,tick,request,phase,begin_ns,duration_ns,bytes,pages\n"
-      "0,-1,-1,step,0,2000001,0,0\n0,-1,7,step,0,2000001,0,0\n0,3,-1,score,1500,10,0,0\n"
-      "0,3,-1,recall,1510,90,0,4\n1,3,-1,publish,1600,1,0,0\n");
+      "phases.csv", absl::StrCat(kPhaseLogHeader,
+                                 "\n0,-1,-1,step,0,2000001,0,0\n0,-1,7,step,0,2000001,0,0\n"
+                                 "0,3,-1,score,1500,10,0,0\n0,3,-1,recall,1510,90,64,4\n"
+                                 "1,3,-1,publish,1600,1,0,0\n"));
+  const std::string other = folder.Write(
+      "other.csv",
+      absl::StrCat(kPhaseLogHeader, "\n0,3,-1,select,1500,10,0,0\n0,-1,-1,step,0,2000001,0,0\n"));
   const TimelinePart parts[] = {{"simulated: a", WriteTimeline(folder, "a.json", 3), phases},
-                                {"measured: a", "", phases}};
+                                {"measured: a", "", other}};
   const std::string out = folder.File("joined.json");
   ASSERT_TRUE(JoinTimelines(parts, {}, out).ok());
   const std::string text = ReadFile(out);
   EXPECT_NE(text.find("\"ts\":0.000,\"dur\":2000.001,\"name\":\"step\""), std::string::npos)
       << text;
+  EXPECT_NE(text.find("\"tick\":3,\"bytes\":64,\"pages\":4"), std::string::npos) << text;
   simdjson::dom::parser parser;
   const element root = parser.load(out);
   std::map<int64_t, std::map<std::string, int>> names;
+  std::map<int64_t, std::map<int64_t, std::string>> tracks;
   std::map<std::string, std::string> flows;
   for (const element event : root["traceEvents"].get_array()) {
     const std::string phase{std::string_view(event["ph"])};
-    if (phase == "X" || phase == "C")
-      ++names[event["pid"]][std::string{std::string_view(event["name"])}];
+    const std::string name{std::string_view(event["name"])};
+    if (phase == "X" || phase == "C") ++names[event["pid"]][name];
+    EXPECT_TRUE(phase != "X" || tracks[event["pid"]][event["tid"]] == name) << name;
+    if (name == "thread_name") {
+      tracks[event["pid"]][event["tid"]] = std::string(std::string_view(event["args"]["name"]));
+    }
     if (phase == "s" || phase == "t" || phase == "f")
       flows[std::string{std::string_view(event["id"])}] += phase;
   }
-  const std::map<std::string, int> spans = {
-      {"step", 1}, {"score", 1}, {"recall", 1}, {"publish", 1}};
-  EXPECT_EQ(names[2], spans);
+  EXPECT_EQ(tracks[1], tracks[2]) << "also where one side lacks a phase";
+  EXPECT_EQ(names[2], (std::map<std::string, int>{{"step", 1}, {"select", 1}}));
   EXPECT_EQ(names[1]["HBM in use, bytes"], 3) << "counters of the timeline stay";
   names[1].erase("HBM in use, bytes");
-  EXPECT_EQ(names[1], spans);
-  EXPECT_EQ(flows, (std::map<std::string, std::string>{{"1.3", "stf"}, {"2.3", "stf"}}));
+  EXPECT_EQ(names[1],
+            (std::map<std::string, int>{{"step", 1}, {"score", 1}, {"recall", 1}, {"publish", 1}}));
+  EXPECT_EQ(flows, (std::map<std::string, std::string>{{"1.3", "stf"}, {"2.3", "s"}}));
+}
+
+// An arrow has no end without its begin, and a long part leaves room for the others.
+TEST(JoinTimelinesTest, EveryPartHasItsShare) {
+  const TempFolder folder;
+  std::string rows = absl::StrCat(kPhaseLogHeader, "\n");
+  for (int i = 0; i < 100; ++i) {
+    const int64_t at = i * int64_t{1'000'000};
+    absl::StrAppend(&rows, i, ",-1,-1,step,", at, ",1000000,0,0\n");
+    absl::StrAppend(&rows, i, ",", i, ",-1,score,", at, ",10,0,0\n", i, ",", i, ",-1,recall,",
+                    at + 500'000, ",10,0,0\n");
+  }
+  const std::string phases = folder.Write("phases.csv", rows);
+  const TimelinePart parts[] = {{"simulated", "", phases}, {"measured", "", phases}};
+  const std::string out = folder.File("joined.json");
+  ASSERT_TRUE(JoinTimelines(parts, {.begin_s = 0.0103, .events_max = 100}, out).ok());
+  simdjson::dom::parser parser;
+  const element root = parser.load(out);
+  std::map<int64_t, std::vector<double>> begins;
+  std::map<std::string, std::string> flows;
+  for (const element event : root["traceEvents"].get_array()) {
+    const std::string phase{std::string_view(event["ph"])};
+    if (phase == "M") continue;
+    begins[event["pid"]].push_back(event["ts"]);
+    if (phase != "X") flows[std::string{std::string_view(event["id"])}] += phase;
+  }
+  EXPECT_EQ(begins[1], begins[2]);
+  EXPECT_LE(begins[1].size(), 50u);
+  EXPECT_GT(begins[1].size(), 45u);
+  EXPECT_FALSE(flows.contains("1.10")) << "its score is before the window";
+  EXPECT_EQ(flows["1.11"], "st");
+  EXPECT_GT(int64_t(root["otherData"]["events_dropped"]), 0);
+  EXPECT_EQ(int64_t(root["otherData"]["event_bound"]), 100);
 }
 
 TEST(JoinTimelinesTest, WindowAndBoundHold) {

@@ -1,6 +1,6 @@
 // The numbers of host.json as metrics that were measured.
-#ifndef TIERSCOPE_REPORTS_COMPARE_HOST_METRICS_H_
-#define TIERSCOPE_REPORTS_COMPARE_HOST_METRICS_H_
+#ifndef TIERSCOPE_REPORTS_HOST_METRICS_H_
+#define TIERSCOPE_REPORTS_HOST_METRICS_H_
 
 #include "absl/strings/string_view.h"
 
@@ -20,4 +20,4 @@ inline constexpr HostMetricDef kHostMetrics[] = {
 
 }  // namespace tierscope
 
-#endif  // TIERSCOPE_REPORTS_COMPARE_HOST_METRICS_H_
+#endif  // TIERSCOPE_REPORTS_HOST_METRICS_H_
