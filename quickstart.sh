@@ -19,5 +19,9 @@ build/release/cli/tierscope run scenarios/h20_lsa.txtpb --out "$OUT" --overwrite
 [ -s "$OUT/report.html" ] || die "the run left no $OUT/report.html"
 echo "== build/release/cli/tierscope report $OUT"
 build/release/cli/tierscope report "$OUT" || die "the report failed (message above)"
+echo "== Predicted beside executed on this machine's CPU (under a minute; a busy machine breaks bounds and says so)"
+build/release/cli/tierscope reconcile scenarios/reconcile_cpu.txtpb --backend=cpu --rounds=3 --repeats=2 \
+  --out "$OUT-reconcile" || [ $? -eq 1 ] || die "the reconciliation failed (message above)"
+printf '\nThe reconciliation: %s\n' "$PWD/$OUT-reconcile/reconcile.md"
 printf '\nThe report, for a browser: %s\n' "$PWD/$OUT/report.html"
 [ ! -s "$OUT/interactive.html" ] || printf 'With charts:               %s\n' "$PWD/$OUT/interactive.html"

@@ -80,7 +80,12 @@ void RoundForText(Message* message) {
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(*message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE && field->is_repeated()) {
+      for (int i = 0; i < reflection.FieldSize(*message, field); ++i) {
+        reflection.SetRepeatedDouble(message, field, i,
+                                     Rounded(reflection.GetRepeatedDouble(*message, field, i)));
+      }
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
       reflection.SetDouble(message, field, Rounded(reflection.GetDouble(*message, field)));
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field->is_repeated()) {
       RoundForText(reflection.MutableMessage(message, field));

@@ -1,4 +1,4 @@
-// tierscope calibrate: kernel times of a card from tables of measurements.
+// tierscope calibrate: kernel times of a card from tables of measurements, or a device measured.
 #include "calibration/calibrate.h"
 
 #include <cstdio>
@@ -8,10 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/calibrate_device.h"
 #include "cli/rows.h"
 #include "cli/verb.h"
 
 #include "calibration/calibration_text.h"
+#include "calibration/device_profile.h"
 #include "calibration/model_config.h"
 #include "scenarios/presets.h"
 #include "scenarios/text_file.h"
@@ -28,6 +30,9 @@ struct CalibrateOptions {
   std::string carry;
   std::string out;
   std::string format = "table";
+  std::string backend;
+  std::string scenario = "scenarios/cpu_small.txtpb";
+  int rounds = 11;
 };
 
 absl::StatusOr<CarrySource> LoadCarry(const std::string& name) {
@@ -103,12 +108,47 @@ absl::Status WriteModelPreset(const CalibrateOptions& options) {
   return absl::OkStatus();
 }
 
+Rows ProfileRows(const Hardware& hardware) {
+  Rows rows = {.columns = {"op", "points", "left_out", "median_%", "worst_%", "spread_%"},
+               .cells = {}};
+  for (const OpTable& table : hardware.measured_ops().tables()) {
+    const LeaveOneOut fit = LeaveOneOutOf(table);
+    rows.cells.push_back({Cell::String(OpTable::Op_Name(fit.op)), Cell::Count(table.us_size()),
+                          Cell::Count(fit.points), Cell::Number(100.0 * fit.median_error, 1),
+                          Cell::Number(100.0 * fit.worst_error, 1),
+                          Cell::Number(100.0 * fit.median_spread, 1)});
+  }
+  return rows;
+}
+
+absl::Status MeasureProfile(const CalibrateOptions& options) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
+  if (options.out.empty()) {
+    return absl::InvalidArgumentError(
+        "--out: is not given; give the .txtpb that the profile is written to");
+  }
+  if (!options.folder.empty() || !options.hardware.empty() || !options.carry.empty()) {
+    return absl::InvalidArgumentError(
+        "--backend measures the device at hand and takes no --import, --hardware or --carry; "
+        "carrying "
+        "needs two profiles, give one of the two ways");
+  }
+  TIERSCOPE_ASSIGN_OR_RETURN(
+      const Hardware hardware,
+      CalibrateDevice({options.backend, options.scenario, options.out, options.rounds}));
+  std::fputs(ResultsText(ProfileRows(hardware), format).c_str(), stdout);
+  std::fprintf(stderr, "profile: %s, use it with --set hardware.preset=%s\n",
+               hardware.measured_ops().sha256().c_str(), options.out.c_str());
+  return absl::OkStatus();
+}
+
 absl::Status RunCalibrate(const CalibrateOptions& options) {
+  if (!options.backend.empty()) return MeasureProfile(options);
   if (!options.model_config.empty()) return WriteModelPreset(options);
   if (options.folder.empty() || options.hardware.empty()) {
     return absl::InvalidArgumentError(
-        "calibrate: give --import=DIR and --hardware=PRESET to fit kernels, or "
-        "--model-config=FILE to read a model");
+        "calibrate: give --backend=cpu to measure this machine, --import=DIR and "
+        "--hardware=PRESET to fit kernels, or --model-config=FILE to read a model");
   }
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
   TIERSCOPE_ASSIGN_OR_RETURN(const Hardware hardware, HardwarePreset(options.hardware));
@@ -134,13 +174,23 @@ absl::Status RunCalibrate(const CalibrateOptions& options) {
 void AddCalibrateVerb(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<CalibrateOptions>();
   CLI::App* verb = app.add_subcommand(
-      "calibrate", "Fit kernel times of a card to tables of measurements, and print the errors");
+      "calibrate",
+      "Measure the device at hand, or fit a card's kernels to tables; print the errors");
   CLI::Option* folder =
       verb->add_option("--import", options->folder,
                        "folder of CSV tables in the layout of aiconfigurator or InferSim");
   verb->add_option("--model-config", options->model_config,
                    "config.json of DeepSeek-V4, V3.2 or GLM-5: write it as a model preset instead")
       ->excludes(folder);
+  verb->add_option("--backend", options->backend,
+                   "measure the device at hand, op by op: cpu; writes a hardware preset to --out")
+      ->excludes(folder);
+  verb->add_option("--scenario", options->scenario,
+                   "with --backend: the scenario whose model's shapes are measured")
+      ->capture_default_str();
+  verb->add_option("--rounds", options->rounds, "with --backend: samples of each point")
+      ->check(CLI::Range(3, 1001))
+      ->capture_default_str();
   verb->add_option("--hardware", options->hardware,
                    "hardware preset of the card that was measured: its peaks and bandwidth");
   verb->add_option("--sms", options->sms, "streaming multiprocessors of the card")

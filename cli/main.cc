@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
   tierscope::cli::AddCompareVerb(app, &exit_code);
   tierscope::cli::AddIndexerVerb(app, &exit_code);
   tierscope::cli::AddRealVerb(app, &exit_code);
+  tierscope::cli::AddReconcileVerb(app, &exit_code);
   tierscope::cli::AddReportVerb(app, &exit_code);
   tierscope::cli::AddSweepVerb(app, &exit_code);
   tierscope::cli::AddTraceVerb(app, &exit_code);

@@ -1,5 +1,7 @@
 // tierscope real: executes a scenario on a backend and leaves the folder that `run` leaves,
 // measured.
+#include "cli/real.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -32,19 +34,6 @@ namespace tierscope::cli {
 namespace {
 
 constexpr int kRepeatsMax = 1000;
-
-struct RealOptions {
-  std::string scenario;
-  std::vector<std::string> sets;
-  std::string backend = "cpu";
-  std::string mode;  // "": replay where the scenario names an attention trace, else live
-  std::string record;
-  std::string out;
-  std::string format = "table";
-  bool overwrite = false;
-  int repeats = 1;
-  CpuBackendOptions cpu;
-};
 
 std::atomic<bool> interrupted{false};
 
@@ -153,6 +142,8 @@ absl::StatusOr<MeasuredRun> Execute(const RealOptions& options, const Scenario& 
   return Measure(scenario, backend, measure);
 }
 
+}  // namespace
+
 absl::Status RunReal(RealOptions options, std::chrono::steady_clock::time_point begin) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OutputFormat format, ParseOutputFormat(options.format));
   TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(options.scenario, options.sets));
@@ -176,10 +167,8 @@ absl::Status RunReal(RealOptions options, std::chrono::steady_clock::time_point 
   TIERSCOPE_RETURN_IF_ERROR(WritePhases(folder, *run));
   TIERSCOPE_RETURN_IF_ERROR(
       WriteRunFolder(folder, ScenarioText(scenario), report, [](HostResult&) {}));
-  return Print(report, folder, format);
+  return options.quiet ? absl::OkStatus() : Print(report, folder, format);
 }
-
-}  // namespace
 
 void AddRealVerb(CLI::App& app, int* exit_code) {
   const auto begin = std::chrono::steady_clock::now();

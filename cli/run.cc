@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/host_info.h"
+#include "cli/phase_observer.h"
 #include "cli/rows.h"
 #include "cli/run_observer.h"
 #include "cli/scenario_inputs.h"
@@ -46,6 +47,7 @@ struct Run {
   RunReport report;
   TimelineWindow window;
   double wall_s = 0.0;
+  bool phases = false;
 
   const Scenario& scenario() const { return inputs.scenario; }
 };
@@ -94,13 +96,16 @@ absl::StatusOr<Simulation> SimulateWatched(const Run& run, std::string* series_j
   if (shows) {
     TIERSCOPE_RETURN_IF_ERROR(writer.Open(run.folder.Staged("timeline.json"), kTimelineEventsMax));
   }
+  PhaseLogWriter phases;
+  if (run.phases) TIERSCOPE_RETURN_IF_ERROR(phases.Open(run.folder.Staged("phases.csv")));
   CoverageTally coverage;
-  RunObserver observer(run.scenario().name(), DurationFromSeconds(engine.simulated_s()), &plan,
-                       &coverage, shows ? &writer : nullptr, window);
+  PhaseObserver observer(run.scenario(), &plan, &coverage, shows ? &writer : nullptr, window,
+                         run.phases ? &phases : nullptr);
   SimulationInputs inputs = run.inputs.ForSimulation(&observer);
   inputs.options.coverage = &coverage;
   TIERSCOPE_ASSIGN_OR_RETURN(Simulation simulation, Simulate(run.scenario(), inputs));
   if (shows) TIERSCOPE_RETURN_IF_ERROR(writer.Finish());
+  if (run.phases) TIERSCOPE_RETURN_IF_ERROR(phases.Finish());
   TIERSCOPE_ASSIGN_OR_RETURN(
       *series_json, SeriesJson(run.scenario(), inputs.requests, observer.series(), coverage));
   return simulation;
@@ -197,11 +202,14 @@ absl::Status RunScenarios(const RunOptions& options, Clock::time_point process_b
   TIERSCOPE_ASSIGN_OR_RETURN(const TimelineWindow window,
                              ParseTimelineWindow(options.timeline_window));
   TIERSCOPE_ASSIGN_OR_RETURN(std::vector<Run> runs, Prepare(options, process_begin));
-  for (Run& run : runs) run.window = window;
+  for (Run& run : runs) {
+    run.window = window;
+    run.phases = options.phases;
+  }
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Load));
   TIERSCOPE_RETURN_IF_ERROR(CreateFolders(options, runs));
   TIERSCOPE_RETURN_IF_ERROR(ForEachRun(options.jobs, runs, Execute));
-  TIERSCOPE_RETURN_IF_ERROR(Print(runs, format));
+  if (!options.quiet) TIERSCOPE_RETURN_IF_ERROR(Print(runs, format));
   return CheckViolations(runs);
 }
 
@@ -218,6 +226,8 @@ void AddRunVerb(CLI::App& app, int* exit_code) {
   verb->add_flag("--overwrite", options->overwrite, "replace the files of an existing run folder");
   verb->add_option("--format", options->format, "table, csv or json, to stdout")
       ->capture_default_str();
+  verb->add_flag("--phases", options->phases,
+                 "write phases.csv, the time of every step and level-1 job by phase");
   verb->add_option("--jobs", options->jobs, "scenarios to run at once")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -19,6 +19,8 @@ struct RunOptions {
   int jobs = 1;
   bool unused_sets = false;     // `sets` may give what no scenario reads: a point of a sweep
   std::string timeline_window;  // "BEGIN,END" in seconds; "": as the scenario says
+  bool phases = false;          // phases.csv too
+  bool quiet = false;           // nothing on stdout
 };
 
 // Simulates the scenarios, leaves a run folder for each and prints the report. `process_begin`:

@@ -31,6 +31,7 @@ void AddCapacityVerb(CLI::App& app, int* exit_code);
 void AddCompareVerb(CLI::App& app, int* exit_code);
 void AddIndexerVerb(CLI::App& app, int* exit_code);
 void AddRealVerb(CLI::App& app, int* exit_code);
+void AddReconcileVerb(CLI::App& app, int* exit_code);
 void AddReportVerb(CLI::App& app, int* exit_code);
 void AddSweepVerb(CLI::App& app, int* exit_code);
 void AddTraceVerb(CLI::App& app, int* exit_code);

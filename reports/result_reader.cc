@@ -110,6 +110,19 @@ void ReadLists(Members& root, std::string* problem, RunResult* result) {
   }
 }
 
+// What a measured run was executed on.
+void ReadExecution(const element& root, std::string* problem, RunResult* result) {
+  element from;
+  if (root["execution"].get(from)) return;
+  Members members(from, problem);
+  Execution* execution = result->mutable_execution();
+  execution->set_backend(members.Text("backend"));
+  execution->set_device(members.Text("device"));
+  execution->set_mode(members.Text("mode"));
+  execution->set_decode_threads(static_cast<int32_t>(members.Int("decode_threads")));
+  execution->set_sideband_threads(static_cast<int32_t>(members.Int("sideband_threads")));
+}
+
 }  // namespace
 
 absl::StatusOr<RunResult> ParseResultJson(const std::string& path, const std::string& json) {
@@ -131,6 +144,7 @@ absl::StatusOr<RunResult> ParseResultJson(const std::string& path, const std::st
   result.set_event_digest(members.Text("event_digest"));
   ReadMetrics(root, &problem, &result);
   ReadLists(members, &problem, &result);
+  ReadExecution(root, &problem, &result);
   if (problem.empty()) return result;
   return absl::InvalidArgumentError(
       absl::StrCat(path, ": \"", problem, "\" is missing or of another type than in result.json"));

@@ -40,6 +40,7 @@ inline int32_t ReplicasOfNode(const Scenario& scenario) {
 
 // Ranks of those, who share its host.
 inline int32_t RanksOfNode(const Scenario& scenario) {
+  if (scenario.engine().executed_ranks() == 1) return 1;
   return scenario.engine().tensor_parallel() * ReplicasOfNode(scenario);
 }
 

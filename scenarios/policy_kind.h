@@ -56,6 +56,11 @@ inline bool TicksAtOnce(Policy::Kind kind) {
   return HasTicks(kind) && PlacementOf(kind) != KvPlacement::kTiered;
 }
 
+// Whether a memory indexer scores the history at a tick.
+inline bool UsesIndexer(Policy::Kind kind) {
+  return kind == Policy::LSA || kind == Policy::ORACLE || kind == Policy::FLASHMEMORY;
+}
+
 // Whether the kind is none of the tiered policies and the baseline that they are compared with.
 inline bool IsRival(Policy::Kind kind) {
   return kind != Policy::FULL &&

@@ -21,6 +21,7 @@ constexpr double kRateMax = 1e18;  // bytes/s, flop/s
 constexpr double kMsMax = 1e6;
 constexpr double kUsMax = 1e6;        // of one kernel
 constexpr double kEfficiencyMax = 4;  // more than 1 where a benchmark reads from a cache
+constexpr double kSlowdownMax = 1000;
 constexpr double kLatencyUsMax = 1e9;
 constexpr double kAnyMax = 0x1p64;
 
@@ -196,6 +197,14 @@ const std::vector<Range>& FieldRanges() {
       {"hardware.step_model.kernels.all_reduce.two_shot_gb_per_s", 0, 1e6, kOpenBelow},
       {"hardware.step_model.kernels.all_reduce.ring_gb_per_s", 0, 1e6, kOpenBelow},
       {"hardware.step_model.kernels.all_reduce.ring_floor_us", 0, kUsMax},
+      {"hardware.measured_ops.tables[].x[]", 0, kBytesMax, kOpenBelow},
+      {"hardware.measured_ops.tables[].batch[]", 0, kCountMax, kOpenBelow},
+      {"hardware.measured_ops.tables[].us[]", 0, 1e9, kOpenBelow},
+      {"hardware.measured_ops.tables[].spread[]", 0, 1e6},
+      {"hardware.measured_ops.step_beside_score", 1, kSlowdownMax},
+      {"hardware.measured_ops.score_beside_step", 1, kSlowdownMax},
+      {"hardware.measured_ops.step_beside_copy", 1, kSlowdownMax},
+      {"hardware.measured_ops.copy_beside_step", 1, kSlowdownMax},
 
       {"node.gpus", 1, 1024, kClosed, kRequired},
       {"node.sockets", 1, 64, kClosed, kRequired},
@@ -258,6 +267,7 @@ const std::vector<Range>& FieldRanges() {
       {"engine.prefill_chunk_tokens", 1, kTokensMax},
       {"engine.host_contention_ms_per_step", 0, kMsMax},
       {"engine.gather_interference", 0, 100},
+      {"engine.executed_ranks", 1, 1},
       {"engine.prefix_store.host_bytes", 0, kBytesMax},
       {"engine.prefix_store.nvme_bytes", 0, kBytesMax},
       {"engine.prefix_store.remote_bytes", 0, kBytesMax},

@@ -102,6 +102,7 @@ absl::Status CheckShapes(const Scenario& scenario, const Origins& origins) {
 
 // The rooflines' efficiencies, or calibrated kernels and the model's shapes, which replace them.
 absl::Status CheckStepModel(const Scenario& scenario, const Origins& origins) {
+  if (scenario.hardware().has_measured_ops()) return CheckMeasuredOps(scenario, origins);
   const StepModel& step = scenario.hardware().step_model();
   const std::string path = "hardware.step_model";
   const std::pair<const char*, bool> efficiencies[] = {

@@ -1,4 +1,6 @@
 // What replicas, layouts over ranks and multi-token prediction demand of the fields around them.
+#include <tuple>
+
 #include "absl/strings/str_cat.h"
 
 #include "scenarios/validate_parts.h"
@@ -133,9 +135,31 @@ absl::Status CheckMtp(const Scenario& scenario, const Origins& origins) {
       "policy.eviction or engine.mtp.draft_tokens=0");
 }
 
+// One rank as the real mode executes it, and ops as they were measured on one, know nothing of
+// others.
+absl::Status CheckOneRank(const Scenario& scenario, const Origins& origins) {
+  const Engine& engine = scenario.engine();
+  const bool alone = engine.executed_ranks() == 1;
+  if (!alone && !scenario.hardware().has_measured_ops()) return absl::OkStatus();
+  const std::tuple<const char*, int32_t, int32_t> spread[] = {
+      {"replicas", engine.replicas(), alone ? 1 : engine.replicas()},
+      {"dp_attention", engine.dp_attention(), 1},
+      {"expert_parallel", engine.expert_parallel(), 1},
+      {"mtp.draft_tokens", engine.mtp().draft_tokens(), 0}};
+  for (const auto& [field, given, modelled] : spread) {
+    if (given == modelled) continue;
+    return origins.Error(absl::StrCat("engine.", field),
+                         absl::StrCat("is not modelled with ",
+                                      alone ? "engine.executed_ranks=1" : "hardware.measured_ops",
+                                      "; give ", modelled));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckParallel(const Scenario& scenario, const Origins& origins) {
+  TIERSCOPE_RETURN_IF_ERROR(CheckOneRank(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckLayout(scenario, origins));
   TIERSCOPE_RETURN_IF_ERROR(CheckReplicas(scenario, origins));
   return CheckMtp(scenario, origins);

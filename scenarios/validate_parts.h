@@ -16,6 +16,9 @@ namespace tierscope {
 
 // Step model with the shapes it needs, copy curve.
 absl::Status CheckHardwareFields(const Scenario& scenario, const Origins& origins);
+// hardware.measured_ops, which the scenario has: the ops that a step and a level-1 job take are
+// there, each a whole grid.
+absl::Status CheckMeasuredOps(const Scenario& scenario, const Origins& origins);
 // Arrivals, lengths, attention.
 absl::Status CheckWorkloadFields(const Scenario& scenario, const Origins& origins);
 // What the kind of policy reads: a field that it does not read stays at its default.

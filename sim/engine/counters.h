@@ -70,6 +70,8 @@ struct Counters {
   __int128 request_ns = 0;          // batch size integrated over decode
   LogHistogram step_ns;             // wait before the step and the step itself
   SimDuration step_longest;
+  int64_t steps_extrapolated = 0;  // a measured op was asked for outside its grid
+  int64_t jobs_extrapolated = 0;   // the same of level-1 jobs
   DecodeSeconds seconds;
   std::array<SimDuration, kStallCauseCount> stall;
   // Time in which the first request in line lacked each resource; [kNone]: none, or none waited.

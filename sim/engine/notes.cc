@@ -133,8 +133,25 @@ void NoteRecall(const Scenario& scenario, RunResult* result) {
       static_cast<double>(share) * 1e-9, sharing));
 }
 
+// What the device was and whether the run stayed inside what was measured on it.
+void NoteMeasuredOps(const Scenario& scenario, const Counters& counters, RunResult* result) {
+  const MeasuredOps& ops = scenario.hardware().measured_ops();
+  result->add_notes(absl::StrCat("step time: ops measured one by one on ", ops.device(), ", ",
+                                 ops.taken(), ", profile ", ops.sha256()));
+  if (counters.steps_extrapolated + counters.jobs_extrapolated == 0) return;
+  result->add_notes(absl::StrCat("step time: extrapolated beyond the grid of the measured ops in ",
+                                 counters.steps_extrapolated, " of ", counters.steps,
+                                 " steps and in ", counters.jobs_extrapolated, " level-1 jobs"));
+}
+
 // A fit holds for the model and the ranks it was made on; elsewhere its constants are carried.
-void NoteStepModel(const Scenario& scenario, RunResult* result) {
+void NoteStepModel(const Scenario& scenario, const Counters& counters, RunResult* result) {
+  if (scenario.engine().executed_ranks() == 1) {
+    result->add_notes(
+        "one rank alone: all-reduce, host bandwidth shared among ranks and expert imbalance are "
+        "not in this run");
+  }
+  if (scenario.hardware().has_measured_ops()) return NoteMeasuredOps(scenario, counters, result);
   const StepModel& step = scenario.hardware().step_model();
   result->add_notes(absl::StrCat("step time: ", step.fitted_to(),
                                  step.evidence() == FITTED ? " (fitted)" : " (not fitted)"));
@@ -200,12 +217,12 @@ void NoteMtp(const Scenario& scenario, RunResult* result) {
       "last recorded tick before its token; the draft layer's weights are in no footprint"));
 }
 
-void NoteModels(const Scenario& scenario, RunResult* result) {
+void NoteModels(const Scenario& scenario, const Counters& counters, RunResult* result) {
   NoteLayout(scenario, result);
   NoteMtp(scenario, result);
-  NoteStepModel(scenario, result);
+  NoteStepModel(scenario, counters, result);
   const bool recalls = PlacementOf(scenario.policy().kind()) == KvPlacement::kTiered;
-  if (recalls) {
+  if (recalls && !scenario.hardware().has_measured_ops()) {
     const Engine& engine = scenario.engine();
     const Policy& policy = scenario.policy();
     const std::string level1 =
@@ -344,7 +361,7 @@ void FillNotes(const Scenario& scenario, const MemoryPlan& plan, const WindowDem
     NoteEviction(scenario, result);
     NoteProfiles(outcome, result);
   }
-  NoteModels(scenario, result);
+  NoteModels(scenario, outcome.counters, result);
   NoteUnused(scenario, result);
   if (requests != nullptr) NotePrefixStore(scenario, plan, *requests, result);
   NoteRun(scenario, outcome, result);

@@ -3,9 +3,12 @@
 #ifndef TIERSCOPE_SIM_ENGINE_OBSERVER_H_
 #define TIERSCOPE_SIM_ENGINE_OBSERVER_H_
 
+#include <array>
 #include <cstdint>
 
 #include "sim/base/time.h"
+#include "sim/engine/counters.h"
+#include "sim/model/step_work.h"
 
 namespace tierscope {
 
@@ -35,6 +38,26 @@ struct RequestEvent {
   int64_t value;    // 0 where nothing is said above
 };
 
+struct StepDetail {
+  SimTime boundary;  // where the step before ended; waits lie between it and `begin`
+  SimTime begin;
+  SimDuration length;  // from `begin` on
+  BatchWork work;
+  int64_t active_pages = 0;                                       // of the batch
+  std::array<SimDuration, kStallCauseCount> stall_by_cause = {};  // interference included
+};
+
+struct JobDetail {
+  int64_t job = 0;   // from 1
+  int64_t step = 0;  // batch step after which it was launched, from 0; -1: before all
+  SimTime launched, scored, recalled, published;
+  Level1Work work;
+  bool scores = false;  // by the memory indexer
+  int64_t pages_wanted = 0;
+  int64_t pages_recalled = 0;
+  int64_t bytes_recalled = 0;
+};
+
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -51,6 +74,12 @@ class Observer {
   virtual void Recall(int64_t job, SimTime begin, SimTime end, int64_t pages) = 0;
   virtual void Publish(int64_t job, SimTime now) = 0;
   virtual void Resident(SimTime now, int64_t reserve_blocks_held) = 0;
+  // More of the step that the call of Step before it told of.
+  virtual void Detail(const StepDetail& /*step*/) {}
+  // All of a level-1 job, when it has published.
+  virtual void JobDone(const JobDetail& /*job*/) {}
+  // Sealed pages have reached the host.
+  virtual void WrittenBack(SimTime /*begin*/, SimTime /*end*/, int64_t /*bytes*/) {}
   // A batch step is over: what is counted since the start or the warm-up's end, this step included,
   // and the memory before finished requests give theirs back. Called for leapt steps too.
   virtual void StepEnded(SimTime /*end*/, SimDuration /*length*/, const Counters& /*counters*/,

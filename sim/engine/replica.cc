@@ -42,6 +42,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       demand_(demand),
       observer_(observer),
       step_model_(scenario),
+      beside_(scenario),
       recall_model_(scenario),
       residency_(static_cast<int32_t>(plan.reserve_blocks), scenario.policy().eviction(),
                  scenario.policy().publish()),
@@ -324,7 +325,6 @@ ReplicaOutcome Replica::Outcome(SimTime end) {
   if (job_.in_flight) counters_.sideband_busy += end - std::max(counting_from_, job_.launched);
   if (job_.on_link) counters_.link_busy += end - std::max(counting_from_, job_.link_begin);
   if (swapping_in_) counters_.link_busy += end - std::max(counting_from_, swap_in_begin_);
-  if (wait_ == Wait::kFetch) counters_.link_busy += end - std::max(counting_from_, wait_begin_);
   if (wait_ == Wait::kFetch) counters_.link_busy += end - std::max(counting_from_, wait_begin_);
   CheckInvariants(end);
   outcome_.shares.push_back({end - counting_from_, counters_.decode, counters_.prefill_only,

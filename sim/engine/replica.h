@@ -26,9 +26,11 @@
 #include "sim/demand/assignment.h"
 #include "sim/demand/demand.h"
 #include "sim/engine/arrivals.h"
+#include "sim/engine/beside.h"
 #include "sim/engine/conservation.h"
 #include "sim/engine/counters.h"
 #include "sim/engine/event_queue.h"
+#include "sim/engine/level1_job.h"
 #include "sim/engine/lockstep.h"
 #include "sim/engine/memory_plan.h"
 #include "sim/engine/memory_use.h"
@@ -174,12 +176,6 @@ class Replica {
     __int128 in_batch_ns = 0;
     int64_t prefix_blocks = 0;  // that they pin
   };
-  struct TickRef {
-    int32_t slot;
-    int32_t generation;
-    int64_t window;
-    bool first;
-  };
   // Counted by half way from the end of the warm-up to engine.simulated_s.
   struct HalfTime {
     int64_t arrived = 0;
@@ -193,24 +189,6 @@ class Replica {
     SimDuration alone, waited;    // for the transfer: on an idle node, and here
     SimDuration queue, transfer;  // what it adds to the step, behind other transfers and else
     bool boundary_due = false;    // asked for while it waited
-  };
-  // The level-1 job in flight: score, select, recall, publish.
-  struct Job {
-    bool in_flight = false;
-    int64_t number = 0;
-    SimTime launched;
-    SimTime computed;  // until here it takes compute from the steps beside it
-    SimTime scored;
-    std::vector<TickRef> ticks;
-    int64_t entries = 0;
-    int64_t entries_first = 0;  // of first ticks
-    int64_t pages = 0;
-    int64_t pages_first = 0;
-    RecallWork recall;
-    bool on_link = false;  // of the recall, the transfer over the link
-    bool landed = false;   // the recall's last byte is in HBM
-    SimTime link_begin;
-    SimDuration recall_alone;  // from scored to publish on an idle node
   };
 
   // replica.cc: events and the step boundary
@@ -386,6 +364,7 @@ class Replica {
   bool ticks_at_once() const { return TicksAtOnce(policy_.kind()); }
   bool fetches() const { return plan_.placement == KvPlacement::kHotBuffer; }
   bool sync() const { return policy_.level1() == Policy::SYNC || ticks_at_once(); }
+  bool decodes_beside_job() const { return !sync() && batch_.requests > 0; }
   // Whether a request decodes before its first publish, with nothing active.
   bool decodes_cold() const { return policy_.kind() == Policy::FLASHMEMORY; }
 
@@ -396,6 +375,7 @@ class Replica {
   const WindowDemand* demand_;
   Observer* observer_;
   StepTimeModel step_model_;
+  Beside beside_;
   RecallModel recall_model_;
   std::optional<ProfileAssigner> assigner_;
   Residency residency_;
@@ -453,7 +433,7 @@ class Replica {
 
   // The side-band.
   std::vector<int32_t> due_;  // slots whose tick is due at this boundary
-  Job job_;
+  Level1Job job_;
   int64_t cold_recalls_ = 0;          // admitted requests that wait for their first publish
   SimDuration recall_write_pending_;  // HBM time of recall writes that no step has felt yet
   SimDuration gather_pending_;        // time of gather kernels that no step has felt yet
@@ -461,7 +441,9 @@ class Replica {
   SimDuration host_contention_;  // of every step
   std::array<SimTime, kFlowCount> flow_end_;
   std::array<int32_t, kFlowCount> flow_stamp_{};
-  int64_t writeback_bytes_ = 0;    // sealed, not yet on the link
+  int64_t writeback_bytes_ = 0;  // sealed, not yet on the link
+  SimTime writeback_begin_;      // of the one on the link
+  int64_t writeback_flow_bytes_ = 0;
   bool recall_waits_ = false;      // for a swap-in that has the link
   std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
   bool swapping_out_ = false;

@@ -6,6 +6,15 @@
 #include "sim/engine/replica.h"
 
 namespace tierscope {
+namespace {
+
+// Exact for a factor of 1.
+SimDuration Times(SimDuration d, double factor) {
+  return factor == 1.0 ? d : SimDuration{static_cast<int64_t>(static_cast<double>(d.ns) * factor)};
+}
+SimDuration Over(SimDuration d, double factor) { return Times(d, 1.0 / factor); }
+
+}  // namespace
 
 // One job for all requests whose tick is due at this boundary.
 void Replica::LaunchJob(SimTime now) {
@@ -13,8 +22,9 @@ void Replica::LaunchJob(SimTime now) {
   job_.landed = false;
   job_.number += 1;
   job_.launched = now;
+  job_.step = lockstep_.steps - 1;
   job_.ticks.clear();
-  job_.entries = job_.entries_first = job_.pages = job_.pages_first = 0;
+  job_.entries = job_.entries_first = job_.pages = job_.pages_first = job_.pages_wanted = 0;
   // In order of admission, which is also the order that BELADY expects.
   std::sort(due_.begin(), due_.end(), [this](int32_t a, int32_t b) { return At(a).id < At(b).id; });
   for (int32_t slot : due_) {
@@ -42,8 +52,7 @@ void Replica::LaunchJob(SimTime now) {
     }
   }
   due_.clear();
-  const bool scores = policy_.kind() == Policy::LSA || policy_.kind() == Policy::ORACLE ||
-                      policy_.kind() == Policy::FLASHMEMORY;
+  const bool scores = UsesIndexer(policy_.kind());
   if (scores) {
     const double flop = step_model_.Level1Flop(job_.entries);
     counters_.flop += flop;
@@ -52,7 +61,10 @@ void Replica::LaunchJob(SimTime now) {
   job_.recall_alone = SimDuration{};
   job_.computed = job_.scored = now;
   if (!ticks_at_once()) {
-    job_.computed = now + step_model_.Level1(job_.entries, scores);
+    const Level1Work work = {static_cast<int32_t>(job_.ticks.size()), job_.entries};
+    const SimDuration compute = step_model_.Level1(work, scores);
+    job_.computed = now + (decodes_beside_job() ? Times(compute, beside_.score.slowdown) : compute);
+    if (!step_model_.Covers(work)) ++counters_.jobs_extrapolated;
     job_.scored = job_.computed + step_model_.Level1Fixed();
   }
   lockstep_.LongestActivity(job_.scored - now);
@@ -71,6 +83,7 @@ void Replica::OnScored(SimTime now) {
     if (!plan_.has_cold_pool) missing = 0;  // its KV was in HBM: it takes its blocks there
     PromiseBlocks(tick.slot, tick.first ? 1 : 0);
     counters_.pages_wanted += static_cast<int64_t>(pages.size());
+    job_.pages_wanted += static_cast<int64_t>(pages.size());
     job_.pages += missing;
     if (tick.first) job_.pages_first += missing;
     HandleEvicted(now);
@@ -80,6 +93,7 @@ void Replica::OnScored(SimTime now) {
   if (observer_ != nullptr) {
     observer_->Level1(job_.number, job_.launched, now, static_cast<int64_t>(job_.ticks.size()));
   }
+  job_.recalled = now;
   if (job_.pages == 0) return PublishAfter(now, SimDuration{});
   recall_waits_ = swapping_in_;
   if (!recall_waits_) StartRecall(now);
@@ -110,12 +124,16 @@ void Replica::TellNextUses(const TickRef& tick) {
 void Replica::StartRecall(SimTime now) {
   recall_waits_ = false;
   job_.recall = recall_model_.Of(job_.pages);
-  const RecallWork& work = job_.recall;
+  RecallWork& work = job_.recall;
+  if (lockstep_.stepping && beside_.copy.slowdown > 1.0) {
+    const double rate = static_cast<double>(work.link_bytes_per_s_max) / beside_.copy.slowdown;
+    work.link_bytes_per_s_max = std::max<int64_t>(1, static_cast<int64_t>(rate));
+  }
   counters_.recall_bytes += work.bytes;
   job_.recall_alone = work.Alone(dram_bytes_per_s_);
   if (lockstep_.stepping) {  // else nobody decodes beside it
     recall_write_pending_ += step_model_.HbmWrite(work.hbm_bytes);
-    if (work.occupies_sms) gather_pending_ += job_.recall_alone;
+    if (work.occupies_sms || beside_.measured) gather_pending_ += job_.recall_alone;
   }
   if (work.host_bytes == 0) return StartTransfer(now);
   StartFlow(Flow::kRecall, now, work.host_bytes, work.host_bytes_per_s_max);
@@ -134,6 +152,7 @@ void Replica::OnRecallFlowDone(SimTime now) {
   job_.landed = true;
   conservation_.Landed(job_.recall.bytes);
   counters_.link_busy += now - std::max(counting_from_, job_.link_begin);
+  job_.recalled = now + job_.recall.scatter;
   if (observer_ != nullptr) {
     observer_->Transfer(job_.number, job_.link_begin, now, job_.recall.bytes);
   }
@@ -141,8 +160,11 @@ void Replica::OnRecallFlowDone(SimTime now) {
 }
 
 void Replica::PublishAfter(SimTime now, SimDuration d) {
-  job_.recall_alone += publish_fixed_;
-  const SimDuration left = d + publish_fixed_;
+  const SimDuration publish =
+      publish_fixed_ +
+      step_model_.Publish(job_.pages_wanted, static_cast<int32_t>(job_.ticks.size()));
+  job_.recall_alone += publish;
+  const SimDuration left = d + publish;
   if (left == SimDuration{}) return Publish(now);
   lockstep_.LongestActivity(left);
   Push((now + left).ns, kPublished, 0);
@@ -155,6 +177,17 @@ void Replica::Publish(SimTime now) {
   if (observer_ != nullptr) {
     if (job_.pages > 0) observer_->Recall(job_.number, job_.scored, now, job_.pages);
     observer_->Publish(job_.number, now);
+    observer_->JobDone({job_.number,
+                        job_.step,
+                        job_.launched,
+                        job_.scored,
+                        job_.recalled,
+                        now,
+                        {static_cast<int32_t>(job_.ticks.size()), job_.entries},
+                        UsesIndexer(policy_.kind()),
+                        job_.pages_wanted,
+                        job_.pages,
+                        job_.pages > 0 ? job_.recall.bytes : 0});
     observer_->Resident(now, residency_.held_count());
   }
   if (wait_ == Wait::kJoin) EndWait(StallCause::kJoin, now);
@@ -259,17 +292,20 @@ void Replica::EndSyncWait(SimTime now) {
 }
 
 // By how much a step that starts now is longer than without a side-band: its overlap with level-1
-// compute, the HBM time of recall writes since the last step, and the time of gather kernels, of
-// which it feels at most its own length, each times its factor; and the host's contention.
+// compute, the HBM time of recall writes since the last step, and the time of recalls that keep
+// the device busy, of which it feels at most its own length, each times its factor; and the host's
+// contention.
 SimDuration Replica::Interference(SimTime now, SimDuration base) {
   SimDuration overlap;
-  if (job_.in_flight && job_.computed > now) overlap = std::min(base, job_.computed - now);
-  const SimDuration gathered = std::min(base, gather_pending_);
-  const double ns = static_cast<double>(overlap.ns) * engine_.level1_interference() +
-                    static_cast<double>(recall_write_pending_.ns) * engine_.recall_interference() +
-                    static_cast<double>(gathered.ns) * engine_.gather_interference();
+  if (job_.in_flight && job_.computed > now) {
+    overlap = std::min(base, Over(job_.computed - now, beside_.score.stretch));
+  }
+  const SimDuration copied = std::min(base, Over(gather_pending_, beside_.copy.stretch));
+  const double ns = static_cast<double>(overlap.ns) * beside_.score.lengthening +
+                    static_cast<double>(recall_write_pending_.ns) * beside_.recall_write +
+                    static_cast<double>(copied.ns) * beside_.copy.lengthening;
   recall_write_pending_ = SimDuration{};
-  gather_pending_ -= gathered;
+  gather_pending_ -= std::min(gather_pending_, Times(copied, beside_.copy.stretch));
   return host_contention_ + SimDuration{static_cast<int64_t>(ns + 0.5)};
 }
 
@@ -307,6 +343,9 @@ void Replica::OnFlowDone(const Event& event, SimTime now) {
       OnRecallFlowDone(now);
       return StartSwapIns(now);
     case Flow::kWriteback:
+      if (observer_ != nullptr && !swapping_out_) {
+        observer_->WrittenBack(writeback_begin_, now, writeback_flow_bytes_);
+      }
       return swapping_out_ ? OnSwapOutDone(now) : StartWriteback(now);
     case Flow::kIngest:
       return OnIngestDone(now);
@@ -337,6 +376,8 @@ void Replica::StartWriteback(SimTime now) {
   if (!swapping_out_ && writeback_bytes_ == 0) return;
   const int64_t bytes = swapping_out_ ? std::max<int64_t>(1, swap_outs_.front()) : writeback_bytes_;
   if (!swapping_out_) writeback_bytes_ = 0;
+  writeback_begin_ = now;
+  writeback_flow_bytes_ = bytes;
   StartFlow(Flow::kWriteback, now, bytes, writeback_cap_bytes_per_s_);
 }
 

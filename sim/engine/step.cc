@@ -57,7 +57,12 @@ std::optional<SimTime> Replica::RunStep(SimTime now) {
   const auto [base, lengthening] = LengthOfStep(now);
   CountStall(StallCause::kInterference, lengthening);
   const SimTime end = now + base + lengthening;
-  if (observer_ != nullptr) observer_->Step(now, end - now, lengthening, RequestsOfAllGroups());
+  if (observer_ != nullptr) {
+    observer_->Step(now, end - now, lengthening, RequestsOfAllGroups());
+    observer_->Detail({lockstep_.boundary, now, end - now, StepWork(), batch_active_pages_,
+                       lockstep_.step_stall});
+  }
+  if (beside_.measured && !step_model_.Covers(StepWork())) ++counters_.steps_extrapolated;
   if (!MayLeap(end)) {
     lockstep_.stepping = true;
     lockstep_.step_end = end;

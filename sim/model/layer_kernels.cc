@@ -49,7 +49,8 @@ LayerKernels::LayerKernels(const Scenario& scenario)
       expert_groups_(scenario.engine().expert_parallel()),
       drafts_(scenario.engine().mtp().draft_tokens()),
       queries_(1.0 + drafts_),
-      expert_alpha_(scenario.hardware().step_model().expert_alpha()),
+      collects_(scenario.engine().executed_ranks() != 1),
+      expert_alpha_(collects_ ? scenario.hardware().step_model().expert_alpha() : 0.0),
       attention_copies_(std::max(
           1.0, static_cast<double>(model_.query_heads()) / attention_ranks_ / kHeadsPerKernel)),
       window_blocks_(WindowBlocks(model_.window_tokens())),
@@ -123,6 +124,7 @@ double LayerKernels::ExpertsNs(double tokens) const {
 
 // Of one layer, over all ranks.
 double LayerKernels::CollectivesNs(double tokens) const {
+  if (!collects_) return 0.0;
   const double bytes = tokens * model_.hidden_size() * kBf16Bytes;
   if (attention_ranks_ == tensor_parallel_) {
     return 2.0 * AllReduceNs(kernels_.all_reduce(), tensor_parallel_, bytes);

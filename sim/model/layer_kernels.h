@@ -95,6 +95,7 @@ class LayerKernels {
   int32_t expert_groups_;
   double drafts_;   // of a request and step
   double queries_;  // query tokens of a request and step
+  bool collects_;   // false: one rank alone, without collectives
   double expert_alpha_;
   double attention_copies_;  // 64-head kernels that a query token's heads take
   double window_blocks_;

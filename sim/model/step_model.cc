@@ -2,11 +2,33 @@
 
 #include <algorithm>
 
+#include "absl/strings/string_view.h"
+
 namespace tierscope {
 namespace {
 
 // Rounds half up; all inputs are non-negative.
 SimDuration RoundNs(double ns) { return {static_cast<int64_t>(ns + 0.5)}; }
+
+std::vector<LayerKernels::Part> PartsOf(const StepParts& phases) {
+  return {{"ballast", phases.ballast_ns},
+          {"scoring", phases.native_score_ns},
+          {"top-k", phases.native_top_k_ns},
+          {"CSA attention", phases.csa_attention_ns},
+          {"HCA attention", phases.hca_attention_ns},
+          {"SWA attention", phases.swa_attention_ns},
+          {"engine, a step", phases.engine_ns}};
+}
+
+double& PhaseOf(absl::string_view part, StepParts* phases) {
+  if (part == "scoring") return phases->native_score_ns;
+  if (part == "top-k") return phases->native_top_k_ns;
+  if (part == "CSA attention") return phases->csa_attention_ns;
+  if (part == "HCA attention") return phases->hca_attention_ns;
+  if (part == "SWA attention") return phases->swa_attention_ns;
+  const bool engine = part == "engine, a request" || part == "engine, a step";
+  return engine ? phases->engine_ns : phases->ballast_ns;
+}
 
 }  // namespace
 
@@ -41,11 +63,16 @@ StepTimeModel::StepTimeModel(const Scenario& scenario) {
   csa_entries_per_request_ = model.top_k() + model.window_tokens();
   graph_batch_sizes_.assign(scenario.engine().graph_batch_sizes().begin(),
                             scenario.engine().graph_batch_sizes().end());
-  if (fit.has_kernels()) kernels_.emplace(scenario);
+  if (hardware.has_measured_ops()) {
+    measured_.emplace(scenario);
+  } else if (fit.has_kernels()) {
+    kernels_.emplace(scenario);
+  }
 
-  // With kernels, only the flop of these are asked for; an efficiency of 1 then keeps them finite.
-  const double fp8 = (kernels_ ? 1.0 : fit.scoring_efficiency()) * hardware.fp8_flop_per_s();
-  const double bf16 = (kernels_ ? 1.0 : fit.attention_efficiency()) * hardware.bf16_flop_per_s();
+  // Without rooflines, only the flop of these are asked for; an efficiency of 1 keeps them finite.
+  const bool rooflines = !measured_ && !kernels_;
+  const double fp8 = (rooflines ? fit.scoring_efficiency() : 1.0) * hardware.fp8_flop_per_s();
+  const double bf16 = (rooflines ? fit.attention_efficiency() : 1.0) * hardware.bf16_flop_per_s();
   const double bandwidth =
       fit.memory_efficiency() * static_cast<double>(hardware.hbm_bytes_per_s());
   const double key_bytes = static_cast<double>(model.index_key_bytes());
@@ -76,6 +103,7 @@ double StepTimeModel::RooflinesNs(const BatchWork& work) const {
 }
 
 SimDuration StepTimeModel::Step(const BatchWork& work) const {
+  if (measured_) return RoundNs(measured_->Step(work).total_ns());
   const int32_t padded = PaddedBatch(work.requests);
   const double kernels_ns =
       kernels_ ? kernels_->StepNs(padded, work.requests, static_cast<double>(work.scored_entries),
@@ -90,6 +118,7 @@ std::vector<LayerKernels::Part> StepTimeModel::Parts(const BatchWork& work) cons
   const auto entries = static_cast<double>(work.scored_entries);
   const auto tokens = static_cast<double>(work.context_tokens);
   std::vector<LayerKernels::Part> parts;
+  if (measured_) return PartsOf(measured_->Step(work));
   if (kernels_) {
     parts = kernels_->Parts(padded, work.requests, entries, tokens);
   } else {
@@ -100,6 +129,13 @@ std::vector<LayerKernels::Part> StepTimeModel::Parts(const BatchWork& work) cons
   parts.push_back({"engine, a request", per_request_ns_ * padded});
   parts.push_back({"engine, a step", base_ns_});
   return parts;
+}
+
+StepParts StepTimeModel::Phases(const BatchWork& work) const {
+  if (measured_) return measured_->Step(work);
+  StepParts phases;
+  for (const LayerKernels::Part& part : Parts(work)) PhaseOf(part.name, &phases) += part.ns;
+  return phases;
 }
 
 SimDuration StepTimeModel::GroupPart(const BatchWork& work) const {
@@ -116,10 +152,26 @@ SimDuration StepTimeModel::JointPart(int32_t requests, int32_t requests_max) con
   return RoundNs(base_ns_ + (kernels_ ? kernels_->JointNs(padded) : per_request_ns_ * padded));
 }
 
-SimDuration StepTimeModel::Level1(int64_t entries, bool scores) const {
-  if (!scores) return RoundNs(level1_launch_ns_);
-  const double count = static_cast<double>(entries);
-  return RoundNs(level1_launch_ns_ + (kernels_ ? kernels_->Level1Ns(count) : level1_.Time(count)));
+Level1Parts StepTimeModel::PartsOfLevel1(const Level1Work& work, bool scores) const {
+  Level1Parts parts;
+  if (measured_) {
+    parts = measured_->Level1(work);
+  } else {
+    const double entries = static_cast<double>(work.entries);
+    parts = {kernels_ ? kernels_->Level1Ns(entries) : level1_.Time(entries), level1_launch_ns_};
+  }
+  if (!scores) parts.score_ns = 0.0;
+  return parts;
+}
+
+SimDuration StepTimeModel::Level1(const Level1Work& work, bool scores) const {
+  const Level1Parts parts = PartsOfLevel1(work, scores);
+  return RoundNs(parts.select_ns + parts.score_ns);
+}
+
+SimDuration StepTimeModel::Publish(int64_t pages, int32_t requests) const {
+  if (!measured_ || requests == 0) return {};
+  return RoundNs(measured_->PublishNs(static_cast<double>(pages) / requests, requests));
 }
 
 SimDuration StepTimeModel::HbmWrite(int64_t bytes) const {

@@ -24,6 +24,7 @@
 //   CSA      the same per entry over csa_layers, top_k + window_tokens entries a request
 //   level 1  flop = target_layers * memory_index_heads * 2 * memory_index_head_dim per entry (FP8)
 //            bytes = target_layers * index_key_bytes per entry
+// Where a device was measured (Hardware.measured_ops), its ops give all of it: measured_ops.h.
 // KV, indexing and attention are replicated on every tensor-parallel rank, so none of these terms
 // shrinks with it.
 #ifndef TIERSCOPE_SIM_MODEL_STEP_MODEL_H_
@@ -36,15 +37,10 @@
 #include "scenarios/scenario.pb.h"
 #include "sim/base/time.h"
 #include "sim/model/layer_kernels.h"
+#include "sim/model/measured_ops.h"
+#include "sim/model/step_work.h"
 
 namespace tierscope {
-
-// The batch of one step, summed over its requests.
-struct BatchWork {
-  int32_t requests = 0;
-  int64_t scored_entries = 0;  // entries the native indexer scores
-  int64_t context_tokens = 0;  // history behind HCA
-};
 
 class StepTimeModel {
  public:
@@ -54,10 +50,12 @@ class StepTimeModel {
   // Time of a step, the batch padded to the next captured CUDA-graph size. Requests of one batch
   // count as equally long. Cost: tests/bench/step_bench.cc.
   SimDuration Step(const BatchWork& work) const;
-
   // The same by part, in nanoseconds, summing to Step before it is rounded: what the serving engine
   // adds, then the kernel families. Empty where nobody decodes.
   std::vector<LayerKernels::Part> Parts(const BatchWork& work) const;
+  // The same by phase. Not for the event loop: calibrated kernels that Step tabulates are computed
+  // here.
+  StepParts Phases(const BatchWork& work) const;
 
   // With dp_attention a step = joint part + the longest of its groups' parts. A group's: attention
   // of its own requests, and per_request where kernels are calibrated, since each rank has a
@@ -68,9 +66,17 @@ class StepTimeModel {
   SimDuration JointPart(int32_t requests, int32_t requests_max) const;
 
   // Compute of one level-1 job over the histories of its requests: launch (none where the policy
-  // has a level1_fixed_ms), scoring, selection. `entries`: CSA entries over all requests of the
-  // job. scores = false: the policy has no indexer and only the launch remains.
-  SimDuration Level1(int64_t entries, bool scores) const;
+  // has a level1_fixed_ms), scoring, selection. scores = false: the policy has no indexer and only
+  // the launch, or the measured selection, remains.
+  SimDuration Level1(const Level1Work& work, bool scores) const;
+  Level1Parts PartsOfLevel1(const Level1Work& work, bool scores) const;
+
+  // Measured time to publish `pages` pages of `requests` requests; 0 without measured ops.
+  SimDuration Publish(int64_t pages, int32_t requests) const;
+
+  // False where a measured op is asked for outside the grid that it was measured on.
+  bool Covers(const BatchWork& work) const { return !measured_ || measured_->Covers(work); }
+  bool Covers(const Level1Work& work) const { return !measured_ || measured_->Covers(work); }
 
   // What a job takes besides, on the host: Policy.level1_fixed_ms, 0 where unset.
   SimDuration Level1Fixed() const { return level1_fixed_; }
@@ -109,6 +115,7 @@ class StepTimeModel {
   double csa_entries_per_request_;
   Roof scoring_, hca_, csa_, level1_;
   std::optional<LayerKernels> kernels_;
+  std::optional<MeasuredOpModel> measured_;
   std::vector<int32_t> graph_batch_sizes_;
 };
 

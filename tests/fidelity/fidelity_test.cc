@@ -184,8 +184,8 @@ TEST(FidelityTest, AModelFromItsConfigRuns) {
 
 TEST(FidelityTest, CalibrateRefusesBadUsage) {
   EXPECT_EQ(testing::RunTierscope("calibrate").err,
-            "tierscope: calibrate: give --import=DIR and --hardware=PRESET to fit kernels, or "
-            "--model-config=FILE to read a model\n");
+            "tierscope: calibrate: give --backend=cpu to measure this machine, --import=DIR and "
+            "--hardware=PRESET to fit kernels, or --model-config=FILE to read a model\n");
   const testing::CommandOutput unknown =
       testing::RunTierscope("calibrate --import=/nowhere --hardware=h300");
   EXPECT_EQ(unknown.exit_code, 2);

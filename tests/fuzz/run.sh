@@ -21,7 +21,7 @@ build=$(cd "$1" && pwd)
 # for a string whose length lies.
 malloc_limit_mb() {
   case $1 in
-    attention | container | request_container | request_trace | wire_record) echo 51 ;;
+    attention | container | import_recording | request_container | request_trace | wire_record) echo 51 ;;
     *) echo 16 ;;
   esac
 }

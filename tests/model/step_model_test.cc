@@ -83,9 +83,9 @@ TEST(StepTimeModelTest, LevelOne) {
   scenario.mutable_hardware()->mutable_step_model()->set_level1_launch_ms(0.5);
   const StepTimeModel model(scenario);
   EXPECT_NEAR(model.Level1Flop(131072) / 1e9, 12.885, 0.001);
-  EXPECT_NEAR(ToMilliseconds(model.Level1(131072, true)), 0.5 + 12.885e9 / (0.6 * 296e12) * 1e3,
-              1e-5);
-  EXPECT_EQ(model.Level1(131072, false).ns, 500'000);
+  EXPECT_NEAR(ToMilliseconds(model.Level1({1, 131072}, true)),
+              0.5 + 12.885e9 / (0.6 * 296e12) * 1e3, 1e-5);
+  EXPECT_EQ(model.Level1({1, 131072}, false).ns, 500'000);
 }
 
 TEST(StepTimeModelTest, PadsToTheNextCapturedBatch) {
@@ -119,10 +119,10 @@ TEST(StepTimeModelTest, LevelOneScoresWithTheCalibratedKernel) {
   const KernelCalibration& kernels = scenario.hardware().step_model().kernels();
   const double entries = 8e6;
   const double compute_ns = entries * kernels.scoring().entry_ns() * (32768.0 / 16512) / 78;
-  const double ns = static_cast<double>(StepTimeModel(scenario).Level1(8'000'000, true).ns) -
+  const double ns = static_cast<double>(StepTimeModel(scenario).Level1({1, 8'000'000}, true).ns) -
                     scenario.hardware().step_model().level1_launch_ms() * 1e6;
   EXPECT_NEAR(ns / (3 * (compute_ns + kernels.scoring().floor_us() * 1e3)), 1.0, 0.02);
-  EXPECT_EQ(StepTimeModel(scenario).Level1(8'000'000, false).ns, 100'000);
+  EXPECT_EQ(StepTimeModel(scenario).Level1({1, 8'000'000}, false).ns, 100'000);
 }
 
 }  // namespace

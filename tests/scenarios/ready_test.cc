@@ -14,8 +14,8 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-const char* const kReady[] = {"h20_lsa",         "h20_full",         "h20_mix",  "h20_trace",
-                              "h20_flashmemory", "h20_dp_attention", "cpu_small"};
+const char* const kReady[] = {"h20_lsa",         "h20_full",         "h20_mix",   "h20_trace",
+                              "h20_flashmemory", "h20_dp_attention", "cpu_small", "reconcile_cpu"};
 
 std::string PathOf(const std::string& name) {
   return absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/", name, ".txtpb");
@@ -132,12 +132,12 @@ TEST(ReadyTest, EveryPolicyAndHardwareLoadsInEach) {
     for (const char* kind :
          {"full", "lsa", "recency", "random", "oracle", "flashmemory", "streaming_llm", "h2o",
           "quest", "topk_swap,policy.page_kmax=none", "ess,policy.page_kmax=none"}) {
-      // Groups of ranks are modelled under the first six alone, and the real mode's scenario gives
+      // Groups of ranks are modelled under the first six alone, and the real mode's scenarios give
       // settings that the others do not read.
       const bool is_rival = absl::StartsWith(kind, "streaming") || absl::StartsWith(kind, "h2o") ||
                             absl::StartsWith(kind, "quest") || absl::StartsWith(kind, "topk") ||
                             absl::StartsWith(kind, "ess");
-      const bool is_small = absl::string_view(name) == "cpu_small";
+      const bool is_small = absl::EndsWith(name, "_small") || absl::EndsWith(name, "_cpu");
       if (is_rival && (is_small || absl::string_view(name) == "h20_dp_attention")) continue;
       for (const char* hardware : {"h20_96", "h20_141", "h100_sxm", "h200"}) {
         std::vector<std::string> sets = {absl::StrCat("policy.kind=", kind),

@@ -1,0 +1,98 @@
+#include "cli/reconcile_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "cli/real.h"
+#include "cli/run.h"
+
+#include "reports/atomic_file.h"
+#include "scenarios/text_file.h"
+#include "sim/base/quoted.h"
+#include "sim/base/status_macros.h"
+
+namespace tierscope::cli {
+
+absl::StatusOr<std::vector<SuiteLine>> ReadSuite(const std::string& path) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  std::vector<SuiteLine> lines;
+  std::set<std::string> names;
+  int number = 0;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++number;
+    line = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
+    if (line.empty()) continue;
+    std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    const auto wrong = [&](absl::string_view what) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ":", number, ": ", what,
+                                                     "; give a name of letters, digits, _ - and ., "
+                                                     "and overrides a.b=1,c=2"));
+    };
+    if (words.size() < 2) return wrong("a line is a name and overrides of the scenario");
+    if (!names.insert(words[0]).second)
+      return wrong("the name " + Quoted(words[0]) + " is there twice");
+    lines.push_back({words[0], {words.begin() + 1, words.end()}});
+  }
+  if (lines.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": no scenario; give a line for each"));
+  }
+  return lines;
+}
+
+absl::StatusOr<std::vector<SuiteLine>> ParseGrid(const std::string& grid) {
+  std::vector<SuiteLine> lines = {{"", {}}};
+  for (const absl::string_view axis : absl::StrSplit(grid, ';')) {
+    const std::vector<absl::string_view> sides = absl::StrSplit(axis, absl::MaxSplits('=', 1));
+    if (sides.size() != 2 || sides[0].empty() || sides[1].empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--grid: ", Quoted(axis), " is no axis; give field=value,value;field=value,value"));
+    }
+    std::vector<SuiteLine> longer;
+    const absl::string_view field = sides[0].substr(sides[0].rfind('.') + 1);
+    for (const SuiteLine& line : lines) {
+      for (const absl::string_view value : absl::StrSplit(sides[1], ',')) {
+        SuiteLine next = line;
+        absl::StrAppend(&next.name, next.name.empty() ? "" : "_", field, "-", value);
+        next.sets.push_back(absl::StrCat(sides[0], "=", value));
+        longer.push_back(std::move(next));
+      }
+    }
+    lines = std::move(longer);
+  }
+  return lines;
+}
+
+absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
+  std::vector<std::string> sets = run.sets;
+  sets.push_back(absl::StrCat("hardware.preset=", run.profile, ",engine.executed_ranks=1"));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPredictable(run.scenario, sets));
+  RunOptions simulate;
+  simulate.scenarios = {run.scenario};
+  simulate.sets = sets;
+  simulate.out = run.out + "/simulated";
+  simulate.overwrite = simulate.phases = simulate.quiet = true;
+  TIERSCOPE_RETURN_IF_ERROR(RunScenarios(simulate, std::chrono::steady_clock::now()));
+  RealOptions execute;
+  execute.scenario = run.scenario;
+  execute.sets = sets;
+  execute.backend = run.backend;
+  execute.mode = "replay";
+  execute.repeats = run.repeats;
+  execute.out = run.out + "/measured";
+  execute.overwrite = execute.quiet = true;
+  TIERSCOPE_RETURN_IF_ERROR(RunReal(execute, std::chrono::steady_clock::now()));
+  TIERSCOPE_ASSIGN_OR_RETURN(FolderReconciliation folders,
+                             ReconcileFolders(simulate.out, execute.out));
+  TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(run.out + "/reconcile.json",
+                                                ReconcileJson(folders.result, folders.provenance)));
+  TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(
+      run.out + "/reconcile.md", ReconcileMarkdown(folders.result, folders.provenance)));
+  return folders;
+}
+
+}  // namespace tierscope::cli

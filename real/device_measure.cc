@@ -1,0 +1,249 @@
+#include "real/device_measure.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "real/backbone.h"
+#include "real/op_bench.h"
+#include "sim/base/status_macros.h"
+
+namespace tierscope {
+namespace {
+
+constexpr int32_t kBesideRounds = 40;
+
+// What is timed in a round, and the samples so far in nanoseconds.
+struct Point {
+  enum Kind { kOp, kRecall, kWriteback, kStaged, kGather, kDeviceCopy } kind = kOp;
+  OpTable::Op op = OpTable::BALLAST;
+  double x = 0.0;  // of kOp
+  double batch = 0.0;
+  int64_t pages = 0;  // of copies
+  int64_t page_bytes = 0;
+  std::vector<double> ns = {};
+};
+
+struct Summary {
+  double median = 0.0;
+  double spread = 0.0;  // (P90 - P10) / median
+};
+
+Summary Summarise(std::vector<double> ns) {
+  std::sort(ns.begin(), ns.end());
+  const auto at = [&](double q) {
+    return ns[static_cast<size_t>(std::llround(q * static_cast<double>(ns.size() - 1)))];
+  };
+  return {at(0.5), (at(0.9) - at(0.1)) / at(0.5)};
+}
+
+absl::StatusOr<int64_t> TimePoint(const Point& point, OpBench* bench) {
+  switch (point.kind) {
+    case Point::kOp:
+      return bench->Time(point.op, point.x, point.batch);
+    case Point::kRecall:
+      return bench->TimeRecall(point.pages, point.page_bytes, RecallPath::kCopyEngine);
+    case Point::kWriteback:
+      return bench->TimeWriteback(point.pages, point.page_bytes);
+    case Point::kStaged:
+      return bench->TimeRecall(point.pages, point.page_bytes, RecallPath::kStaged);
+    case Point::kGather:
+      return bench->TimeRecall(point.pages, point.page_bytes, RecallPath::kGatherKernel);
+    case Point::kDeviceCopy:
+      return bench->TimeDeviceCopy();
+  }
+  return absl::InternalError("no such point");
+}
+
+std::vector<double> AxisOf(OpTable::Op op, const OpGrid& grid, int32_t page_entries) {
+  switch (op) {
+    case OpTable::NATIVE_SCORE:
+    case OpTable::NATIVE_TOP_K:
+      return grid.active_entries;
+    case OpTable::CSA_ATTENTION:
+      return grid.csa_attended;
+    case OpTable::HCA_ATTENTION:
+      return grid.hca_attended;
+    case OpTable::SCORE:
+      return grid.history_entries;
+    case OpTable::SELECT: {
+      std::vector<double> pages = grid.history_entries;
+      for (double& x : pages) x /= page_entries;
+      return pages;
+    }
+    case OpTable::BALLAST:
+    case OpTable::PUBLISH:
+    case OpTable::ENGINE:
+      break;
+  }
+  return {1.0};
+}
+
+const std::vector<double>& BatchesOf(OpTable::Op op, const OpGrid& grid) {
+  return op == OpTable::SCORE || op == OpTable::SELECT ? grid.job_batches : grid.batches;
+}
+
+constexpr OpTable::Op kMeasured[] = {
+    OpTable::BALLAST,       OpTable::NATIVE_SCORE, OpTable::NATIVE_TOP_K, OpTable::CSA_ATTENTION,
+    OpTable::HCA_ATTENTION, OpTable::SCORE,        OpTable::SELECT};
+
+std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t page_bytes) {
+  std::vector<Point> points;
+  for (const OpTable::Op op : kMeasured) {
+    for (const double batch : BatchesOf(op, grid)) {
+      for (const double x : AxisOf(op, grid, page_entries)) {
+        points.push_back({Point::kOp, op, x, batch, 0, 0});
+      }
+    }
+  }
+  for (const int64_t pages : grid.pages_copied) {
+    for (const int64_t bytes : {page_bytes / 2 / 16 * 16, page_bytes}) {
+      points.push_back({Point::kRecall, OpTable::BALLAST, 0.0, 0.0, pages, bytes});
+    }
+    points.push_back({Point::kWriteback, OpTable::BALLAST, 0.0, 0.0, pages, page_bytes});
+    points.push_back({Point::kStaged, OpTable::BALLAST, 0.0, 0.0, pages, page_bytes});
+    points.push_back({Point::kGather, OpTable::BALLAST, 0.0, 0.0, pages, page_bytes});
+  }
+  points.push_back({Point::kDeviceCopy, OpTable::BALLAST, 0.0, 0.0, 0, 0});
+  return points;
+}
+
+void AddTables(const OpGrid& grid, int32_t page_entries, const std::vector<Point>& points,
+               MeasuredOps* ops) {
+  for (const OpTable::Op op : kMeasured) {
+    OpTable* table = ops->add_tables();
+    table->set_op(op);
+    for (const double x : AxisOf(op, grid, page_entries)) table->add_x(x);
+    for (const double batch : BatchesOf(op, grid)) table->add_batch(batch);
+    for (const Point& point : points) {  // in the order of the table
+      if (point.kind != Point::kOp || point.op != op) continue;
+      const Summary summary = Summarise(point.ns);
+      table->add_us(summary.median * 1e-3);
+      table->add_spread(summary.spread);
+    }
+  }
+}
+
+int64_t RateOf(const Point& point) {
+  const double bytes = static_cast<double>(point.pages * point.page_bytes);
+  return std::max<int64_t>(1, std::llround(bytes / Summarise(point.ns).median * 1e9));
+}
+
+// The rate of the largest copy of a kind.
+int64_t LastRate(const std::vector<Point>& points, Point::Kind kind) {
+  int64_t rate = 1;
+  for (const Point& point : points) {
+    if (point.kind == kind) rate = RateOf(point);
+  }
+  return rate;
+}
+
+// The rate that leaves, with a scatter at the device's bandwidth, the time of the largest staged
+// recall: it is timed as a whole, and what it is made of is not told apart.
+int64_t StagedRate(const std::vector<Point>& points, int64_t device_bytes_per_s) {
+  const double whole_s = 1.0 / static_cast<double>(LastRate(points, Point::kStaged));
+  const double scatter_s = 2.0 / static_cast<double>(device_bytes_per_s);
+  return std::max<int64_t>(1, std::llround(1.0 / std::max(whole_s - scatter_s, 0.1 * whole_s)));
+}
+
+void FillLink(const std::vector<Point>& points, int64_t device_bytes_per_s, Link* link) {
+  int64_t peak = 1;
+  for (const Point& point : points) {
+    if (point.kind != Point::kRecall) continue;
+    CopyPoint* copy = link->add_batched_copy();
+    copy->set_piece_bytes(point.page_bytes);
+    copy->set_descriptors(point.pages);
+    copy->set_bytes_per_s(RateOf(point));
+    peak = std::max(peak, copy->bytes_per_s());
+  }
+  link->set_peak_bytes_per_s(peak);
+  link->set_device_to_host_bytes_per_s(LastRate(points, Point::kWriteback));
+  link->set_gather_bytes_per_s(LastRate(points, Point::kGather));
+  link->set_gather_unaligned_factor(1.0);
+  link->set_pageable_bytes_per_s(StagedRate(points, device_bytes_per_s));
+  link->set_copy_submit_us(0.0);
+  link->set_evidence(MEASURED);
+}
+
+// Rates that no measured op needs, and that the schema asks for: bandwidth from a copy, operations
+// from the largest products.
+void FillRates(const Scenario& scenario, const OpGrid& grid, const std::vector<Point>& points,
+               int64_t copy_bytes, Hardware* hardware) {
+  const Point& copy = points.back();
+  hardware->set_hbm_bytes_per_s(std::max<int64_t>(
+      1, std::llround(2.0 * static_cast<double>(copy_bytes) / Summarise(copy.ns).median * 1e9)));
+  int64_t flop = 0;
+  const auto batch = static_cast<int64_t>(grid.batches.back());
+  for (const LayerKind kind : LayerOrder(scenario.model())) {
+    flop += GemmFlop(LayerProducts(scenario, kind, batch));
+  }
+  flop += GemmFlop(HeadProducts(scenario, batch));
+  double ballast_us = 1.0;
+  for (const OpTable& table : hardware->measured_ops().tables()) {
+    if (table.op() == OpTable::BALLAST) ballast_us = table.us(table.us_size() - 1);
+  }
+  const double flop_per_s = static_cast<double>(flop) / ballast_us * 1e6;
+  hardware->set_fp8_flop_per_s(flop_per_s);
+  hardware->set_bf16_flop_per_s(flop_per_s);
+}
+
+double Slowdown(int64_t beside, int64_t alone) {
+  return std::max(1.0, static_cast<double>(beside) / static_cast<double>(alone));
+}
+
+absl::Status FillBeside(OpBench* bench, MeasuredOps* ops) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const OpBench::Beside score,
+                             bench->TimeBeside(OpBench::Other::kScore, kBesideRounds));
+  ops->set_step_beside_score(Slowdown(score.decode_beside, score.decode_alone));
+  ops->set_score_beside_step(Slowdown(score.other_beside, score.other_alone));
+  TIERSCOPE_ASSIGN_OR_RETURN(const OpBench::Beside copy,
+                             bench->TimeBeside(OpBench::Other::kCopy, kBesideRounds));
+  ops->set_step_beside_copy(Slowdown(copy.decode_beside, copy.decode_alone));
+  ops->set_copy_beside_step(Slowdown(copy.other_beside, copy.other_alone));
+  return absl::OkStatus();
+}
+
+// No kernel of the fitted or roofline models is used beside measured ops.
+void FillStepModel(const std::string& model, StepModel* step) {
+  step->set_base_ms(0.0);
+  step->set_per_request_ms(0.0);
+  step->set_memory_efficiency(1.0);
+  step->set_level1_launch_ms(0.0);
+  step->set_fitted_model(model);
+  step->set_fitted_tensor_parallel(1);
+  step->set_fitted_to("nothing: ops are measured");
+  step->set_evidence(MEASURED);
+}
+
+}  // namespace
+
+absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenario,
+                                       const DeviceMeasureOptions& options) {
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<OpBench> bench,
+                             OpBench::Make(backend, scenario, options.grid));
+  const int32_t page_entries = scenario.model().page_entries();
+  std::vector<Point> points = PointsOf(options.grid, page_entries, bench->page_bytes());
+  // The first round touches everything once and is not counted.
+  for (int32_t round = 0; round <= options.rounds; ++round) {
+    if (options.progress) options.progress(round);
+    for (Point& point : points) {
+      TIERSCOPE_ASSIGN_OR_RETURN(const int64_t ns, TimePoint(point, bench.get()));
+      if (round > 0) point.ns.push_back(static_cast<double>(ns));
+    }
+  }
+  Hardware hardware;
+  hardware.set_gpu(backend->device().name);
+  hardware.set_hbm_bytes(std::max<int64_t>(1, backend->device().memory_bytes));
+  MeasuredOps* ops = hardware.mutable_measured_ops();
+  ops->set_device(backend->device().name);
+  AddTables(options.grid, page_entries, points, ops);
+  FillRates(scenario, options.grid, points, bench->device_copy_bytes(), &hardware);
+  FillLink(points, hardware.hbm_bytes_per_s(), hardware.mutable_host_link());
+  FillStepModel(scenario.model().name(), hardware.mutable_step_model());
+  TIERSCOPE_RETURN_IF_ERROR(FillBeside(bench.get(), ops));
+  return hardware;
+}
+
+}  // namespace tierscope
