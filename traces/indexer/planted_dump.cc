@@ -18,12 +18,28 @@ namespace tierscope {
 namespace {
 
 constexpr int64_t kDumpBytesMax = int64_t{8} << 30;
-constexpr uint8_t kVotesOfGolden = 3;  // as few as a golden entry has
+constexpr uint8_t kVotesOfGolden = 3;   // as few as a golden entry has
+constexpr float kMean = 2.0f;           // of latent states' first value; the others vary by 1
+constexpr double kWeightSpread = 0.3;   // of head weights, around 1
+constexpr int64_t kThresholdRows = 64;  // that a threshold is set on
+constexpr float kSmallest = 1e-6f;
 
 std::vector<float> DrawNormal(size_t count, double deviation, Rng* rng) {
   std::vector<float> values(count);
   for (float& value : values) value = static_cast<float>(rng->NextNormal() * deviation);
   return values;
+}
+
+// Makes values[0], values[pitch], ... orthogonal to a direction.
+void RemoveAlong(const std::vector<float>& direction, std::span<float> values, size_t pitch) {
+  float along = 0.0f, squares = 0.0f;
+  for (size_t i = 0; i < direction.size(); ++i) {
+    along += direction[i] * values[i * pitch];
+    squares += direction[i] * direction[i];
+  }
+  for (size_t i = 0; i < direction.size(); ++i) {
+    values[i * pitch] -= along / squares * direction[i];
+  }
 }
 
 absl::Status CheckOptions(const PlantedOptions& o, int64_t entries) {
@@ -80,86 +96,179 @@ class Planter {
                                            fresh * double{row_latents_[i]});
     }
     entry_latents_ = DrawNormal(static_cast<size_t>(entries_) * latent, 1.0, &rng);
+    for (auto* latents : {&row_latents_, &entry_latents_}) {
+      for (size_t i = 0; i < latents->size(); i += latent) (*latents)[i] = kMean;
+    }
   }
 
-  // A random linear image of latent states, with noise, of variance 1 but for that.
-  std::vector<float> Image(const std::vector<float>& latents, int width, Rng* rng) const {
+  // [width][latent], of a variance that leaves images of latent states near 1. The column of the
+  // mean is 0 behind the first `mean_values` values, and no other has a part along it.
+  std::vector<float> DrawMap(int width, int mean_values, Rng* rng) const {
+    const auto latent = static_cast<size_t>(o_.latent);
+    std::vector<float> map = DrawNormal(static_cast<size_t>(width) * latent,
+                                        1.0 / std::sqrt(double(o_.latent)), rng);
+    const size_t end = static_cast<size_t>(mean_values) * latent;
+    for (size_t i = end; i < map.size(); i += latent) map[i] = 0.0f;
+    std::vector<float> mean;
+    for (size_t i = 0; i < map.size(); i += latent) mean.push_back(map[i]);
+    for (size_t column = 1; column < latent; ++column) {
+      RemoveAlong(mean, std::span(map).subspan(column), latent);
+    }
+    return map;
+  }
+
+  // Images of latent states, with noise.
+  std::vector<float> ImageOf(const std::vector<float>& latents, const std::vector<float>& map,
+                             Rng* rng) const {
+    const size_t width = map.size() / static_cast<size_t>(o_.latent);
     const size_t count = latents.size() / static_cast<size_t>(o_.latent);
-    const std::vector<float> map =
-        DrawNormal(static_cast<size_t>(width * o_.latent), 1.0 / std::sqrt(double(o_.latent)), rng);
-    std::vector<float> image = DrawNormal(count * static_cast<size_t>(width), o_.noise, rng);
+    std::vector<float> image = DrawNormal(count * width, o_.noise, rng);
     std::vector<float> clean(image.size());
     MultiplyRows(map, o_.latent, latents, clean);
     for (size_t i = 0; i < image.size(); ++i) image[i] += clean[i];
     return image;
   }
 
+  // What a state of all zeros but the mean looks like, scaled so that its product with an image is
+  // 1 in the mean.
+  std::vector<float> MeanReader(const std::vector<float>& map) const {
+    std::vector<float> reader;
+    float squares = 0.0f;
+    for (size_t i = 0; i < map.size(); i += static_cast<size_t>(o_.latent)) {
+      reader.push_back(map[i]);
+      squares += map[i] * map[i];
+    }
+    for (float& value : reader) value /= squares * kMean;
+    return reader;
+  }
+
   PlantedLayer DrawLayer(int csa_layer) const {
     Rng rng(o_.seed, 2 + static_cast<uint64_t>(csa_layer));
     const IndexerShape& s = o_.shape;
-    const auto size = [](int rows, int columns) {
-      return static_cast<size_t>(rows) * static_cast<size_t>(columns);
-    };
+    const std::vector<float> hidden_map = DrawMap(s.hidden, s.hidden, &rng);
+    const std::vector<float> key_map = DrawMap(s.head_dim, s.head_dim - s.rope_dims(), &rng);
     PlantedLayer layer;
-    layer.weights.csa_layer = csa_layer;
-    layer.weights.shape = s;
-    layer.weights.wq_a = DrawNormal(size(s.rank, s.hidden), 1.0 / std::sqrt(s.hidden), &rng);
-    layer.weights.q_norm.assign(static_cast<size_t>(s.rank), 1.0f);
-    layer.weights.wq_b = DrawNormal(size(s.query_values(), s.rank), 1.0 / std::sqrt(s.rank), &rng);
-    layer.weights.weights_proj =
-        DrawNormal(size(s.heads, s.hidden), 1.0 / std::sqrt(s.hidden), &rng);
-    for (const float value : Image(row_latents_, s.hidden, &rng)) {
+    layer.weights = DrawWeights(csa_layer, MeanReader(hidden_map), MeanReader(key_map), &rng);
+    for (const float value : ImageOf(row_latents_, hidden_map, &rng)) {
       layer.hidden.push_back(FloatToBf16(value));
     }
-    const std::vector<float> keys = Image(entry_latents_, s.head_dim, &rng);
-    const auto dim = static_cast<size_t>(s.head_dim);
-    layer.keys.resize(static_cast<size_t>(entries_) * (dim + kKeyScaleBytes));
-    for (size_t entry = 0; entry < static_cast<size_t>(entries_); ++entry) {
-      uint8_t* row = layer.keys.data() + entry * (dim + kKeyScaleBytes);
-      const float scale = QuantizeHead(std::span(keys).subspan(entry * dim, dim), {row, dim});
-      std::memcpy(row + dim, &scale, sizeof scale);
-    }
+    layer.keys = KeysOf(ImageOf(entry_latents_, key_map, &rng));
+    SetThreshold(&layer);
     return layer;
   }
 
-  // Largest planted logits over layers at each row.
-  std::vector<float> BestLogits(int64_t row) const {
-    const auto history = static_cast<size_t>(HistoryOf(row));
-    const auto width = static_cast<size_t>(o_.shape.hidden);
-    const auto key_bytes = static_cast<size_t>(o_.shape.head_dim + kKeyScaleBytes);
-    std::vector<float> best(history), hidden(width), logits(KeyTile::kKeysMax);
-    KeyTile tile(o_.shape.head_dim);
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      for (size_t i = 0; i < width; ++i) {
-        hidden[i] = Bf16ToFloat(layers_[l].hidden[static_cast<size_t>(row) * width + i]);
-      }
-      const int64_t position = PositionOf(row);
-      const IndexerQuery query = MakeQueries(layers_[l].weights, hidden, {&position, 1})[0];
-      for (size_t first = 0; first < history; first += KeyTile::kKeysMax) {
-        const size_t count = std::min<size_t>(KeyTile::kKeysMax, history - first);
-        tile.Load(std::span(layers_[l].keys).subspan(first * key_bytes, count * key_bytes),
-                  static_cast<int>(count));
-        tile.Score(query, 0.0f, logits);
-        for (size_t i = 0; i < count; ++i) {
-          float& of_entry = best[first + i];
-          of_entry = l == 0 ? logits[i] : std::max(of_entry, logits[i]);
+  // Random heads whose weights vary around a positive mean, and behind them the threshold: a head
+  // that looks at the mean of the keys, which no position turns, with a negative weight.
+  LayerWeights DrawWeights(int csa_layer, const std::vector<float>& hidden_mean,
+                           const std::vector<float>& key_mean, Rng* rng) const {
+    const IndexerShape& s = o_.shape;
+    const auto hidden = static_cast<size_t>(s.hidden), rank = static_cast<size_t>(s.rank);
+    const auto heads = static_cast<size_t>(s.heads), dim = static_cast<size_t>(s.head_dim);
+    LayerWeights weights;
+    weights.csa_layer = csa_layer;
+    weights.shape = s;
+    weights.wq_a = DrawNormal(rank * hidden, 1.0 / std::sqrt(s.hidden), rng);
+    weights.q_norm.assign(rank, 1.0f);
+    weights.wq_b = DrawNormal(heads * dim * rank, 1.0 / std::sqrt(s.rank), rng);
+    weights.weights_proj = DrawNormal(heads * hidden, kWeightSpread / std::sqrt(s.hidden), rng);
+    for (size_t i = 0; i < heads * hidden; ++i) {
+      float& value = weights.weights_proj[i];
+      value = i / hidden + 1 < heads ? value + hidden_mean[i % hidden] : -hidden_mean[i % hidden];
+    }
+    std::copy(hidden_mean.begin(), hidden_mean.end(), weights.wq_a.begin());
+    for (size_t head = 0; head < heads; ++head) {
+      const std::span<float> rows = std::span(weights.wq_b).subspan(head * dim * rank, dim * rank);
+      for (size_t r = 0; r < rank; ++r) {
+        if (head + 1 < heads) {
+          RemoveAlong(key_mean, rows.subspan(r), rank);
+        } else {
+          for (size_t d = 0; d < dim; ++d) rows[d * rank + r] = r == 0 ? key_mean[d] : 0.0f;
         }
       }
     }
-    return best;
+    return weights;
   }
 
+  // [entry][head_dim]: turned to the entry's position, transformed and rounded.
+  std::vector<uint8_t> KeysOf(std::vector<float> images) const {
+    const auto dim = static_cast<size_t>(o_.shape.head_dim);
+    const std::vector<double> frequencies = YarnFrequencies(o_.shape.rope_dims(), YarnParameters());
+    std::vector<uint8_t> keys(static_cast<size_t>(entries_) * (dim + kKeyScaleBytes));
+    for (int64_t entry = 0; entry < entries_; ++entry) {
+      const std::span<float> key = std::span(images).subspan(static_cast<size_t>(entry) * dim, dim);
+      uint8_t* row = keys.data() + static_cast<size_t>(entry) * (dim + kKeyScaleBytes);
+      Rotation(frequencies, entry * o_.tokens_per_entry).RotateBf16(key);
+      Hadamard(key);
+      const float scale = QuantizeHead(key, {row, dim});
+      std::memcpy(row + dim, &scale, sizeof scale);
+    }
+    return keys;
+  }
+
+  // Scales the threshold's weight so that the layer's share of entries have a positive logit.
+  void SetThreshold(PlantedLayer* layer) const {
+    const int64_t apart = std::max<int64_t>(1, o_.rows / kThresholdRows);
+    std::vector<float> ratios;  // of the other heads' sum to the threshold's
+    for (int64_t row = 0; row < o_.rows; row += apart) {
+      IndexerQuery others = QueryOf(*layer, row), threshold = others;
+      others.head_weights.back() = 0.0f;
+      std::fill(threshold.head_weights.begin(), threshold.head_weights.end() - 1, 0.0f);
+      const std::vector<float> above = LogitsOf(*layer, row, others);
+      const std::vector<float> below = LogitsOf(*layer, row, threshold);
+      for (size_t i = 0; i < above.size(); ++i) {
+        ratios.push_back(above[i] / std::max(-below[i], kSmallest));
+      }
+    }
+    const double share = o_.golden_share / static_cast<double>(o_.layers.size());
+    const auto rank = static_cast<std::ptrdiff_t>((1.0 - share) * double(ratios.size() - 1));
+    std::nth_element(ratios.begin(), ratios.begin() + rank, ratios.end());
+    const auto hidden = static_cast<size_t>(o_.shape.hidden);
+    std::vector<float>& weights = layer->weights.weights_proj;
+    for (size_t i = weights.size() - hidden; i < weights.size(); ++i) {
+      weights[i] *= ratios[static_cast<size_t>(rank)];
+    }
+  }
+
+  IndexerQuery QueryOf(const PlantedLayer& layer, int64_t row) const {
+    const auto width = static_cast<size_t>(o_.shape.hidden);
+    std::vector<float> hidden(width);
+    for (size_t i = 0; i < width; ++i) {
+      hidden[i] = Bf16ToFloat(layer.hidden[static_cast<size_t>(row) * width + i]);
+    }
+    const int64_t position = PositionOf(row);
+    return MakeQueries(layer.weights, hidden, {&position, 1})[0];
+  }
+
+  // [history]
+  std::vector<float> LogitsOf(const PlantedLayer& layer, int64_t row,
+                              const IndexerQuery& query) const {
+    const auto history = static_cast<size_t>(HistoryOf(row));
+    const auto key_bytes = static_cast<size_t>(o_.shape.head_dim + kKeyScaleBytes);
+    std::vector<float> of_tile(KeyTile::kKeysMax), logits;
+    KeyTile tile(o_.shape.head_dim);
+    for (size_t first = 0; first < history; first += KeyTile::kKeysMax) {
+      const size_t count = std::min<size_t>(KeyTile::kKeysMax, history - first);
+      tile.Load(std::span(layer.keys).subspan(first * key_bytes, count * key_bytes),
+                static_cast<int>(count));
+      tile.Score(query, 0.0f, of_tile);
+      logits.insert(logits.end(), of_tile.begin(),
+                    of_tile.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+    return logits;
+  }
+
+  // Entries wanted by any layer.
   void LabelRows() {
     pointers_.push_back(0);
     for (int64_t row = 0; row < o_.rows; ++row) {
-      const std::vector<float> logits = BestLogits(row);
-      std::vector<std::pair<float, int32_t>> ranked;
-      for (size_t i = 0; i < logits.size(); ++i) ranked.push_back({-logits[i], int32_t(i)});
-      const auto golden =
-          static_cast<size_t>(std::ceil(o_.golden_share * static_cast<double>(ranked.size())));
-      std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(golden),
-                        ranked.end());
-      for (size_t i = 0; i < golden; ++i) labels_.push_back(ranked[i].second);
+      std::vector<bool> golden(static_cast<size_t>(HistoryOf(row)));
+      for (const PlantedLayer& layer : layers_) {
+        const std::vector<float> logits = LogitsOf(layer, row, QueryOf(layer, row));
+        for (size_t i = 0; i < logits.size(); ++i) golden[i] = golden[i] || logits[i] > 0.0f;
+      }
+      for (size_t i = 0; i < golden.size(); ++i) {
+        if (golden[i]) labels_.push_back(static_cast<int32_t>(i));
+      }
       pointers_.push_back(static_cast<int64_t>(labels_.size()));
     }
   }
