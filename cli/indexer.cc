@@ -254,6 +254,8 @@ void AddSample(CLI::App& indexer, int* exit_code) {
   verb->add_option("--noise", o.noise, "of hidden states and keys")
       ->check(CLI::Range(0.0, 10.0))
       ->capture_default_str();
+  verb->add_option("--document", o.document, "others hold other states and keys, the same indexer")
+      ->capture_default_str();
   verb->add_option("--seed", o.seed, "random seed")->capture_default_str();
   verb->callback([arguments, exit_code] { *exit_code = ExitCode(Sample(*arguments)); });
 }

@@ -15,6 +15,7 @@
 #include "traces/indexer/checkpoint.h"
 #include "traces/indexer/float_tensor.h"
 #include "traces/indexer/indexer_forward.h"
+#include "traces/indexer/rope.h"
 #include "traces/source_file.h"
 
 namespace tierscope {
@@ -112,11 +113,16 @@ absl::Status HiddenDump::CheckSizes() const {
         name(), absl::StrCat(key_tensors_[i].name, " differs in shape from ", key_tensors_[0].name),
         kMend);
   }
-  if (history(rows - 1) >= 1 && history(rows - 1) <= kHistoryEntriesMax) return absl::OkStatus();
-  return BadInput(name(),
-                  absl::StrCat("its last row has a history of ", history(rows - 1),
-                               " entries, expected 1 to ", kHistoryEntriesMax),
-                  "check positions_layer_L and --tokens-per-entry");
+  if (history(rows - 1) >= 1 && history(rows - 1) <= kHistoryEntriesMax &&
+      position(rows - 1) <= kPositionTokensMax) {
+    return absl::OkStatus();
+  }
+  return BadInput(
+      name(),
+      absl::StrCat("its last row is at position ", position(rows - 1), " and has a history of ",
+                   history(rows - 1), " entries, expected 1 to ", kHistoryEntriesMax,
+                   " at a position up to ", kPositionTokensMax),
+      "check positions_layer_L and --tokens-per-entry");
 }
 
 absl::Status HiddenDump::ReadHidden(size_t layer, int64_t row, std::span<float> out) const {

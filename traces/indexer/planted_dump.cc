@@ -17,6 +17,7 @@
 namespace tierscope {
 namespace {
 
+constexpr int kLatentMax = 1024;
 constexpr int64_t kDumpBytesMax = int64_t{8} << 30;
 constexpr uint8_t kVotesOfGolden = 3;   // as few as a golden entry has
 constexpr float kMean = 2.0f;           // of latent states' first value; the others vary by 1
@@ -44,22 +45,30 @@ void RemoveAlong(const std::vector<float>& direction, std::span<float> values, s
 
 absl::Status CheckOptions(const PlantedOptions& o, int64_t entries) {
   TIERSCOPE_RETURN_IF_ERROR(CheckShape(o.shape));
+  if (o.shape.heads < 2 || o.latent < 2 || o.latent > kLatentMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("heads = ", o.shape.heads, ", latent = ", o.latent,
+                     "; expected 2 or more, latent at most ", kLatentMax));
+  }
   const int64_t bytes =
       static_cast<int64_t>(o.layers.size()) *
       (int64_t{o.rows} * o.shape.hidden * 2 + entries * (o.shape.head_dim + kKeyScaleBytes));
-  if (o.layers.empty() || entries < 1 || entries > kHistoryEntriesMax || bytes > kDumpBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a dump of ", o.layers.size(), " layers, ", o.rows, " rows and ", entries, " entries has ",
-        bytes, " bytes, expected at most ", kDumpBytesMax, "; ask for less"));
+  if (!o.layers.empty() && o.prompt_tokens >= o.tokens_per_entry && entries <= kHistoryEntriesMax &&
+      entries * o.tokens_per_entry <= kPositionTokensMax && bytes <= kDumpBytesMax) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a dump of ", o.layers.size(), " layers, ", o.rows, " rows and ", entries, " entries has ",
+      bytes, " bytes; expected a layer, an entry at row 0, positions up to ", kPositionTokensMax,
+      " and at most ", kDumpBytesMax, " bytes"));
 }
 
 // One layer as planted and as written.
 struct PlantedLayer {
   LayerWeights weights;
-  std::vector<uint16_t> hidden;  // bf16 [rows][hidden]
-  std::vector<uint8_t> keys;     // [entries][head_dim + 4]
+  std::vector<float> hidden_map, key_map;  // [hidden or head_dim][latent]
+  std::vector<uint16_t> hidden;            // bf16 [rows][hidden]
+  std::vector<uint8_t> keys;               // [entries][head_dim + 4]
 };
 
 class Planter {
@@ -71,8 +80,10 @@ class Planter {
 
   absl::Status Write(const std::string& dump_path, const std::string& checkpoint_path) {
     TIERSCOPE_RETURN_IF_ERROR(CheckOptions(o_, entries_));
-    DrawLatents();
     for (const int layer : o_.layers) layers_.push_back(DrawLayer(layer));
+    DrawDocument(0);
+    for (PlantedLayer& layer : layers_) SetThreshold(&layer);
+    if (o_.document != 0) DrawDocument(o_.document);
     LabelRows();
     if (!checkpoint_path.empty()) {
       std::vector<LayerWeights> weights;
@@ -86,16 +97,28 @@ class Planter {
   int64_t PositionOf(int64_t row) const { return o_.prompt_tokens + row * o_.row_stride_steps; }
   int64_t HistoryOf(int64_t row) const { return (PositionOf(row) + 1) / o_.tokens_per_entry; }
 
-  void DrawLatents() {
-    Rng rng(o_.seed, 1);
+  // States and keys. Document 0 is also what thresholds are set on.
+  void DrawDocument(uint64_t document) {
+    Rng rng(o_.seed, MixBits(2 * document + 1));
+    DrawLatents(&rng);
+    for (PlantedLayer& layer : layers_) {
+      layer.hidden.clear();
+      for (const float value : ImageOf(row_latents_, layer.hidden_map, &rng)) {
+        layer.hidden.push_back(FloatToBf16(value));
+      }
+      layer.keys = KeysOf(ImageOf(entry_latents_, layer.key_map, &rng));
+    }
+  }
+
+  void DrawLatents(Rng* rng) {
     const auto latent = static_cast<size_t>(o_.latent);
-    row_latents_ = DrawNormal(static_cast<size_t>(o_.rows) * latent, 1.0, &rng);
+    row_latents_ = DrawNormal(static_cast<size_t>(o_.rows) * latent, 1.0, rng);
     const double kept = o_.persistence, fresh = std::sqrt(1.0 - kept * kept);
     for (size_t i = latent; i < row_latents_.size(); ++i) {
       row_latents_[i] = static_cast<float>(kept * double{row_latents_[i - latent]} +
                                            fresh * double{row_latents_[i]});
     }
-    entry_latents_ = DrawNormal(static_cast<size_t>(entries_) * latent, 1.0, &rng);
+    entry_latents_ = DrawNormal(static_cast<size_t>(entries_) * latent, 1.0, rng);
     for (auto* latents : {&row_latents_, &entry_latents_}) {
       for (size_t i = 0; i < latents->size(); i += latent) (*latents)[i] = kMean;
     }
@@ -105,8 +128,8 @@ class Planter {
   // mean is 0 behind the first `mean_values` values, and no other has a part along it.
   std::vector<float> DrawMap(int width, int mean_values, Rng* rng) const {
     const auto latent = static_cast<size_t>(o_.latent);
-    std::vector<float> map = DrawNormal(static_cast<size_t>(width) * latent,
-                                        1.0 / std::sqrt(double(o_.latent)), rng);
+    std::vector<float> map =
+        DrawNormal(static_cast<size_t>(width) * latent, 1.0 / std::sqrt(double(o_.latent)), rng);
     const size_t end = static_cast<size_t>(mean_values) * latent;
     for (size_t i = end; i < map.size(); i += latent) map[i] = 0.0f;
     std::vector<float> mean;
@@ -143,17 +166,13 @@ class Planter {
   }
 
   PlantedLayer DrawLayer(int csa_layer) const {
-    Rng rng(o_.seed, 2 + static_cast<uint64_t>(csa_layer));
+    Rng rng(o_.seed, MixBits(2 * static_cast<uint64_t>(csa_layer) + 2));
     const IndexerShape& s = o_.shape;
-    const std::vector<float> hidden_map = DrawMap(s.hidden, s.hidden, &rng);
-    const std::vector<float> key_map = DrawMap(s.head_dim, s.head_dim - s.rope_dims(), &rng);
     PlantedLayer layer;
-    layer.weights = DrawWeights(csa_layer, MeanReader(hidden_map), MeanReader(key_map), &rng);
-    for (const float value : ImageOf(row_latents_, hidden_map, &rng)) {
-      layer.hidden.push_back(FloatToBf16(value));
-    }
-    layer.keys = KeysOf(ImageOf(entry_latents_, key_map, &rng));
-    SetThreshold(&layer);
+    layer.hidden_map = DrawMap(s.hidden, s.hidden, &rng);
+    layer.key_map = DrawMap(s.head_dim, s.head_dim - s.rope_dims(), &rng);
+    layer.weights =
+        DrawWeights(csa_layer, MeanReader(layer.hidden_map), MeanReader(layer.key_map), &rng);
     return layer;
   }
 

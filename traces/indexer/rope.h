@@ -13,6 +13,9 @@
 
 namespace tierscope {
 
+// Positions that angles are computed for: those of 64 M tokens.
+inline constexpr int64_t kPositionTokensMax = int64_t{1} << 26;
+
 // V4's compressed layers [S].
 struct YarnParameters {
   double base = 160000.0;
@@ -34,6 +37,7 @@ std::vector<double> YarnFrequencies(int dims, const YarnParameters& parameters);
 // radians, and the training saw these angles.
 class Rotation {
  public:
+  // Precondition: 0 <= position <= kPositionTokensMax.
   Rotation(std::span<const double> frequencies, int64_t position);
 
   // Turns the last 2 * pairs values of `head`, from bf16 to bf16, as the deployed indexer does.
