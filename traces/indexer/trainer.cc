@@ -69,6 +69,16 @@ uint64_t DigestOf(const std::vector<std::unique_ptr<HiddenDump>>& dumps, const W
   return digest.value();
 }
 
+bool AllFinite(const std::vector<LayerWeights>& layers) {
+  const auto finite = [](const std::vector<float>& values) {
+    return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+  };
+  return std::all_of(layers.begin(), layers.end(), [&](const LayerWeights& layer) {
+    return finite(layer.wq_a) && finite(layer.q_norm) && finite(layer.wq_b) &&
+           finite(layer.weights_proj);
+  });
+}
+
 class Trainer {
  public:
   Trainer(const TrainOptions& options, std::string path)
@@ -150,7 +160,7 @@ class Trainer {
     EpochReport report;
     report.epoch = state_.epochs = epoch;
     report.loss = loss / static_cast<double>(batches);
-    if (!std::isfinite(report.loss)) {
+    if (!std::isfinite(report.loss) || !AllFinite(state_.now)) {
       return absl::InvalidArgumentError(
           absl::StrCat(path_, ": training diverged in epoch ", epoch,
                        "; lower --learning-rate. The checkpoint is that of the epoch before"));
