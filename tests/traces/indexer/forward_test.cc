@@ -18,7 +18,7 @@ namespace tierscope {
 namespace {
 
 constexpr double kFloatUnit = 0x1p-24;  // largest relative error of one float operation
-constexpr double kBf16Unit = 0x1p-9;    // bf16 has 8 bits
+constexpr double kBf16Unit = 0x1p-8;    // bf16 has 8 bits
 constexpr double kE4m3Unit = 0x1p-4;    // e4m3 has 4 bits
 
 std::vector<float> Draw(size_t count, double deviation, Rng* rng) {
@@ -29,17 +29,18 @@ std::vector<float> Draw(size_t count, double deviation, Rng* rng) {
 
 // ---- the reference ----
 
-// Radians a token, as the YaRN paper's code has it: a linear ramp between the dims that turn
-// beta_fast and beta_slow times within the original length.
+// Radians a token: pairs below `low` keep their frequency, those from `high` on turn 16 times as
+// slowly, with a straight line in between.
 double ReferenceFrequency(int pair, int dims) {
   const auto dim_of = [&](double turns) {
     return dims * std::log(65536.0 / (turns * 2.0 * M_PI)) / (2.0 * std::log(160000.0));
   };
   const double low = std::max(std::floor(dim_of(32.0)), 0.0);
-  const double high = std::min(std::ceil(dim_of(1.0)), dims / 2.0 - 1.0);
-  const double ramp = std::clamp((pair - low) / std::max(high - low, 1e-3), 0.0, 1.0);
+  const double high = std::min(std::ceil(dim_of(1.0)), dims / 2 - 1.0);
   const double plain = 1.0 / std::pow(160000.0, 2.0 * pair / dims);
-  return plain / 16.0 * ramp + plain * (1.0 - ramp);
+  if (pair >= high) return plain / 16.0;
+  if (pair < low) return plain;
+  return plain / 16.0 * (pair - low) / (high - low) + plain * (high - pair) / (high - low);
 }
 
 // Rounds to 8 significant bits, ties to even.

@@ -192,10 +192,7 @@ TEST_F(DumpTest, Reads) {
   TensorText& keys = dump_["compk_layer_12"];
   keys.shape = {30, 1, 12};                             // as some versions write it
   dump_["hidden_layer_11"] = dump_["hidden_layer_12"];  // without keys: no layer
-  auto dump = Open(dump_);
-  ASSERT_FALSE(dump.ok());  // layers differ in shape
-  dump_["compk_layer_10"].shape = {30, 1, 12};
-  dump = Open(dump_);
+  const auto dump = Open(dump_);
   ASSERT_TRUE(dump.ok()) << dump.status();
   EXPECT_EQ((*dump)->layers(), (std::vector<int>{10, 12}));
   EXPECT_EQ((*dump)->rows(), 5);
