@@ -12,6 +12,7 @@
 #include "tests/testing/temp_folder.h"
 #include "tests/traces/indexer/indexer_testing.h"
 #include "traces/attention_trace.h"
+#include "traces/container.h"
 #include "traces/indexer/planted_dump.h"
 
 namespace tierscope::testing {
@@ -240,6 +241,8 @@ TEST_F(ScoreTraceTest, ThreadsChangeNothing) {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
     const std::string path = folder_.File("t" + std::to_string(threads));
     ASSERT_TRUE(ScoreDumps(checkpoint_, {folder_.File("long")}, scoring, path).ok());
+    // The same on every machine and in every build: sample, queries and scores.
+    EXPECT_EQ((*ContainerReader::Open(path))->digest(), "04d0f6598c03d29b");
     std::ostringstream text;
     text << std::ifstream(path, std::ios::binary).rdbuf();
     bytes.push_back(text.str());
