@@ -41,7 +41,8 @@ struct PlantedOptions {
 };
 
 // Writes the dump to `dump_path` and, where a path is given, the planted indexer to
-// `checkpoint_path`. Memory: about ten times the dump. Errors: sizes outside their limits, the disk.
+// `checkpoint_path`. Memory: about ten times the dump. Errors: sizes outside their limits, the
+// disk.
 absl::Status WritePlantedDump(const PlantedOptions& options, const std::string& dump_path,
                               const std::string& checkpoint_path);
 
