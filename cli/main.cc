@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   tierscope::cli::AddCalibrateVerb(app, &exit_code);
   tierscope::cli::AddCapacityVerb(app, &exit_code);
   tierscope::cli::AddCompareVerb(app, &exit_code);
+  tierscope::cli::AddIndexerVerb(app, &exit_code);
   tierscope::cli::AddRealVerb(app, &exit_code);
   tierscope::cli::AddReconcileVerb(app, &exit_code);
   tierscope::cli::AddReportVerb(app, &exit_code);

@@ -29,6 +29,7 @@ void AddCacheVerb(CLI::App& app, int* exit_code);
 void AddCalibrateVerb(CLI::App& app, int* exit_code);
 void AddCapacityVerb(CLI::App& app, int* exit_code);
 void AddCompareVerb(CLI::App& app, int* exit_code);
+void AddIndexerVerb(CLI::App& app, int* exit_code);
 void AddRealVerb(CLI::App& app, int* exit_code);
 void AddReconcileVerb(CLI::App& app, int* exit_code);
 void AddReportVerb(CLI::App& app, int* exit_code);

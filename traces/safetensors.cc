@@ -24,9 +24,9 @@ constexpr size_t kNameBytesMax = 200;
 // Bytes of an element; 0 for an unknown type.
 int64_t ElementBytes(absl::string_view dtype) {
   static const auto& bytes = *new std::map<std::string, int64_t>{
-      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1},
-      {"U16", 2},  {"I16", 2}, {"F16", 2}, {"BF16", 2},    {"U32", 4},
-      {"I32", 4},  {"F32", 4}, {"U64", 8}, {"I64", 8},     {"F64", 8}};
+      {"BOOL", 1}, {"U8", 1},  {"I8", 1},   {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U16", 2},
+      {"I16", 2},  {"F16", 2}, {"BF16", 2}, {"U32", 4},     {"I32", 4},     {"F32", 4},
+      {"U64", 8},  {"I64", 8}, {"F64", 8},  {"C64", 8}};
   const auto at = bytes.find(std::string(dtype));
   return at == bytes.end() ? 0 : at->second;
 }

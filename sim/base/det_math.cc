@@ -1,6 +1,7 @@
 #include "sim/base/det_math.h"
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -11,6 +12,11 @@ namespace {
 constexpr double kLn2High = 6.93147180369123816490e-01;
 constexpr double kLn2Low = 1.90821492927058770002e-10;
 constexpr double kInvLn2 = 1.44269504088896338700;
+
+// pi / 2 in three parts: the first two have 27 bits, so k times them is exact for |k| < 2^26.
+constexpr double kHalfPiHigh = 0x1.921fb54p+0;
+constexpr double kHalfPiMiddle = 0x1.10b461p-30;
+constexpr double kHalfPiLow = 0x1.a62633145c06ep-58;
 
 double ScaleByPowerOfTwo(double x, int exponent) {
   // Two factors, so that a subnormal result is rounded once and an exponent of 1024 is reachable.
@@ -48,6 +54,31 @@ double DetLog(double x) {
   double sum = 0.0;
   for (int n = 21; n >= 1; n -= 2) sum = sum * s2 + 1.0 / n;
   return exponent * kLn2High + (2.0 * s * sum + exponent * kLn2Low);
+}
+
+SinCos DetSinCos(double x) {
+  const long long k = std::llround(x / (kHalfPiHigh + kHalfPiMiddle));
+  const auto quarters = static_cast<double>(k);
+  const double r =
+      ((x - quarters * kHalfPiHigh) - quarters * kHalfPiMiddle) - quarters * kHalfPiLow;
+  // Taylor polynomials: with |r| <= 0.79 the next terms are under 0.79^21 / 21! = 2e-22.
+  const double r2 = r * r;
+  double sin = 1.0, cos = 1.0;
+  for (int n = 18; n >= 2; n -= 2) {
+    sin = 1.0 - sin * r2 / (n * (n + 1));
+    cos = 1.0 - cos * r2 / (n * (n - 1));
+  }
+  sin *= r;
+  switch (k & 3) {
+    case 0:
+      return {sin, cos};
+    case 1:
+      return {cos, -sin};
+    case 2:
+      return {-sin, -cos};
+    default:
+      return {-cos, sin};
+  }
 }
 
 }  // namespace tierscope

@@ -19,18 +19,18 @@ void ExpectWrong(const std::string& arguments, const std::string& line) {
 TEST(UsageTest, UnknownAndMissingVerbs) {
   ExpectWrong(
       "frobnicate",
-      "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, compare, real, "
-      "reconcile, report, sweep, "
+      "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, compare, indexer, "
+      "real, reconcile, report, sweep, "
       "trace, validate; run with --help");
   ExpectWrong(
       "--frob frobnicate x",
-      "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, compare, real, "
-      "reconcile, report, sweep, "
+      "unknown verb 'frobnicate'; there are run, cache, calibrate, capacity, compare, indexer, "
+      "real, reconcile, report, sweep, "
       "trace, validate; run with --help");
-  ExpectWrong(
-      "",
-      "no verb is given; there are run, cache, calibrate, capacity, compare, real, reconcile, "
-      "report, sweep, trace, validate; run with --help");
+  ExpectWrong("",
+              "no verb is given; there are run, cache, calibrate, capacity, compare, indexer, "
+              "real, reconcile, "
+              "report, sweep, trace, validate; run with --help");
   ExpectWrong("trace frobnicate",
               "unknown verb 'frobnicate'; there are generate, import, info, cat, verify; run with "
               "--help");

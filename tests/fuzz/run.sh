@@ -8,7 +8,7 @@ set -euo pipefail
 # About 5 s each on one core. Counts, not seconds: the same binary does the same on every machine.
 COUNTS=(
   attention:16000 azure:40000 container:16000 gates:60000 import_jsonl:40000 import_npy:30000 import_recording:60000
-  import_safetensors:60000 json_value:200000 kernel_table:80000 mooncake:80000 model_config:100000
+  import_safetensors:60000 indexer:20000 json_value:200000 kernel_table:80000 mooncake:80000 model_config:100000
   options:6000 oracle_general:150000 overrides:2000 report_input:20000 request_container:40000 request_trace:30000
   result:20000 samples:100000
   scenario:60000 sweep:8000 weka:100000 wire_record:600000

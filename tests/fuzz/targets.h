@@ -30,6 +30,7 @@ void FuzzImportNpy(absl::string_view input);          // a top-k capture
 void FuzzImportSafetensors(absl::string_view input);  // a label dump
 void FuzzImportRecording(absl::string_view input);    // what the recorder writes
 void FuzzImportJsonl(absl::string_view input);        // resident dump, step log, responses
+void FuzzIndexer(absl::string_view input);            // an indexer's checkpoint or dump
 void FuzzKernelTable(absl::string_view input);        // CSV of kernel timings
 void FuzzModelConfig(absl::string_view input);        // config.json
 void FuzzSweep(absl::string_view input);              // sweep text
@@ -64,6 +65,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"import_safetensors", FuzzImportSafetensors},
     {"import_recording", FuzzImportRecording},
     {"import_jsonl", FuzzImportJsonl},
+    {"indexer", FuzzIndexer},
     {"kernel_table", FuzzKernelTable},
     {"model_config", FuzzModelConfig},
     {"sweep", FuzzSweep},

@@ -188,6 +188,9 @@ const std::vector<LayerRow>& LayerTable() {
       // The decisions that also run on a GPU.
       {"kernels", {"sim/policy/page_selection.h"}},
       {"traces", {}},
+      // The number formats and inner loop of the kernels it stands in for; files written whole.
+      {"traces/indexer",
+       {"traces", "kernels/fp8.h", "kernels/cpu_vector.h", "reports/atomic_file.h"}},
       {"scenarios", {}},
       {"calibration", {"scenarios", "sim/model"}},
       {"reports", {"reports/schema"}},
