@@ -119,6 +119,22 @@ void ReadProfiles(const JsonMembers& root, RunResult* result) {
   }
 }
 
+// What a device says of itself; nothing of it on a CPU.
+void ReadDevice(const JsonMembers& from, Execution* execution) {
+  if (!from.Has("software")) return;
+  execution->set_software(from.Text("software"));
+  for (const std::string_view state : from.List<std::string_view>("device_states")) {
+    execution->add_device_states(std::string(state));
+  }
+  for (const JsonMembers& beside : from.Objects("footprint_beside")) {
+    Pool* pool = execution->add_footprint_beside();
+    pool->set_pool(beside.Text("pool"));
+    pool->set_allocated_bytes(beside.Int("allocated_bytes"));
+  }
+  execution->set_activity(from.Text("activity"));
+  execution->set_step_ms_p50_traced(from.Number("step_ms_p50_traced"));
+}
+
 void ReadExecution(const JsonMembers& from, Execution* execution) {
   execution->set_backend(from.Text("backend"));
   execution->set_device(from.Text("device"));
@@ -142,6 +158,7 @@ void ReadExecution(const JsonMembers& from, Execution* execution) {
   for (const std::string_view what : from.List<std::string_view>("not_validated")) {
     execution->add_not_validated(std::string(what));
   }
+  ReadDevice(from, execution);
 }
 
 void ReadIdentity(const JsonMembers& root, RunResult* result) {

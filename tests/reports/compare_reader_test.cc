@@ -40,6 +40,12 @@ TEST(ResultReaderTest, ResultsComeBackAsTheyWere) {
   execution->set_level1_joins(3);
   execution->add_publish_delay_steps(6);
   execution->add_not_validated("all-reduce");
+  execution->set_software("driver 1");
+  execution->add_device_states("1,980 MHz");
+  execution->add_footprint_beside()->set_pool("context");
+  execution->mutable_footprint_beside(0)->set_allocated_bytes(11);
+  execution->set_activity("whole");
+  execution->set_step_ms_p50_traced(1.75);
   const google::protobuf::Descriptor* fields = execution->GetDescriptor();
   for (int i = 0; i < fields->field_count(); ++i) {
     const google::protobuf::FieldDescriptor* field = fields->field(i);
