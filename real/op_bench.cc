@@ -168,7 +168,9 @@ absl::Status OpBench::AllocateAll() {
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch * std::max(1, window_), &window_cells_));
   Bytes bytes;
   std::vector<uint8_t> density(static_cast<size_t>(lists));
-  for (uint8_t& entries : density) entries = bytes.Next() % (kPageEntries + 1);
+  for (uint8_t& entries : density) {
+    entries = static_cast<uint8_t>(bytes.Next() % (kPageEntries + 1));
+  }
   TIERSCOPE_RETURN_IF_ERROR(Put(density_, density));
   std::vector<float> logits(static_cast<size_t>(batch * active_pages_ * kPageEntries));
   for (float& logit : logits) logit = static_cast<float>(bytes.Next() * 256 + bytes.Next());
