@@ -35,7 +35,8 @@ const Tensor* FindTensor(const std::vector<Tensor>& tensors, const std::string& 
 int LayerOfName(absl::string_view name) {
   int layer = -1;
   if (!absl::ConsumePrefix(&name, "retrievers.l")) return -1;
-  const bool is_number = absl::SimpleAtoi(name.substr(0, name.find('.')), &layer);
+  name = name.substr(0, name.find('.'));
+  const bool is_number = absl::SimpleAtoi(name, &layer) && name == absl::StrCat(layer);
   return is_number && layer < kLayerCountMax ? layer : -1;
 }
 

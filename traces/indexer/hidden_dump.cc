@@ -37,7 +37,7 @@ std::set<int> WholeLayers(const std::vector<Tensor>& tensors) {
     absl::string_view name = tensor.name;
     int layer = 0;
     if (!absl::ConsumePrefix(&name, "hidden_layer_") || !absl::SimpleAtoi(name, &layer)) continue;
-    if (layer < 0 || layer >= kLayerCountMax) continue;
+    if (layer < 0 || layer >= kLayerCountMax || name != absl::StrCat(layer)) continue;
     if (FindTensor(tensors, absl::StrCat("compk_layer_", layer)) != nullptr) layers.insert(layer);
   }
   return layers;

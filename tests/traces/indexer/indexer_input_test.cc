@@ -102,6 +102,9 @@ TEST_F(CheckpointTest, Refusals) {
   ExpectPart(Read({{"model.x", {"F32", {1}, std::string(4, '\0')}}}).status(),
              "no tensor retrievers.lL.wq_a.weight; it holds model.x", path_);
   ExpectPart(Read({}).status(), "it holds nothing", path_);
+  Tensors padded = CheckpointTensors(layers_);
+  padded["retrievers.l05.wq_a.weight"] = padded[l10 + "wq_a.weight"];
+  ExpectPart(Read(padded, {5}).status(), "it has the layers 10, 20", path_);
   ExpectPart(Read(CheckpointTensors(layers_), {12}).status(), "it has the layers 10, 20", path_);
   for (const char* name : {"wq_a.weight", "q_norm_weight", "wq_b.weight", "weights_proj.weight"}) {
     ExpectRefused([&](Tensors* t) { t->erase(l10 + name); },
@@ -190,8 +193,13 @@ class DumpTest : public ::testing::Test {
 
 TEST_F(DumpTest, Reads) {
   TensorText& keys = dump_["compk_layer_12"];
-  keys.shape = {30, 1, 12};                             // as some versions write it
-  dump_["hidden_layer_11"] = dump_["hidden_layer_12"];  // without keys: no layer
+  keys.shape = {30, 1, 12};                                     // as some versions write it
+  dump_["hidden_layer_11"] = dump_["hidden_layer_12"];          // without keys: no layer
+  for (const char* name : {"hidden_layer_", "compk_layer_"}) {  // names of no layer
+    dump_[std::string(name) + "05"] = dump_[std::string(name) + "12"];
+    dump_[std::string(name) + "-1"] = dump_[std::string(name) + "12"];
+  }
+  dump_["compk_layer_5"] = dump_["compk_layer_12"];
   const auto dump = Open(dump_);
   ASSERT_TRUE(dump.ok()) << dump.status();
   EXPECT_EQ((*dump)->layers(), (std::vector<int>{10, 12}));
