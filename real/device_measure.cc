@@ -58,41 +58,9 @@ absl::StatusOr<int64_t> TimePoint(const Point& point, OpBench* bench) {
   return absl::InternalError("no such point");
 }
 
-std::vector<double> AxisOf(OpTable::Op op, const OpGrid& grid, int32_t page_entries) {
-  switch (op) {
-    case OpTable::NATIVE_SCORE:
-    case OpTable::NATIVE_TOP_K:
-      return grid.active_entries;
-    case OpTable::CSA_ATTENTION:
-      return grid.csa_attended;
-    case OpTable::HCA_ATTENTION:
-      return grid.hca_attended;
-    case OpTable::SCORE:
-      return grid.history_entries;
-    case OpTable::SELECT: {
-      std::vector<double> pages = grid.history_entries;
-      for (double& x : pages) x /= page_entries;
-      return pages;
-    }
-    case OpTable::BALLAST:
-    case OpTable::PUBLISH:
-    case OpTable::ENGINE:
-      break;
-  }
-  return {1.0};
-}
-
-const std::vector<double>& BatchesOf(OpTable::Op op, const OpGrid& grid) {
-  return op == OpTable::SCORE || op == OpTable::SELECT ? grid.job_batches : grid.batches;
-}
-
-constexpr OpTable::Op kMeasured[] = {
-    OpTable::BALLAST,       OpTable::NATIVE_SCORE, OpTable::NATIVE_TOP_K, OpTable::CSA_ATTENTION,
-    OpTable::HCA_ATTENTION, OpTable::SCORE,        OpTable::SELECT};
-
 std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t page_bytes) {
   std::vector<Point> points;
-  for (const OpTable::Op op : kMeasured) {
+  for (const OpTable::Op op : kMeasuredOps) {
     for (const double batch : BatchesOf(op, grid)) {
       for (const double x : AxisOf(op, grid, page_entries)) {
         points.push_back({Point::kOp, op, x, batch, 0, 0});
@@ -114,7 +82,7 @@ std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t pa
 void AddTables(const OpGrid& grid, const Scenario& scenario, double weight_bytes_each,
                const std::vector<Point>& points, MeasuredOps* ops) {
   const int32_t page_entries = scenario.model().page_entries();
-  for (const OpTable::Op op : kMeasured) {
+  for (const OpTable::Op op : kMeasuredOps) {
     OpTable* table = ops->add_tables();
     table->set_op(op);
     for (const double x : AxisOf(op, grid, page_entries)) table->add_x(x);

@@ -64,6 +64,39 @@ inline OpGrid GpuOpGrid(const Model& model) {
   return grid;
 }
 
+// Values of x of an op's table, and of batch.
+inline std::vector<double> AxisOf(OpTable::Op op, const OpGrid& grid, int32_t page_entries) {
+  switch (op) {
+    case OpTable::NATIVE_SCORE:
+    case OpTable::NATIVE_TOP_K:
+      return grid.active_entries;
+    case OpTable::CSA_ATTENTION:
+      return grid.csa_attended;
+    case OpTable::HCA_ATTENTION:
+      return grid.hca_attended;
+    case OpTable::SCORE:
+      return grid.history_entries;
+    case OpTable::SELECT: {
+      std::vector<double> pages = grid.history_entries;
+      for (double& x : pages) x /= page_entries;
+      return pages;
+    }
+    case OpTable::BALLAST:
+    case OpTable::PUBLISH:
+    case OpTable::ENGINE:
+      break;
+  }
+  return {1.0};
+}
+
+inline const std::vector<double>& BatchesOf(OpTable::Op op, const OpGrid& grid) {
+  return op == OpTable::SCORE || op == OpTable::SELECT ? grid.job_batches : grid.batches;
+}
+
+inline constexpr OpTable::Op kMeasuredOps[] = {
+    OpTable::BALLAST,       OpTable::NATIVE_SCORE, OpTable::NATIVE_TOP_K, OpTable::CSA_ATTENTION,
+    OpTable::HCA_ATTENTION, OpTable::SCORE,        OpTable::SELECT};
+
 }  // namespace tierscope
 
 #endif  // TIERSCOPE_REAL_OP_GRID_H_
