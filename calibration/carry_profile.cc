@@ -20,6 +20,12 @@ Peaks PeaksOf(const Hardware& hardware) {
   return {hardware.bf16_flop_per_s(), static_cast<double>(hardware.hbm_bytes_per_s())};
 }
 
+// What the host does: as it was measured, whatever the device.
+bool IsOfTheHost(const OpTable& table) {
+  return table.op() == OpTable::PUBLISH || table.op() == OpTable::ENGINE ||
+         table.op() == OpTable::LAUNCH || table.op() == OpTable::GRAPH_LAUNCH;
+}
+
 double RoofUs(const OpTable& table, int point, const Peaks& peaks) {
   return 1e6 *
          std::max(table.flop(point) / peaks.flop_per_s, table.bytes(point) / peaks.bytes_per_s);
@@ -28,6 +34,7 @@ double RoofUs(const OpTable& table, int point, const Peaks& peaks) {
 // What the line through the two points of least work leaves at none, at least 0 and at most the
 // time of the first.
 double FloorUs(const OpTable& table, const Peaks& peaks) {
+  if (IsOfTheHost(table)) return 0.0;
   int first = 0;
   for (int i = 1; i < table.us_size(); ++i) {
     if (RoofUs(table, i, peaks) < RoofUs(table, first, peaks)) first = i;
@@ -44,6 +51,7 @@ double FloorUs(const OpTable& table, const Peaks& peaks) {
 }
 
 double Ratio(const OpTable& table, int point, const Peaks& from, const Peaks& to) {
+  if (IsOfTheHost(table)) return 1.0;
   return RoofUs(table, point, to) / RoofUs(table, point, from);
 }
 
@@ -54,6 +62,7 @@ absl::Status CheckSource(const Hardware& source) {
   }
   TIERSCOPE_RETURN_IF_ERROR(CheckProfileUnchanged(source));
   for (const OpTable& table : source.measured_ops().tables()) {
+    if (IsOfTheHost(table)) continue;
     const bool known =
         table.flop_size() == table.us_size() && table.bytes_size() == table.us_size();
     const bool some = known && std::all_of(table.bytes().begin(), table.bytes().end(),

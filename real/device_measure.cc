@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "real/backbone.h"
+#include "real/loop_bench.h"
 #include "real/op_bench.h"
 #include "real/op_work.h"
 #include "sim/base/status_macros.h"
@@ -15,10 +16,11 @@ namespace tierscope {
 namespace {
 
 constexpr int32_t kBesideRounds = 40;
+constexpr int32_t kLaunches = 64;
 
 // What is timed in a round, and the samples so far in nanoseconds.
 struct Point {
-  enum Kind { kOp, kRecall, kWriteback, kStaged, kGather, kDeviceCopy } kind = kOp;
+  enum Kind { kOp, kRecall, kWriteback, kStaged, kGather, kDeviceCopy, kLaunch } kind = kOp;
   OpTable::Op op = OpTable::BALLAST;
   double x = 0.0;  // of kOp
   double batch = 0.0;
@@ -40,6 +42,16 @@ Summary Summarise(std::vector<double> ns) {
   return {at(0.5), (at(0.9) - at(0.1)) / at(0.5)};
 }
 
+// A LAUNCH is one of many in a row.
+absl::StatusOr<int64_t> TimeLaunch(const Point& point, OpBench* bench) {
+  if (point.op == OpTable::GRAPH_LAUNCH) {
+    return bench->TimeLaunch(OpBench::Launch::kSequence, static_cast<int32_t>(point.x));
+  }
+  TIERSCOPE_ASSIGN_OR_RETURN(const int64_t ns,
+                             bench->TimeLaunch(OpBench::Launch::kOneByOne, kLaunches));
+  return ns / kLaunches;
+}
+
 absl::StatusOr<int64_t> TimePoint(const Point& point, OpBench* bench) {
   switch (point.kind) {
     case Point::kOp:
@@ -54,18 +66,27 @@ absl::StatusOr<int64_t> TimePoint(const Point& point, OpBench* bench) {
       return bench->TimeRecall(point.pages, point.page_bytes, RecallPath::kGatherKernel);
     case Point::kDeviceCopy:
       return bench->TimeDeviceCopy();
+    case Point::kLaunch:
+      return TimeLaunch(point, bench);
   }
   return absl::InternalError("no such point");
 }
 
-std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t page_bytes) {
+// The grid of an op, in the order of its table.
+void AddGrid(Point::Kind kind, OpTable::Op op, const OpGrid& grid, int32_t page_entries,
+             std::vector<Point>* points) {
+  for (const double batch : BatchesOf(op, grid)) {
+    for (const double x : AxisOf(op, grid, page_entries)) {
+      points->push_back({kind, op, x, batch, 0, 0});
+    }
+  }
+}
+
+std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t page_bytes,
+                            bool launches) {
   std::vector<Point> points;
   for (const OpTable::Op op : kMeasuredOps) {
-    for (const double batch : BatchesOf(op, grid)) {
-      for (const double x : AxisOf(op, grid, page_entries)) {
-        points.push_back({Point::kOp, op, x, batch, 0, 0});
-      }
-    }
+    AddGrid(Point::kOp, op, grid, page_entries, &points);
   }
   for (const int64_t pages : grid.pages_copied) {
     for (const int64_t bytes : {page_bytes / 2 / 16 * 16, page_bytes}) {
@@ -75,28 +96,52 @@ std::vector<Point> PointsOf(const OpGrid& grid, int32_t page_entries, int64_t pa
     points.push_back({Point::kStaged, OpTable::BALLAST, 0.0, 0.0, pages, page_bytes});
     points.push_back({Point::kGather, OpTable::BALLAST, 0.0, 0.0, pages, page_bytes});
   }
+  if (launches) {
+    for (const OpTable::Op op : {OpTable::LAUNCH, OpTable::GRAPH_LAUNCH}) {
+      AddGrid(Point::kLaunch, op, grid, page_entries, &points);
+    }
+  }
   points.push_back({Point::kDeviceCopy, OpTable::BALLAST, 0.0, 0.0, 0, 0});
   return points;
 }
 
-void AddTables(const OpGrid& grid, const Scenario& scenario, double weight_bytes_each,
-               const std::vector<Point>& points, MeasuredOps* ops) {
-  const int32_t page_entries = scenario.model().page_entries();
-  for (const OpTable::Op op : kMeasuredOps) {
-    OpTable* table = ops->add_tables();
-    table->set_op(op);
-    for (const double x : AxisOf(op, grid, page_entries)) table->add_x(x);
-    for (const double batch : BatchesOf(op, grid)) table->add_batch(batch);
-    for (const Point& point : points) {  // in the order of the table
-      if (point.kind != Point::kOp || point.op != op) continue;
-      const Summary summary = Summarise(point.ns);
-      table->add_us(summary.median * 1e-3);
-      table->add_spread(summary.spread);
-      const OpWork work = OpWorkOf(op, point.x, point.batch, scenario, weight_bytes_each);
-      table->add_flop(work.flop);
-      table->add_bytes(work.bytes);
+OpTable* AddTable(OpTable::Op op, const OpGrid& grid, int32_t page_entries, MeasuredOps* ops) {
+  OpTable* table = ops->add_tables();
+  table->set_op(op);
+  for (const double x : AxisOf(op, grid, page_entries)) table->add_x(x);
+  for (const double batch : BatchesOf(op, grid)) table->add_batch(batch);
+  return table;
+}
+
+void AddPoint(const std::vector<double>& ns, OpTable* table) {
+  const Summary summary = Summarise(ns);
+  table->add_us(summary.median * 1e-3);
+  table->add_spread(summary.spread);
+}
+
+// Of `points` those of one kind, a table an op.
+void AddTables(Point::Kind kind, const OpGrid& grid, const Scenario& scenario,
+               double weight_bytes_each, const std::vector<Point>& points, MeasuredOps* ops) {
+  OpTable* table = nullptr;
+  for (const Point& point : points) {
+    if (point.kind != kind) continue;
+    if (table == nullptr || table->op() != point.op) {
+      table = AddTable(point.op, grid, scenario.model().page_entries(), ops);
     }
+    AddPoint(point.ns, table);
+    if (kind != Point::kOp) continue;
+    const OpWork work = OpWorkOf(point.op, point.x, point.batch, scenario, weight_bytes_each);
+    table->add_flop(work.flop);
+    table->add_bytes(work.bytes);
   }
+}
+
+void AddLoopTables(const OpGrid& grid, const Scenario& scenario, const LoopSamples& samples,
+                   MeasuredOps* ops) {
+  OpTable* publish = AddTable(OpTable::PUBLISH, grid, scenario.model().page_entries(), ops);
+  for (const std::vector<double>& ns : samples.publish_ns) AddPoint(ns, publish);
+  OpTable* engine = AddTable(OpTable::ENGINE, grid, scenario.model().page_entries(), ops);
+  for (const std::vector<double>& ns : samples.engine_ns) AddPoint(ns, engine);
 }
 
 int64_t RateOf(const Point& point) {
@@ -168,13 +213,17 @@ double Slowdown(int64_t beside, int64_t alone) {
 
 absl::Status FillBeside(OpBench* bench, MeasuredOps* ops) {
   TIERSCOPE_ASSIGN_OR_RETURN(const OpBench::Beside score,
-                             bench->TimeBeside(OpBench::Other::kScore, kBesideRounds));
+                             bench->TimeBeside(OpBench::Pair::kLayerAndScore, kBesideRounds));
   ops->set_step_beside_score(Slowdown(score.decode_beside, score.decode_alone));
   ops->set_score_beside_step(Slowdown(score.other_beside, score.other_alone));
   TIERSCOPE_ASSIGN_OR_RETURN(const OpBench::Beside copy,
-                             bench->TimeBeside(OpBench::Other::kCopy, kBesideRounds));
+                             bench->TimeBeside(OpBench::Pair::kLayerAndRecall, kBesideRounds));
   ops->set_step_beside_copy(Slowdown(copy.decode_beside, copy.decode_alone));
   ops->set_copy_beside_step(Slowdown(copy.other_beside, copy.other_alone));
+  TIERSCOPE_ASSIGN_OR_RETURN(const OpBench::Beside link,
+                             bench->TimeBeside(OpBench::Pair::kWritebackAndRecall, kBesideRounds));
+  ops->set_writeback_beside_recall(Slowdown(link.decode_beside, link.decode_alone));
+  ops->set_recall_beside_writeback(Slowdown(link.other_beside, link.other_alone));
   return absl::OkStatus();
 }
 
@@ -197,7 +246,11 @@ absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenari
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<OpBench> bench,
                              OpBench::Make(backend, scenario, options.grid));
   const int32_t page_entries = scenario.model().page_entries();
-  std::vector<Point> points = PointsOf(options.grid, page_entries, bench->page_bytes());
+  TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<LoopBench> loop,
+                             LoopBench::Make(backend, scenario, options.grid));
+  std::vector<Point> points =
+      PointsOf(options.grid, page_entries, bench->page_bytes(), backend->device().asynchronous);
+  LoopSamples samples;
   // The first round touches everything once and is not counted.
   for (int32_t round = 0; round <= options.rounds; ++round) {
     if (options.progress) options.progress(round);
@@ -205,13 +258,18 @@ absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenari
       TIERSCOPE_ASSIGN_OR_RETURN(const int64_t ns, TimePoint(point, bench.get()));
       if (round > 0) point.ns.push_back(static_cast<double>(ns));
     }
+    if (round == 1) samples = {};
+    TIERSCOPE_RETURN_IF_ERROR(loop->Run(&samples));
   }
   Hardware hardware;
   hardware.set_gpu(backend->device().name);
   hardware.set_hbm_bytes(std::max<int64_t>(1, backend->device().memory_bytes));
   MeasuredOps* ops = hardware.mutable_measured_ops();
   ops->set_device(backend->device().name);
-  AddTables(options.grid, scenario, backend->device().weight_bytes_each, points, ops);
+  const double weight_bytes_each = backend->device().weight_bytes_each;
+  AddTables(Point::kOp, options.grid, scenario, weight_bytes_each, points, ops);
+  AddLoopTables(options.grid, scenario, samples, ops);
+  AddTables(Point::kLaunch, options.grid, scenario, weight_bytes_each, points, ops);
   FillRates(scenario, options.grid, points, bench->device_copy_bytes(), &hardware);
   FillLink(points, hardware.hbm_bytes_per_s(), hardware.mutable_host_link());
   FillStepModel(scenario.model().name(), hardware.mutable_step_model());

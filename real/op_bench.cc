@@ -10,6 +10,7 @@
 
 #include "kernels/paged.h"
 #include "real/backbone.h"
+#include "real/op_content.h"
 #include "sim/base/check.h"
 #include "sim/base/status_macros.h"
 #include "sim/base/units.h"
@@ -17,62 +18,10 @@
 namespace tierscope {
 namespace {
 
-constexpr int64_t kCopyBytes = 64 * kMiB;
-constexpr int32_t kSelectColumns = 16;  // page_select.h: columns are a multiple of it
+constexpr int64_t kLaunchSequence = 1 << 20;  // keys beside those of steps
+constexpr int32_t kSelectColumns = 16;        // page_select.h: columns are a multiple of it
 
 int32_t Last(const std::vector<double>& axis) { return static_cast<int32_t>(axis.back()); }
-
-// A sequence without a pattern that caches or compressors would find.
-struct Bytes {
-  uint32_t state = 12345;
-  uint8_t Next() {
-    state = state * 1664525u + 1013904223u;
-    return static_cast<uint8_t>(state >> 24);
-  }
-};
-
-// e4m3 of either sign and of size 1/16 to 4.
-void FillFp8(uint8_t* values, int64_t count) {
-  Bytes bytes;
-  for (int64_t i = 0; i < count; ++i) {
-    const uint8_t byte = bytes.Next();
-    values[i] = static_cast<uint8_t>((byte & 0x80) | (0x18 + (byte & 0x1f)));
-  }
-}
-
-// bf16 of either sign and of size 1/4 to 1.
-void FillBf16(uint16_t* values, int64_t count) {
-  Bytes bytes;
-  for (int64_t i = 0; i < count; ++i) {
-    const uint8_t byte = bytes.Next();
-    values[i] = static_cast<uint16_t>((byte & 0x80) << 8 | (0x3e80 + (byte & 0x7f)));
-  }
-}
-
-std::vector<uint8_t> KeyPage() {
-  std::vector<uint8_t> page(kIndexPageBytes);
-  FillFp8(page.data(), kIndexKeyPlaneBytes);
-  std::fill_n(reinterpret_cast<float*>(page.data() + kIndexKeyPlaneBytes), kPageEntries, 0.05f);
-  return page;
-}
-
-// A page of one layer: rows of fp8 and bf16, then scales of 1 (ue8m0 127).
-std::vector<uint8_t> KvPage() {
-  std::vector<uint8_t> page(kKvPageLayerBytes);
-  for (int32_t row = 0; row < kPageEntries; ++row) {
-    uint8_t* values = page.data() + int64_t{row} * kKvRowBytes;
-    FillFp8(values, kKvFp8Dim);
-    FillBf16(reinterpret_cast<uint16_t*>(values + kKvFp8Dim), kKvDim - kKvFp8Dim);
-  }
-  std::fill_n(page.data() + kKvValuePlaneBytes, kPageEntries * kKvScaleBytes, uint8_t{127});
-  return page;
-}
-
-std::vector<uint8_t> Fp8Values(int64_t count) {
-  std::vector<uint8_t> values(static_cast<size_t>(count));
-  FillFp8(values.data(), count);
-  return values;
-}
 
 int32_t RoundedUp(int32_t pages) { return CeilDiv(pages, kSelectColumns) * kSelectColumns; }
 
@@ -90,7 +39,7 @@ OpBench::OpBench(Backend* backend, const Scenario& scenario, const OpGrid& grid)
       cells_max_(std::max(top_k_, Last(grid.csa_attended) - scenario.model().window_tokens())),
       window_(scenario.model().window_tokens()),
       page_bytes_(scenario.model().csa_layers() * kKvPageLayerBytes),
-      copy_bytes_(kCopyBytes) {}
+      copy_bytes_(grid.device_copy_bytes) {}
 
 absl::StatusOr<std::unique_ptr<OpBench>> OpBench::Make(Backend* backend, const Scenario& scenario,
                                                        const OpGrid& grid) {
@@ -166,12 +115,8 @@ absl::Status OpBench::AllocateAll() {
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch * top_k_, &entries_));
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch * cells_max_, &cells_));
   TIERSCOPE_RETURN_IF_ERROR(Get("lists", batch * std::max(1, window_), &window_cells_));
-  Bytes bytes;
-  std::vector<uint8_t> density(static_cast<size_t>(lists));
-  for (uint8_t& entries : density) {
-    entries = static_cast<uint8_t>(bytes.Next() % (kPageEntries + 1));
-  }
-  TIERSCOPE_RETURN_IF_ERROR(Put(density_, density));
+  PlainBytes bytes;
+  TIERSCOPE_RETURN_IF_ERROR(Put(density_, Densities(lists, &bytes)));
   std::vector<float> logits(static_cast<size_t>(batch * active_pages_ * kPageEntries));
   for (float& logit : logits) logit = static_cast<float>(bytes.Next() * 256 + bytes.Next());
   TIERSCOPE_RETURN_IF_ERROR(Put(logits_, logits));
@@ -197,9 +142,7 @@ absl::Status OpBench::AllocateAll() {
   TIERSCOPE_RETURN_IF_ERROR(Get("queries", q, &attention_q_));
   TIERSCOPE_RETURN_IF_ERROR(Get("attention out", q, &attention_out_));
   TIERSCOPE_RETURN_IF_ERROR(Get("attention out", batch * kAttentionHeads, &lse_));
-  std::vector<uint16_t> attention_q(static_cast<size_t>(q));
-  FillBf16(attention_q.data(), q);
-  TIERSCOPE_RETURN_IF_ERROR(Put(attention_q_, attention_q));
+  TIERSCOPE_RETURN_IF_ERROR(Put(attention_q_, Bf16Values(q)));
   return backend_->Synchronize(Stream::kDecode);
 }
 
@@ -315,10 +258,15 @@ absl::Status OpBench::RunTopK(int32_t entries, int32_t batch) {
   return backend_->TopEntries(Stream::kDecode, params);
 }
 
+// With the lists that go up before it and come back behind it, as in a job.
 absl::Status OpBench::RunSelect(int32_t entries, int32_t batch) {
   PageSelectParams params;
   params.request_count = batch;
   params.pages_max = RoundedUp(PagesOfEntries(entries));
+  const int64_t list_bytes = int64_t{batch} * params.pages_max * int64_t{sizeof(int32_t)};
+  lists_host_.resize(static_cast<size_t>(batch) * static_cast<size_t>(params.pages_max), -1);
+  TIERSCOPE_RETURN_IF_ERROR(
+      backend_->Copy(Stream::kSideBand, recall_, lists_host_.data(), list_bytes));
   params.kmax = std::min(scenario_.policy().page_kmax(), reserve_pages_);
   params.reserve_blocks = reserve_pages_;
   params.sink_entries = scenario_.policy().sink_entries();
@@ -330,7 +278,11 @@ absl::Status OpBench::RunSelect(int32_t entries, int32_t batch) {
   params.recall = recall_;
   params.evict = evict_;
   params.counts = select_counts_;
-  return backend_->SelectPages(Stream::kSideBand, params);
+  TIERSCOPE_RETURN_IF_ERROR(backend_->SelectPages(Stream::kSideBand, params));
+  TIERSCOPE_RETURN_IF_ERROR(
+      backend_->Copy(Stream::kSideBand, lists_host_.data(), selected_, list_bytes));
+  return backend_->Copy(Stream::kSideBand, lists_host_.data(), select_counts_,
+                        batch * kSelectCounts * int64_t{sizeof(int32_t)});
 }
 
 absl::Status OpBench::RunAttention(int32_t attended, int32_t batch, bool cells) {
@@ -370,9 +322,7 @@ absl::Status OpBench::RunOp(OpTable::Op op, int32_t x, int32_t batch) {
       return RunScore(x, batch);
     case OpTable::SELECT:
       return RunSelect(x * kPageEntries, batch);
-    case OpTable::BALLAST:
-    case OpTable::PUBLISH:
-    case OpTable::ENGINE:
+    default:  // not of kMeasuredOps, or timed otherwise
       break;
   }
   TIERSCOPE_CHECK(false);
@@ -393,25 +343,30 @@ absl::StatusOr<int64_t> OpBench::Time(OpTable::Op op, double x, double batch) {
                [&] { return RunOp(op, at, requests); });
 }
 
-PageTransfer OpBench::Transfer(int64_t pages, int64_t page_bytes, RecallPath path) {
-  moves_.clear();
+// Every second page, from the first or the second on: no two are joined, and the streams have pages
+// of their own.
+PageTransfer OpBench::Transfer(int64_t pages, int64_t page_bytes, RecallPath path, Stream stream) {
+  const int64_t first = stream == Stream::kSideBand ? 0 : 1;
+  std::vector<PageMove>& moves = moves_[first];
+  moves.clear();
   for (int64_t i = 0; i < pages; ++i) {
-    moves_.push_back(
-        {static_cast<int32_t>(2 * ((i * 5 + copies_made_) % pages)), static_cast<int32_t>(2 * i)});
+    moves.push_back({static_cast<int32_t>(2 * ((i * 5 + copies_made_) % pages) + first),
+                     static_cast<int32_t>(2 * i + first)});
   }
   ++copies_made_;
   const auto cold_pages = static_cast<int32_t>(2 * grid_.pages_copied.back());
-  return {{cold_pool_, reserve_, page_bytes, cold_pages, reserve_pages_}, moves_, path};
+  return {{cold_pool_, reserve_, page_bytes, cold_pages, reserve_pages_}, moves, path};
 }
 
 absl::StatusOr<int64_t> OpBench::TimeRecall(int64_t pages, int64_t page_bytes, RecallPath path) {
-  const PageTransfer transfer = Transfer(pages, page_bytes, path);
+  const PageTransfer transfer = Transfer(pages, page_bytes, path, Stream::kSideBand);
   TIERSCOPE_RETURN_IF_ERROR(RunOneLayer(Stream::kSideBand));
   return Timed(Stream::kSideBand, [&] { return backend_->Recall(Stream::kSideBand, transfer); });
 }
 
 absl::StatusOr<int64_t> OpBench::TimeWriteback(int64_t pages, int64_t page_bytes) {
-  const PageTransfer transfer = Transfer(pages, page_bytes, RecallPath::kCopyEngine);
+  const PageTransfer transfer =
+      Transfer(pages, page_bytes, RecallPath::kCopyEngine, Stream::kSideBand);
   TIERSCOPE_RETURN_IF_ERROR(RunOneLayer(Stream::kSideBand));
   return Timed(Stream::kSideBand, [&] { return backend_->Writeback(Stream::kSideBand, transfer); });
 }
@@ -434,17 +389,49 @@ absl::Status OpBench::DecodeLayer() {
   return RunAttention(Last(grid_.csa_attended), batch, /*cells=*/true);
 }
 
-absl::StatusOr<OpBench::Beside> OpBench::TimeBeside(Other other, int32_t rounds) {
+absl::StatusOr<int64_t> OpBench::TimeLaunch(Launch launch, int32_t ops) {
+  TIERSCOPE_RETURN_IF_ERROR(SetCounts(kPageEntries, 1));
+  const auto issue = [&]() -> absl::Status {
+    for (int32_t i = 0; i < ops; ++i) {
+      TIERSCOPE_RETURN_IF_ERROR(RunNativeScore(kPageEntries, 1));
+    }
+    return absl::OkStatus();
+  };
+  const auto play = [&]() -> absl::Status {
+    const absl::StatusOr<bool> recording =
+        backend_->BeginSequence(Stream::kDecode, kLaunchSequence + ops);
+    absl::Status status = recording.status();
+    if (recording.ok() && *recording) status = issue();
+    const absl::Status ended = backend_->EndSequence(Stream::kDecode);
+    return status.ok() ? ended : status;
+  };
+  const bool sequence = launch == Launch::kSequence;
+  if (sequence) TIERSCOPE_RETURN_IF_ERROR(play());  // now it is kept
+  TIERSCOPE_RETURN_IF_ERROR(backend_->Synchronize(Stream::kDecode));
+  const int64_t begin = backend_->HostNs();
+  TIERSCOPE_RETURN_IF_ERROR(sequence ? play() : issue());
+  const int64_t end = backend_->HostNs();
+  TIERSCOPE_RETURN_IF_ERROR(backend_->Synchronize(Stream::kDecode));
+  return std::max<int64_t>(1, end - begin);
+}
+
+absl::StatusOr<OpBench::Beside> OpBench::TimeBeside(Pair pair, int32_t rounds) {
   const auto batch = static_cast<int32_t>(grid_.batches[grid_.batches.size() / 2]);
   const auto entries = static_cast<int32_t>(grid_.active_entries[grid_.active_entries.size() / 2]);
   TIERSCOPE_RETURN_IF_ERROR(SetCounts(entries, batch));
   TIERSCOPE_RETURN_IF_ERROR(SetCells(Last(grid_.csa_attended), batch));
-  const int64_t copied = grid_.pages_copied.back();
-  const PageTransfer transfer = Transfer(copied, page_bytes_, RecallPath::kCopyEngine);
+  const auto transfer = [&](Stream stream) {
+    return Transfer(grid_.pages_copied.back(), page_bytes_, RecallPath::kCopyEngine, stream);
+  };
+  const PageTransfer in = transfer(Stream::kSideBand), out = transfer(Stream::kDecode);
   // The same lists for both, which only read them.
   const auto run_other = [&] {
-    return other == Other::kScore ? RunScore(entries, batch)
-                                  : backend_->Recall(Stream::kSideBand, transfer);
+    return pair == Pair::kLayerAndScore ? RunScore(entries, batch)
+                                        : backend_->Recall(Stream::kSideBand, in);
+  };
+  const auto run_decode = [&] {
+    return pair == Pair::kWritebackAndRecall ? backend_->Writeback(Stream::kDecode, out)
+                                             : DecodeLayer();
   };
   const auto median = [](std::vector<int64_t> values) {
     std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2),
@@ -460,7 +447,6 @@ absl::StatusOr<OpBench::Beside> OpBench::TimeBeside(Other other, int32_t rounds)
     }
     return absl::OkStatus();
   };
-  const auto run_decode = [&] { return DecodeLayer(); };
   Beside beside;
   std::vector<int64_t> decode_alone, other_alone, decode_beside, other_beside;
   TIERSCOPE_RETURN_IF_ERROR(repeat(Stream::kDecode, run_decode, rounds, nullptr, &decode_alone));

@@ -30,7 +30,7 @@ class OpBench {
                                                        const OpGrid& grid);
 
   // Nanoseconds of one call, all of one layer (BALLAST: of all layers and the head). Precondition:
-  // x and batch within the grid; an op that is measured (not PUBLISH, not ENGINE).
+  // x and batch within the grid; an op of kMeasuredOps.
   absl::StatusOr<int64_t> Time(OpTable::Op op, double x, double batch);
 
   // Nanoseconds to move `pages` pages that are no neighbours, `page_bytes` each, to the reserve or
@@ -42,14 +42,20 @@ class OpBench {
   int64_t device_copy_bytes() const { return copy_bytes_; }
   int64_t page_bytes() const { return page_bytes_; }
 
-  // What a decode layer (products, score, attention) and something of the side-band take, in
-  // nanoseconds, alone and while the other runs without pause.
+  // The host's nanoseconds to launch `ops` small ops of the decode stream one by one, or as one
+  // sequence that the backend has kept. Precondition: the backend's ops are asynchronous.
+  enum class Launch { kOneByOne, kSequence };
+  absl::StatusOr<int64_t> TimeLaunch(Launch launch, int32_t ops);
+
+  // What an op of the decode stream and one of the side-band take, in nanoseconds, alone and while
+  // the other runs without pause: a decode layer (products, score, attention) beside level-1
+  // scoring or a recall; a writeback beside a recall.
   struct Beside {
     int64_t decode_alone = 0, decode_beside = 0;
     int64_t other_alone = 0, other_beside = 0;
   };
-  enum class Other { kScore, kCopy };
-  absl::StatusOr<Beside> TimeBeside(Other other, int32_t rounds);
+  enum class Pair { kLayerAndScore, kLayerAndRecall, kWritebackAndRecall };
+  absl::StatusOr<Beside> TimeBeside(Pair pair, int32_t rounds);
 
  private:
   explicit OpBench(Backend* backend, const Scenario& scenario, const OpGrid& grid);
@@ -67,7 +73,7 @@ class OpBench {
   absl::Status RunNativeScore(int32_t entries, int32_t batch);
   absl::Status RunTopK(int32_t entries, int32_t batch);
   absl::Status DecodeLayer();
-  PageTransfer Transfer(int64_t pages, int64_t page_bytes, RecallPath path);
+  PageTransfer Transfer(int64_t pages, int64_t page_bytes, RecallPath path, Stream stream);
   template <typename T>
   absl::Status Put(T* target, const std::vector<T>& values);
   absl::Status PutPages(uint8_t* target, const std::vector<uint8_t>& page, int64_t count);
@@ -81,8 +87,9 @@ class OpBench {
   OpGrid grid_;
   int32_t batch_max_, history_pages_, active_pages_, hca_pages_, top_k_, cells_max_, window_;
   int64_t page_bytes_, copy_bytes_;
-  std::vector<int32_t> ballasts_;  // of each layer, then the head
-  std::vector<PageMove> moves_;
+  std::vector<int32_t> ballasts_;   // of each layer, then the head
+  std::vector<PageMove> moves_[2];  // [stream]
+  std::vector<int32_t> lists_host_;
 
   // Device memory, shapes as the kernels name them.
   uint8_t* keys_[kMemoryLayers] = {};

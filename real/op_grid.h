@@ -7,19 +7,21 @@
 #include <vector>
 
 #include "scenarios/scenario.pb.h"
+#include "sim/base/units.h"
 #include "sim/model/attention_tiles.h"
 
 namespace tierscope {
 
 // Axes as OpTable has them, rising.
 struct OpGrid {
-  std::vector<double> batches;          // of the ops of a step
-  std::vector<double> job_batches;      // of the ops of level 1
-  std::vector<double> active_entries;   // native score, native top-k
-  std::vector<double> csa_attended;     // window included
-  std::vector<double> hca_attended;     // window included
-  std::vector<double> history_entries;  // level-1 score; its pages for select
-  std::vector<int64_t> pages_copied;    // pages of one recall or writeback
+  std::vector<double> batches;            // of the ops of a step
+  std::vector<double> job_batches;        // of the ops of level 1
+  std::vector<double> active_entries;     // native score, native top-k
+  std::vector<double> csa_attended;       // window included
+  std::vector<double> hca_attended;       // window included
+  std::vector<double> history_entries;    // level-1 score; its pages for select
+  std::vector<int64_t> pages_copied;      // pages of one recall or writeback
+  int64_t device_copy_bytes = 64 * kMiB;  // of the copy that tells the device's bandwidth
 };
 
 // For 1 to 8 requests of up to 60K tokens with 4 to 64 active pages, attention in whole tiles. The
@@ -81,18 +83,27 @@ inline std::vector<double> AxisOf(OpTable::Op op, const OpGrid& grid, int32_t pa
       for (double& x : pages) x /= page_entries;
       return pages;
     }
-    case OpTable::BALLAST:
-    case OpTable::PUBLISH:
-    case OpTable::ENGINE:
-      break;
+    case OpTable::GRAPH_LAUNCH:
+      return {16.0, 64.0, 256.0};
+    default:
+      return {1.0};
   }
-  return {1.0};
 }
 
-inline const std::vector<double>& BatchesOf(OpTable::Op op, const OpGrid& grid) {
-  return op == OpTable::SCORE || op == OpTable::SELECT ? grid.job_batches : grid.batches;
+inline std::vector<double> BatchesOf(OpTable::Op op, const OpGrid& grid) {
+  switch (op) {
+    case OpTable::SCORE:
+    case OpTable::SELECT:
+      return grid.job_batches;
+    case OpTable::LAUNCH:
+    case OpTable::GRAPH_LAUNCH:
+      return {1.0};
+    default:
+      return grid.batches;
+  }
 }
 
+// Timed one by one; the host's ops (PUBLISH, ENGINE, LAUNCH, GRAPH_LAUNCH) in other ways.
 inline constexpr OpTable::Op kMeasuredOps[] = {
     OpTable::BALLAST,       OpTable::NATIVE_SCORE, OpTable::NATIVE_TOP_K, OpTable::CSA_ATTENTION,
     OpTable::HCA_ATTENTION, OpTable::SCORE,        OpTable::SELECT};

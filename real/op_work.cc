@@ -46,8 +46,7 @@ OpWork OpWorkOf(OpTable::Op op, double x, double batch, const Scenario& scenario
       return {2.0 * kMemoryLayers * kMemoryHeads * kIndexDim * n, kMemoryLayers * kKeyBytes * n};
     case OpTable::SELECT:  // a density and a block of each page
       return {0.0, (1.0 + 4.0) * n};
-    case OpTable::PUBLISH:
-    case OpTable::ENGINE:
+    default:  // the host's
       break;
   }
   return {};

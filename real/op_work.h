@@ -13,7 +13,7 @@ struct OpWork {
 };
 
 // x and batch as the op's table has them. `weight_bytes_each`: of a weight of the ballast.
-// Precondition: an op that is measured (not PUBLISH, not ENGINE).
+// Of the host's ops (kMeasuredOps of op_grid.h lacks them) nothing.
 OpWork OpWorkOf(OpTable::Op op, double x, double batch, const Scenario& scenario,
                 double weight_bytes_each);
 

@@ -207,6 +207,8 @@ const std::vector<Range>& FieldRanges() {
       {"hardware.measured_ops.score_beside_step", 1, kSlowdownMax},
       {"hardware.measured_ops.step_beside_copy", 1, kSlowdownMax},
       {"hardware.measured_ops.copy_beside_step", 1, kSlowdownMax},
+      {"hardware.measured_ops.recall_beside_writeback", 1, kSlowdownMax},
+      {"hardware.measured_ops.writeback_beside_recall", 1, kSlowdownMax},
 
       {"node.gpus", 1, 1024, kClosed, kRequired},
       {"node.sockets", 1, 64, kClosed, kRequired},

@@ -61,6 +61,11 @@ Hardware ProfileOf(const std::string& name, const Device& device) {
       }
     }
   }
+  OpTable* engine = ops->add_tables();  // the host's: no operations, no bytes
+  engine->set_op(OpTable::ENGINE);
+  engine->add_x(1);
+  engine->add_batch(1);
+  engine->add_us(77.0);
   SealProfile("made up", &hardware);
   return hardware;
 }
@@ -79,12 +84,14 @@ TEST(CarryProfileTest, ADeviceOfTheSameEfficienciesIsPredicted) {
   EXPECT_TRUE(CheckProfileUnchanged(*carried).ok());
   EXPECT_EQ(carried->host_link().batched_copy(0).bytes_per_s(), 25'000'000'000);
   const std::vector<CarriedOp> ops = CarriedOps(source, source, target, *carried);
-  ASSERT_EQ(ops.size(), std::size(kOps));
+  ASSERT_EQ(ops.size(), std::size(kOps) + 1);
   for (const CarriedOp& op : ops) {
     EXPECT_GT(op.points, 0);
     // BALLAST's two points of least work stand on both sides of its roofline's ridge.
     EXPECT_LT(op.worst_error, op.op == OpTable::BALLAST ? 0.02 : 1e-4) << op.op;
-    if (op.op != OpTable::BALLAST) {
+    if (op.op == OpTable::ENGINE) {
+      EXPECT_EQ(op.ratio_least, 1.0) << "the host's time is no device's";
+    } else if (op.op != OpTable::BALLAST) {
       EXPECT_NEAR(op.floor_us, 5.0, 1e-3) << op.op;
     }
   }

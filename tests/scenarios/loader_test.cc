@@ -94,6 +94,8 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "hardware.measured_ops.score_beside_step",
                                         "hardware.measured_ops.step_beside_copy",
                                         "hardware.measured_ops.copy_beside_step",
+                                        "hardware.measured_ops.recall_beside_writeback",
+                                        "hardware.measured_ops.writeback_beside_recall",
                                         "engine.executed_ranks",
                                         "workload.requests_per_s",
                                         "workload.classes[].name",
