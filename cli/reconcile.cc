@@ -27,6 +27,7 @@ struct ReconcileOptions {
   std::string profile;
   std::string suite;
   std::string grid;
+  bool live = false;
   std::string out = "tierscope-runs/reconcile";
   std::string format = "table";
   int repeats = 3;
@@ -68,7 +69,8 @@ absl::StatusOr<std::string> Profile(const ReconcileOptions& options) {
 }
 
 ReconcileRun RunOf(const ReconcileOptions& options, const std::string& profile) {
-  return {options.what[0], options.sets, options.backend, profile, options.repeats, options.out};
+  return {options.what[0], options.sets, options.backend, profile,
+          options.repeats, options.live, options.out};
 }
 
 // Costs of the grid's configurations: mean time of a step, waits for level 1 included.
@@ -169,6 +171,9 @@ void AddReconcileVerb(CLI::App& app, int* exit_code) {
   verb->add_option("--suite", options->suite, "file of scenarios, a name and overrides a line");
   verb->add_option("--grid", options->grid,
                    "field=v,v;field=v,v: every combination, and whether predictions rank them");
+  verb->add_flag("--live", options->live,
+                 "the kernels decide, and the prediction replays what they recorded [both follow "
+                 "the scenario's attention trace]");
   verb->add_option("--out", options->out, "folder of the runs and of what they come to")
       ->capture_default_str();
   verb->add_option("--format", options->format, "table, json or markdown, to stdout")

@@ -174,7 +174,11 @@ Fingerprint FingerprintOf(const RunFolderInputs& run) {
                            run.scenario.hardware().measured_ops().sha256());
   for (const Input& input : run.result.inputs()) {
     const bool modelled = input.role() == "model" || input.role() == "device";  // field by field
-    if (!modelled) fingerprint.emplace_back(input.role(), input.digest());
+    // What a live run recorded of itself is the trace that its prediction replays.
+    const bool recorded = input.role() == "recording";
+    if (!modelled) {
+      fingerprint.emplace_back(recorded ? "attention trace" : input.role(), input.digest());
+    }
   }
   return fingerprint;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -68,29 +69,54 @@ absl::StatusOr<std::vector<SuiteLine>> ParseGrid(const std::string& grid) {
   return lines;
 }
 
-absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
-  std::vector<std::string> sets = run.sets;
-  sets.push_back(absl::StrCat("hardware.preset=", run.profile, ",engine.executed_ranks=1"));
-  TIERSCOPE_RETURN_IF_ERROR(CheckPredictable(run.scenario, sets));
+namespace {
+
+absl::Status Predict(const ReconcileRun& run, std::vector<std::string> sets,
+                     const std::string& recorded) {
+  if (!recorded.empty()) sets.push_back("workload.attention.trace=" + recorded);
   RunOptions simulate;
   simulate.scenarios = {run.scenario};
-  simulate.sets = sets;
+  simulate.sets = std::move(sets);
   simulate.out = run.out + "/simulated";
   simulate.overwrite = simulate.phases = simulate.quiet = true;
-  TIERSCOPE_RETURN_IF_ERROR(RunScenarios(simulate, std::chrono::steady_clock::now()));
+  return RunScenarios(simulate, std::chrono::steady_clock::now());
+}
+
+absl::Status Execute(const ReconcileRun& run, const std::vector<std::string>& sets,
+                     const std::string& recorded) {
   RealOptions execute;
   execute.scenario = run.scenario;
   execute.sets = sets;
   execute.backend.name = run.backend;
-  execute.mode = "replay";
+  execute.mode = run.live ? "live" : "replay";
+  execute.record = recorded;
   execute.repeats = run.repeats;
   execute.out = run.out + "/measured";
   execute.overwrite = execute.quiet = true;
-  TIERSCOPE_RETURN_IF_ERROR(RunReal(execute, std::chrono::steady_clock::now()));
+  return RunReal(execute, std::chrono::steady_clock::now());
+}
+
+}  // namespace
+
+absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
+  std::vector<std::string> sets = run.sets;
+  sets.push_back(absl::StrCat("hardware.preset=", run.profile, ",engine.executed_ranks=1"));
+  TIERSCOPE_RETURN_IF_ERROR(CheckPredictable(run.scenario, sets));
+  const std::string recorded = run.live ? run.out + "/recorded.trace" : "";
+  if (run.live) {
+    std::error_code ignored;  // of an earlier reconciliation; the writer says what is wrong
+    std::filesystem::remove(recorded, ignored);
+    std::filesystem::create_directories(run.out, ignored);
+    TIERSCOPE_RETURN_IF_ERROR(Execute(run, sets, recorded));
+    TIERSCOPE_RETURN_IF_ERROR(Predict(run, sets, recorded));
+  } else {
+    TIERSCOPE_RETURN_IF_ERROR(Predict(run, sets, recorded));
+    TIERSCOPE_RETURN_IF_ERROR(Execute(run, sets, recorded));
+  }
   TIERSCOPE_ASSIGN_OR_RETURN(FolderReconciliation folders,
-                             ReconcileFolders(simulate.out, execute.out));
-  const TimelinePart sides[] = {{"simulated", "", simulate.out + "/phases.csv"},
-                                {"measured", "", execute.out + "/phases.csv"}};
+                             ReconcileFolders(run.out + "/simulated", run.out + "/measured"));
+  const TimelinePart sides[] = {{"simulated", "", run.out + "/simulated/phases.csv"},
+                                {"measured", "", run.out + "/measured/phases.csv"}};
   TIERSCOPE_RETURN_IF_ERROR(JoinTimelines(sides, {}, run.out + "/timeline.json"));
   TIERSCOPE_RETURN_IF_ERROR(WriteFileAtomically(run.out + "/reconcile.json",
                                                 ReconcileJson(folders.result, folders.provenance)));

@@ -16,8 +16,11 @@ struct ReconcileRun {
   std::string backend;
   std::string profile;  // a hardware preset's file, measured before
   int repeats = 3;
+  // Live, the kernels decide, and the prediction replays what they recorded in a pass of its own;
+  // else both follow the scenario's attention trace.
+  bool live = false;
   std::string out;  // folder; gets simulated/, measured/, timeline.json of both, reconcile.json
-                    // and .md
+                    // and .md, and live recorded.trace
 };
 
 // One line of a suite: a name and overrides of the scenario.

@@ -105,14 +105,12 @@ absl::StatusOr<std::unique_ptr<LoopBench>> LoopBench::Make(Backend* backend,
   const Scenario loop = LoopScenario(scenario, grid);
   ExecutionPlan& plan = bench->plan_;
   TIERSCOPE_ASSIGN_OR_RETURN(plan, PlanExecution(loop, RealMode::kLive, nullptr));
-  // A request leaves when the batch falls to its number; all follow one profile.
-  plan.profile_prompt_tokens.resize(1);
+  // A request leaves when the batch falls to its number.
   for (int32_t r = 0; r < plan.request_count(); ++r) {
     const auto larger = std::count_if(grid.batches.begin(), grid.batches.end(),
                                       [&](double batch) { return batch > r; });
     plan.requests[static_cast<size_t>(r)].output_tokens =
         1 + larger * kWindows * int64_t{plan.tau_steps};
-    plan.requests[static_cast<size_t>(r)].profile = 0;
   }
   TIERSCOPE_ASSIGN_OR_RETURN(bench->executor_, Executor::Make(plan, *bench->without_kernels_, {}));
   return bench;

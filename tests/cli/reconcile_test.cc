@@ -204,6 +204,35 @@ TEST_F(ReconcileVerbTest, LeavesAFolderThatIsLookedAt) {
               std::filesystem::exists(out + "/report.md"));
 }
 
+// Live the kernels decide; what they recorded, simulated, counts the same.
+TEST_F(ReconcileVerbTest, ALiveRunIsPredictedFromWhatItRecorded) {
+  const std::string out = folder_.File("live");
+  const std::string arguments =
+      absl::StrCat("reconcile ", kScenario, kTiny, "--backend=cpu --live --repeats=1 --profile ",
+                   Profile(), " --format=json --out ", out);
+  const CommandOutput output = RunTierscope(arguments);
+  EXPECT_EQ(output.exit_code, 1) << output.err;  // the profile is made up
+  simdjson::dom::parser parser;
+  const simdjson::dom::element result = parser.parse(output.out);
+  int64_t wanted = 0, counts = 0;
+  for (const simdjson::dom::element count : result["counts"].get_array()) {
+    counts += bool(count["must_match"]) ? 1 : 0;
+    EXPECT_EQ(std::string_view(count["first_difference"]), "") << simdjson::to_string(count);
+    EXPECT_EQ(double(count["simulated"]), double(count["measured"])) << simdjson::to_string(count);
+    if (std::string_view(count["count"]) == "pages wanted, job by job") {
+      wanted = static_cast<int64_t>(double(count["measured"]));
+    }
+  }
+  EXPECT_GE(counts, 10);
+  EXPECT_GT(wanted, 0);
+  EXPECT_TRUE(absl::StrContains(ReadFile(out + "/measured/result.json"), "\"live\""));
+
+  // Its folder again: the trace of before gives way. Another trace is another question.
+  EXPECT_EQ(RunTierscope(arguments).exit_code, 1);
+  const std::string other = RunFolderOf("run --phases", "");
+  ExpectRefused(absl::StrCat(other, " ", out, "/measured"), "attention trace");
+}
+
 // A grid ranks its configurations; its folder is a report's input as well.
 TEST_F(ReconcileVerbTest, AGridIsRankedAndShown) {
   const std::string out = folder_.File("grid");
