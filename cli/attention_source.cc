@@ -13,6 +13,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/generator_digest.h"
+#include "cli/kept_file.h"
 
 #include "scenarios/policy_kind.h"
 #include "sim/base/digest.h"
@@ -22,9 +24,6 @@
 
 namespace tierscope::cli {
 namespace {
-
-// Raised when the generator's model changes: a cached file of an older one is then not found.
-constexpr int kGeneratorRevision = 2;
 
 // The contexts asked for, else the workload's own. The generator has a least context; a shorter
 // request is served by the newest pages of that.
@@ -73,7 +72,7 @@ ProfileHeader HeaderOf(const GeneratorOptions& options) {
 
 std::string NameOf(const GeneratorOptions& options) {
   Digest digest;
-  digest.Add(uint64_t{kGeneratorRevision});
+  digest.Add(TIERSCOPE_GENERATOR_DIGEST);  // of another version no file is found
   digest.Add(options.parameters.SerializeAsString());
   for (int64_t tokens : options.context_tokens) digest.Add(static_cast<uint64_t>(tokens));
   digest.Add(static_cast<uint64_t>(options.profiles_per_context));
@@ -124,7 +123,10 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
                      "); set TIERSCOPE_CACHE to a folder that can be written"));
   }
   const std::filesystem::path path = folder / NameOf(options);
-  if (std::filesystem::exists(path, error)) return AttentionSource{path.string(), 0.0};
+  if (std::filesystem::exists(path, error)) {
+    MarkUsed(path);
+    return AttentionSource{path.string(), 0.0};
+  }
   const size_t profiles =
       options.context_tokens.size() * static_cast<size_t>(options.profiles_per_context);
   absl::FPrintF(stderr, "generating an attention trace of %d profiles, preset %s (kept as %s)\n",
@@ -132,6 +134,7 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
   options.on_profile_done = ReportProgress;
   const auto begin = std::chrono::steady_clock::now();
   TIERSCOPE_RETURN_IF_ERROR(GenerateAttentionTrace(options, path.string()));
+  PruneKept(folder);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   return AttentionSource{path.string(), took.count()};
 }

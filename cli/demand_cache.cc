@@ -38,16 +38,17 @@ absl::StatusOr<WindowDemand> DemandOf(const std::string& path, const DemandSpec&
   if (NeedsLayers(spec.policy)) return DistilTrace(path, spec);
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<ContainerReader> reader,
                              ContainerReader::Open(path));
-  const std::filesystem::path kept =
-      folder / absl::StrCat("demand-", KeyOf(reader->digest(), spec), ".bin");
+  const std::string key = KeyOf(reader->digest(), spec);
+  const std::filesystem::path kept = folder / absl::StrCat("demand-", key, ".bin");
   if (const std::optional<std::string> bytes = ReadKept(kept)) {
-    if (std::optional<WindowDemand> demand = ParseDemandBytes(*bytes)) {
+    if (std::optional<WindowDemand> demand = ParseDemandBytes(*bytes, key)) {
+      TIERSCOPE_RETURN_IF_ERROR(reader->CheckFrames());
       demand->trace_name = std::filesystem::path(path).filename().string();
       return *std::move(demand);
     }
   }
   TIERSCOPE_ASSIGN_OR_RETURN(WindowDemand demand, DistilTrace(path, spec));
-  Keep(kept, DemandBytes(demand));
+  Keep(kept, DemandBytes(demand, key));
   return demand;
 }
 

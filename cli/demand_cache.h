@@ -13,8 +13,9 @@
 namespace tierscope::cli {
 
 // As DistilTrace, from `folder` or distilled and left there. The trace is known by the digest in
-// its index, so of one whose demand is kept the records are not read. A kept file that is damaged
-// is made anew. Demand of policies that fetch entries is not kept.
+// its index; of one whose demand is kept the frames are read against their digests and not
+// decompressed, so that a damaged trace is refused as ever. A kept file that is damaged, or not of
+// this trace, spec and version, is made anew. Demand of policies that fetch entries is not kept.
 absl::StatusOr<WindowDemand> DemandOf(const std::string& path, const DemandSpec& spec,
                                       const std::filesystem::path& folder);
 

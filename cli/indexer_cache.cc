@@ -4,15 +4,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cli/kept_file.h"
+#include "cli/source_digest.h"
 
 #include "sim/base/digest.h"
 #include "sim/base/status_macros.h"
 
 namespace tierscope::cli {
 namespace {
-
-// Raised when what is counted changes: a file of an older one is then not found.
-constexpr int kRevision = 1;
 
 void AppendScores(const ScoreCounts& counts, std::string* text) {
   absl::StrAppend(text, counts.windows, " ", counts.floor_code);
@@ -55,8 +53,9 @@ void ReadScores(Numbers& numbers, ScoreCounts* counts) {
   for (int64_t& count : counts->other) count = numbers.Next();
 }
 
-std::string Seal(absl::string_view text) {
+std::string Seal(absl::string_view key, absl::string_view text) {
   Digest digest;
+  digest.Add(key);
   digest.Add(text);
   return digest.hex();
 }
@@ -64,7 +63,8 @@ std::string Seal(absl::string_view text) {
 }  // namespace
 
 // The seal, then a profile's counts in three lines and one for each of its windows.
-std::string IndexerCountsText(const std::vector<IndexerQualityCounts>& profiles) {
+std::string IndexerCountsText(const std::vector<IndexerQualityCounts>& profiles,
+                              absl::string_view key) {
   std::string text = absl::StrCat(profiles.size(), "\n");
   for (const IndexerQualityCounts& profile : profiles) {
     AppendScores(profile.golden, &text);
@@ -77,14 +77,15 @@ std::string IndexerCountsText(const std::vector<IndexerQualityCounts>& profiles)
       text.push_back('\n');
     }
   }
-  return absl::StrCat(Seal(text), "\n", text);
+  return absl::StrCat(Seal(key, text), "\n", text);
 }
 
-std::optional<std::vector<IndexerQualityCounts>> ParseIndexerCounts(absl::string_view text) {
+std::optional<std::vector<IndexerQualityCounts>> ParseIndexerCounts(absl::string_view text,
+                                                                    absl::string_view key) {
   const size_t line_end = text.find('\n');
   if (line_end == absl::string_view::npos) return std::nullopt;
   const absl::string_view body = text.substr(line_end + 1);
-  if (text.substr(0, line_end) != Seal(body)) return std::nullopt;
+  if (text.substr(0, line_end) != Seal(key, body)) return std::nullopt;
   Numbers numbers(body);
   std::vector<IndexerQualityCounts> profiles(numbers.NextCount(2 * (2 + 2 * ScoreCounts::kBins)));
   for (IndexerQualityCounts& profile : profiles) {
@@ -107,18 +108,18 @@ absl::StatusOr<std::vector<IndexerQualityCounts>> IndexerCountsOf(
     const std::string& path, const std::string& digest, int32_t window_steps,
     const std::filesystem::path& folder) {
   Digest key;
-  key.Add(uint64_t{kRevision});
+  key.Add(TIERSCOPE_SOURCE_DIGEST);  // of another version no file is found
   key.Add(digest);
   key.Add(static_cast<uint64_t>(window_steps));
   const std::filesystem::path kept = folder / absl::StrCat("indexer-", key.hex(), ".txt");
   if (const std::optional<std::string> text = ReadKept(kept)) {
-    if (auto profiles = ParseIndexerCounts(*text)) return *std::move(profiles);
+    if (auto profiles = ParseIndexerCounts(*text, key.hex())) return *std::move(profiles);
   }
   IndexerQualityOptions options;
   options.window_steps = window_steps;
   TIERSCOPE_ASSIGN_OR_RETURN(std::vector<IndexerQualityCounts> profiles,
                              CountIndexerQuality(path, options));
-  Keep(kept, IndexerCountsText(profiles));
+  Keep(kept, IndexerCountsText(profiles, key.hex()));
   return profiles;
 }
 

@@ -20,9 +20,11 @@
 
 namespace tierscope::cli {
 
-// The counts as text, and back; nothing where the text is not whole.
-std::string IndexerCountsText(const std::vector<IndexerQualityCounts>& profiles);
-std::optional<std::vector<IndexerQualityCounts>> ParseIndexerCounts(absl::string_view text);
+// The counts as text, and back; nothing where the text is not whole or of another key.
+std::string IndexerCountsText(const std::vector<IndexerQualityCounts>& profiles,
+                              absl::string_view key);
+std::optional<std::vector<IndexerQualityCounts>> ParseIndexerCounts(absl::string_view text,
+                                                                    absl::string_view key);
 
 // The counts of the trace at `path` with the digest `digest`, in windows of `window_steps`, from
 // `folder` or counted and left there. A file that is damaged is counted anew, a folder that cannot

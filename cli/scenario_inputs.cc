@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/demand_cache.h"
 #include "cli/indexer_cache.h"
@@ -15,6 +16,20 @@ namespace {
 // Every ready scenario takes it under every policy (scenarios/README.md); where nothing reads it
 // the run notes that.
 constexpr char kTakenByAll[] = "policy.threshold";
+
+// Names the scenario where the message does not.
+absl::Status InFile(const absl::Status& status, const std::string& path) {
+  const auto message = absl::string_view(status.message());
+  if (status.ok() || path.empty() || absl::StrContains(message, path)) return status;
+  return absl::Status(status.code(), absl::StrCat(path, ": ", message));
+}
+
+absl::Status Prepare(const std::string& path, const std::vector<std::string>& sets,
+                     ScenarioInputs* inputs, std::vector<UnusedField>* unused) {
+  inputs->path = path;
+  TIERSCOPE_ASSIGN_OR_RETURN(inputs->scenario, LoadScenario(path, sets, unused));
+  return CheckMemory(inputs->scenario);
+}
 
 }  // namespace
 
@@ -34,8 +49,9 @@ absl::StatusOr<std::vector<ScenarioInputs>> PrepareInputs(const std::vector<std:
   std::map<std::string, size_t> unused_by;  // field -> how many of the scenarios do not read it
   for (size_t i = 0; i < paths.size(); ++i) {
     std::vector<UnusedField> unused;
-    TIERSCOPE_ASSIGN_OR_RETURN(all[i].scenario, LoadScenario(paths[i], sets, &unused));
-    TIERSCOPE_RETURN_IF_ERROR(CheckMemory(all[i].scenario));
+    const absl::Status status = Prepare(paths[i], sets, &all[i], &unused);
+    // Of one scenario --set says enough.
+    TIERSCOPE_RETURN_IF_ERROR(paths.size() > 1 ? InFile(status, paths[i]) : status);
     for (const UnusedField& field : unused) {
       if (unused_allowed || field.path == kTakenByAll) continue;
       if (++unused_by[field.path] < paths.size()) continue;
@@ -47,8 +63,10 @@ absl::StatusOr<std::vector<ScenarioInputs>> PrepareInputs(const std::vector<std:
 
 absl::Status FindAttention(ScenarioInputs& inputs) {
   if (!NeedsDemand(inputs.scenario)) return absl::OkStatus();
-  TIERSCOPE_ASSIGN_OR_RETURN(inputs.attention,
-                             FindAttentionTrace(inputs.scenario, DemandSpecOf(inputs.scenario)));
+  absl::StatusOr<AttentionSource> found =
+      FindAttentionTrace(inputs.scenario, DemandSpecOf(inputs.scenario));
+  if (!found.ok()) return InFile(found.status(), inputs.path);
+  inputs.attention = *std::move(found);
   return absl::OkStatus();
 }
 
@@ -69,6 +87,7 @@ absl::Status LoadDemand(ScenarioInputs& inputs) {
     return absl::DataLossError(absl::StrCat(demand.status().message(),
                                             "; this one was generated: remove it and run again"));
   }
+  if (absl::IsInvalidArgument(demand.status())) return InFile(demand.status(), inputs.path);
   TIERSCOPE_RETURN_IF_ERROR(demand.status());
   inputs.demand = *std::move(demand);
   return absl::OkStatus();

@@ -20,6 +20,7 @@
 namespace tierscope::cli {
 
 struct ScenarioInputs {
+  std::string path;           // of the scenario, for messages
   Scenario scenario;          // resolved and valid
   AttentionSource attention;  // empty where the policy needs none
   std::optional<WindowDemand> demand;

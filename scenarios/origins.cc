@@ -31,6 +31,7 @@ void Origins::AddPosition(const std::string& path, const TextFormat::ParseLocati
 
 void Origins::AddFile(const Message& message, const TextFormat::ParseInfoTree& tree,
                       const std::string& prefix, const std::string& file) {
+  if (prefix.empty()) file_ = file;
   const Reflection& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
@@ -80,7 +81,8 @@ std::string Origins::Where(const std::string& path) const {
   if (it == positions_.end()) {
     // An element of a list that --set gave whole.
     const std::string list = path.substr(0, path.rfind('['));
-    return IsOverride(list) ? absl::StrCat("--set ", list) : path;
+    if (IsOverride(list)) return absl::StrCat("--set ", list);
+    return file_.empty() ? path : absl::StrCat(file_, ": ", path);
   }
   if (it->second.empty()) return absl::StrCat("--set ", path);
   return absl::StrCat(it->second, ": ", path);

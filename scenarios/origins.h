@@ -35,7 +35,7 @@ class Origins {
 
   bool IsOverride(const std::string& path) const;
 
-  // "file:line:column: path", "--set path", or the path alone where nobody gave it.
+  // "file:line:column: path", "--set path", or "file: path" of the scenario where nobody gave it.
   std::string Where(const std::string& path) const;
 
   // InvalidArgument: "<where>: <problem>".
@@ -48,6 +48,7 @@ class Origins {
 
   std::map<std::string, std::string> positions_;  // empty value: --set
   std::set<std::string> unset_;
+  std::string file_;  // of the scenario
 };
 
 }  // namespace tierscope

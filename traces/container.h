@@ -86,6 +86,10 @@ class ContainerReader {
   // The same without parsing: the record's serialized bytes, valid until the next call.
   absl::StatusOr<bool> NextBytes(absl::string_view* bytes);
 
+  // Reads all frames against their digests without decompressing them: whether the records are
+  // those of digest(). Reading goes on where it was. Error: as Next.
+  absl::Status CheckFrames();
+
   // Of all records, known from Open on: the trace's identity in results. 16 hex digits.
   std::string digest() const;
   int64_t record_count() const { return index_.record_count; }
@@ -98,6 +102,7 @@ class ContainerReader {
   ContainerReader(std::string path, std::FILE* file, container::Index index);
   absl::StatusOr<bool> ReadRecord(absl::string_view* bytes);
   absl::Status ReadFrame(const container::FrameInfo& frame);
+  absl::Status ReadCompressed(const container::FrameInfo& frame);
   absl::Status NotARecord() const;
   absl::Status Damaged(const container::FrameInfo& frame, absl::string_view what) const;
 

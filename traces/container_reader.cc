@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -25,7 +26,9 @@ using File = std::unique_ptr<std::FILE, FileCloser>;
 
 // The file and its size; refuses what is not a regular file with content.
 absl::StatusOr<File> OpenRegularFile(const std::string& path, int64_t* file_bytes) {
-  File file(std::fopen(path.c_str(), "rb"));
+  // Without waiting, as the open of a pipe that nobody writes to would.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  File file(descriptor < 0 ? nullptr : ::fdopen(descriptor, "rb"));
   struct stat info;
   if (file == nullptr || ::fstat(::fileno(file.get()), &info) != 0) {
     return absl::NotFoundError(
@@ -172,13 +175,23 @@ absl::Status ContainerReader::NotARecord() const {
                  absl::StrCat("record ", records_read_, " is not a trace record"));
 }
 
-absl::Status ContainerReader::ReadFrame(const FrameInfo& frame) {
+absl::Status ContainerReader::CheckFrames() {
+  for (const FrameInfo& frame : index_.frames) TIERSCOPE_RETURN_IF_ERROR(ReadCompressed(frame));
+  return absl::OkStatus();
+}
+
+absl::Status ContainerReader::ReadCompressed(const FrameInfo& frame) {
   compressed_.resize(static_cast<size_t>(frame.compressed_bytes));
   const absl::Status read = ReadAt(file_, frame.offset, compressed_.data(), frame.compressed_bytes);
   if (!read.ok()) return Damaged(frame, absl::string_view(read.message()));
   if (container::DigestOf(compressed_) != frame.digest) {
     return Damaged(frame, "the frame does not match its checksum");
   }
+  return absl::OkStatus();
+}
+
+absl::Status ContainerReader::ReadFrame(const FrameInfo& frame) {
+  TIERSCOPE_RETURN_IF_ERROR(ReadCompressed(frame));
   const absl::Status status = container::DecompressFrame(compressed_, decompressor_, &raw_);
   if (!status.ok()) return Damaged(frame, absl::string_view(status.message()));
   if (static_cast<int64_t>(raw_.size()) != frame.raw_bytes) {
@@ -199,9 +212,10 @@ std::string ContainerReader::digest() const {
 }
 
 bool LooksLikeContainer(const std::string& path) {
-  File file(std::fopen(path.c_str(), "rb"));
+  int64_t file_bytes = 0;
+  const absl::StatusOr<File> file = OpenRegularFile(path, &file_bytes);
   char head[kHeadBytes];
-  return file != nullptr && ReadAt(file.get(), 0, head, kHeadBytes).ok() &&
+  return file.ok() && ReadAt(file->get(), 0, head, kHeadBytes).ok() &&
          EqualBytes({head, sizeof(head)}, container::Head()) > kHeadBytes / 2;
 }
 

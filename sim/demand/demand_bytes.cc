@@ -1,5 +1,6 @@
 #include "sim/demand/demand_bytes.h"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -9,6 +10,8 @@
 
 namespace tierscope {
 namespace {
+
+constexpr int64_t kPositionsMax = int64_t{1} << 24;
 
 template <typename T>
 concept Plain = std::is_trivially_copyable_v<T>;
@@ -117,11 +120,51 @@ uint64_t Seal(absl::string_view bytes) {
   return digest.value();
 }
 
+// Whether `begin` cuts an array of `size` into `count` parts.
+bool Cuts(const std::vector<uint32_t>& begin, int64_t count, size_t size) {
+  return static_cast<int64_t>(begin.size()) == count + 1 && begin.front() == 0 &&
+         begin.back() == size && std::is_sorted(begin.begin(), begin.end());
+}
+
+bool Below(const std::vector<PageIndex>& pages, int32_t page_count) {
+  return std::all_of(pages.begin(), pages.end(), [&](PageIndex page) { return page < page_count; });
+}
+
+// What every look-up relies on.
+bool IsSound(const ProfileDemand& profile, int32_t stride_steps) {
+  const int64_t positions = profile.position_count;
+  if (positions < 1 || positions > kPositionsMax || profile.lag_count < 0 ||
+      profile.lag_count > kPositionsMax || profile.stride_steps != stride_steps ||
+      stride_steps < 1 || profile.tokens_per_page < 1 || profile.prompt_tokens < 0 ||
+      profile.page_count < 0 || profile.page_count > kPagesPerProfileMax ||
+      profile.prompt_page_count < 0 || profile.prompt_page_count > profile.page_count) {
+    return false;
+  }
+  const auto sums = static_cast<size_t>(positions * (profile.lag_count + 1));
+  return profile.formed_page.size() == static_cast<size_t>(positions) &&
+         Cuts(profile.want_begin, positions, profile.want_pages.size()) &&
+         Cuts(profile.touched_begin, positions, profile.touched_pages.size()) &&
+         profile.touched_selections.size() == profile.touched_pages.size() &&
+         Below(profile.want_pages, profile.page_count) &&
+         Below(profile.touched_pages, profile.page_count) && profile.selections.size() == sums &&
+         profile.inactive.size() == sums && (profile.late.empty() || profile.late.size() == sums);
+}
+
+bool IsSound(const WindowDemand& demand) {
+  return demand.first_start >= 0 && !demand.profiles.empty() &&
+         std::all_of(demand.profiles.begin(), demand.profiles.end(),
+                     [&](const ProfileDemand& profile) {
+                       return demand.first_start < profile.position_count &&
+                              IsSound(profile, demand.stride_steps);
+                     });
+}
+
 }  // namespace
 
-std::string DemandBytes(const WindowDemand& demand) {
+std::string DemandBytes(const WindowDemand& demand, absl::string_view key) {
   TIERSCOPE_CHECK(demand.hot_buffers == nullptr);
   Writer body;
+  body.Values(key);
   Exchange(const_cast<WindowDemand&>(demand), body);  // which a writer only reads
   Writer sealed;
   std::string bytes = body.Take();
@@ -129,16 +172,19 @@ std::string DemandBytes(const WindowDemand& demand) {
   return sealed.Take() + bytes;
 }
 
-std::optional<WindowDemand> ParseDemandBytes(absl::string_view bytes) {
+std::optional<WindowDemand> ParseDemandBytes(absl::string_view bytes, absl::string_view key) {
   uint64_t seal = 0;
   if (bytes.size() < sizeof(seal)) return std::nullopt;
   std::memcpy(&seal, bytes.data(), sizeof(seal));
   bytes.remove_prefix(sizeof(seal));
   if (seal != Seal(bytes)) return std::nullopt;
   Reader reader(bytes);
+  std::string kept_key;
+  reader.Values(kept_key);
+  if (kept_key != key) return std::nullopt;
   WindowDemand demand;
   Exchange(demand, reader);
-  if (!reader.whole()) return std::nullopt;
+  if (!reader.whole() || !IsSound(demand)) return std::nullopt;
   return demand;
 }
 

@@ -13,10 +13,12 @@
 
 namespace tierscope {
 
-// Everything but trace_name, sealed by a digest. Precondition: no hot_buffers.
-std::string DemandBytes(const WindowDemand& demand);
-// Nothing where the bytes are not whole and undamaged.
-std::optional<WindowDemand> ParseDemandBytes(absl::string_view bytes);
+// Everything but trace_name, sealed by a digest together with `key`, which says what the demand is
+// of. Precondition: no hot_buffers.
+std::string DemandBytes(const WindowDemand& demand, absl::string_view key);
+// Nothing where the bytes are not whole and undamaged, are of another key, or are no demand (an
+// index out of its array, an array of another length than the counts say).
+std::optional<WindowDemand> ParseDemandBytes(absl::string_view bytes, absl::string_view key);
 
 }  // namespace tierscope
 

@@ -12,10 +12,10 @@
 // The paper counts objects. For objects with sizes the same rules hold with bytes for slots: shares
 // of the queues, and what the ghost queue remembers, are sums of bytes (`weight`). An object above
 // a queue's share still enters it and is what leaves next; one above the ghost queue's share is not
-// remembered. libCacheSim's S3FIFO.c, which also counts bytes, differs: it admits nothing as large
-// as its small queue, takes victims from the small queue until the main one is over its share,
-// moves without end from the one into the other, and looks a key up among the ghosts before it
-// evicts.
+// remembered. libCacheSim's S3FIFO.c, which also counts bytes, differs: until its first eviction a
+// full small queue overflows into the main one; it admits nothing as large as its small queue,
+// takes victims from the small queue until the main one is over its share, moves without end from
+// the one into the other, and looks a key up among the ghosts before it evicts.
 #ifndef TIERSCOPE_SIM_POLICY_S3FIFO_H_
 #define TIERSCOPE_SIM_POLICY_S3FIFO_H_
 

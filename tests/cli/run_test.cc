@@ -360,8 +360,8 @@ TEST_F(RunVerbTest, TheIndexersWorthIsInEveryResultAndKept) {
   setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
 }
 
-// What a trace demands is distilled once a spec and kept: then the trace's records are not read,
-// and the result is the same. A kept demand that is damaged is made anew.
+// What a trace demands is distilled once a spec and kept, and the result is the same. A kept demand
+// that is damaged or another one's is made anew; a trace that is damaged is refused as without it.
 TEST_F(RunVerbTest, TheDemandIsKeptBySpec) {
   const TempFolder cache;
   setenv("TIERSCOPE_CACHE", cache.path().c_str(), 1);
@@ -381,14 +381,61 @@ TEST_F(RunVerbTest, TheDemandIsKeptBySpec) {
     EXPECT_EQ(result(), distilled);
     EXPECT_EQ(ReadWhole(kept[0]), whole);
   }
-  // A byte of a record: whoever needs the records notices.
+  // Another spec's under this one's name.
+  const std::string other = run + " --set policy.threshold=0.6";
+  ASSERT_EQ(Run(other).exit_code, 0);
+  const std::string of_other = result();
+  ASSERT_NE(of_other, distilled);
+  for (const auto& file : KeptFiles(cache, "demand-")) {
+    if (file != kept[0]) std::ofstream(kept[0], std::ios::binary) << ReadWhole(file);
+  }
+  ASSERT_EQ(Run(run).exit_code, 0);
+  EXPECT_EQ(result(), distilled);
+  EXPECT_EQ(ReadWhole(kept[0]), whole);
+  // A byte of a record.
   const std::filesystem::path trace = KeptFiles(cache, "attention-").front();
   std::string damaged = ReadWhole(trace);
   damaged[damaged.size() / 2] ^= 1;
   std::ofstream(trace, std::ios::binary | std::ios::trunc) << damaged;
+  for (const std::string& with : {run, run + " --set policy.threshold=0.7"}) {
+    const CommandOutput refused = Run(with);
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_NE(refused.err.find("does not match its checksum"), std::string::npos) << refused.err;
+  }
+  setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
+}
+
+// The cache folder is bounded: what was used longest ago goes, and neither what was just used nor
+// what is not ours.
+TEST_F(RunVerbTest, TheCacheForgetsWhatWasUsedLongestAgo) {
+  const TempFolder cache;
+  setenv("TIERSCOPE_CACHE", cache.path().c_str(), 1);
+  const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(2);
+  const auto make = [&](const std::string& name, size_t bytes, int older_minutes) {
+    const std::string path = cache.Write(name, std::string(bytes, 'x'));
+    std::filesystem::last_write_time(path, old - std::chrono::minutes(older_minutes));
+    return path;
+  };
+  const std::string foreign = make("notes.txt", 64 << 20, 500);
+  const std::string oldest = make("demand-1.bin", 40 << 20, 3);
+  const std::string older = make("attention-v4_flash-1.trace", 40 << 20, 2);
+  const std::string young = make("indexer-1.txt", 40 << 20, 1);
+  // 100 MB: room for two of them and what a run adds.
+  setenv("TIERSCOPE_CACHE_GIB", "0.1", 1);
+  const std::string run = Scenario("h20_lsa") + kSmall + "--set engine.timeline_s=0 --overwrite";
   ASSERT_EQ(Run(run).exit_code, 0);
-  EXPECT_EQ(result(), distilled);
-  EXPECT_NE(Run(run + " --set policy.threshold=0.6").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(oldest));
+  EXPECT_TRUE(std::filesystem::exists(older));
+  EXPECT_TRUE(std::filesystem::exists(young));
+  // With no room at all, what was used in this hour stays: the trace that the run is about to read.
+  setenv("TIERSCOPE_CACHE_GIB", "0", 1);
+  ASSERT_EQ(Run(run + " --set policy.threshold=0.6").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(older));
+  EXPECT_FALSE(std::filesystem::exists(young));
+  EXPECT_EQ(KeptFiles(cache, "attention-").size(), 1u);
+  EXPECT_EQ(KeptFiles(cache, "demand-").size(), 2u);
+  EXPECT_TRUE(std::filesystem::exists(foreign));
+  unsetenv("TIERSCOPE_CACHE_GIB");
   setenv("TIERSCOPE_CACHE", cache_->path().c_str(), 1);
 }
 

@@ -1,5 +1,7 @@
 #include "sim/demand/demand_bytes.h"
 
+#include <functional>
+
 #include "gtest/gtest.h"
 
 #include "sim/demand/distil.h"
@@ -8,6 +10,8 @@
 
 namespace tierscope {
 namespace {
+
+constexpr char kKey[] = "of a trace and a spec";
 
 void ExpectSame(const ProfileDemand& a, const ProfileDemand& b) {
   EXPECT_EQ(a.prompt_tokens, b.prompt_tokens);
@@ -55,7 +59,7 @@ TEST_F(DemandBytesTest, ComeBackFieldByField) {
     const WindowDemand demand = Distilled(policy);
     ASSERT_EQ(demand.profiles.size(), 2u);
     EXPECT_EQ(demand.profiles[0].late.empty(), policy == WantPolicy::kLsa);
-    const std::optional<WindowDemand> back = ParseDemandBytes(DemandBytes(demand));
+    const std::optional<WindowDemand> back = ParseDemandBytes(DemandBytes(demand, kKey), kKey);
     ASSERT_TRUE(back.has_value());
     EXPECT_EQ(back->first_start, demand.first_start);
     EXPECT_EQ(back->trace_digest, demand.trace_digest);
@@ -72,14 +76,56 @@ TEST_F(DemandBytesTest, ComeBackFieldByField) {
 }
 
 TEST_F(DemandBytesTest, NothingOfWhatIsDamaged) {
-  const std::string bytes = DemandBytes(Distilled(WantPolicy::kLsa));
+  const std::string bytes = DemandBytes(Distilled(WantPolicy::kLsa), kKey);
   for (size_t at = 0; at < bytes.size(); at += at < 256 ? 1 : 997) {
     std::string flipped = bytes;
     flipped[at] ^= 4;
-    EXPECT_FALSE(ParseDemandBytes(flipped).has_value()) << at;
-    EXPECT_FALSE(ParseDemandBytes(absl::string_view(bytes).substr(0, at)).has_value()) << at;
+    EXPECT_FALSE(ParseDemandBytes(flipped, kKey).has_value()) << at;
+    EXPECT_FALSE(ParseDemandBytes(absl::string_view(bytes).substr(0, at), kKey).has_value()) << at;
   }
-  EXPECT_FALSE(ParseDemandBytes(bytes + "0").has_value());
+  EXPECT_FALSE(ParseDemandBytes(bytes + "0", kKey).has_value());
+}
+
+// One that somebody renamed is of another trace or spec.
+TEST_F(DemandBytesTest, NothingOfAnotherKey) {
+  const std::string bytes = DemandBytes(Distilled(WantPolicy::kLsa), kKey);
+  EXPECT_TRUE(ParseDemandBytes(bytes, kKey).has_value());
+  EXPECT_FALSE(ParseDemandBytes(bytes, "of a trace and another spec").has_value());
+  EXPECT_FALSE(ParseDemandBytes(bytes, "").has_value());
+}
+
+// A seal is no secret: what it covers is looked at too.
+TEST_F(DemandBytesTest, NothingThatIsNoDemand) {
+  const WindowDemand demand = Distilled(WantPolicy::kFlashMemory);
+  ASSERT_TRUE(ParseDemandBytes(DemandBytes(demand, kKey), kKey).has_value());
+  const std::function<void(ProfileDemand&)> damages[] = {
+      [](ProfileDemand& p) { p.want_begin[1] = 400'000'000; },
+      [](ProfileDemand& p) { p.want_begin.pop_back(); },
+      [](ProfileDemand& p) { std::swap(p.want_begin[1], p.want_begin[2]); },
+      [](ProfileDemand& p) { p.want_pages[3] = static_cast<PageIndex>(p.page_count); },
+      [](ProfileDemand& p) { p.want_pages.push_back(0); },
+      [](ProfileDemand& p) { p.touched_begin.back() += 1; },
+      [](ProfileDemand& p) { p.touched_pages[0] = 65535; },
+      [](ProfileDemand& p) { p.touched_selections.pop_back(); },
+      [](ProfileDemand& p) { p.selections.pop_back(); },
+      [](ProfileDemand& p) { p.inactive.clear(); },
+      [](ProfileDemand& p) { p.late.pop_back(); },
+      [](ProfileDemand& p) { p.formed_page.clear(); },
+      [](ProfileDemand& p) { p.position_count += 1; },
+      [](ProfileDemand& p) { p.position_count = -1; },
+      [](ProfileDemand& p) { p.lag_count = 1 << 30; },
+      [](ProfileDemand& p) { p.page_count = 70'000; },
+      [](ProfileDemand& p) { p.prompt_page_count = p.page_count + 1; },
+      [](ProfileDemand& p) { p.stride_steps = 0; },
+      [](ProfileDemand& p) { p.tokens_per_page = 0; }};
+  for (size_t i = 0; i < std::size(damages); ++i) {
+    WindowDemand damaged = demand;
+    damages[i](damaged.profiles[1]);
+    EXPECT_FALSE(ParseDemandBytes(DemandBytes(damaged, kKey), kKey).has_value()) << i;
+  }
+  WindowDemand late = demand;
+  late.first_start = late.profiles[0].position_count;
+  EXPECT_FALSE(ParseDemandBytes(DemandBytes(late, kKey), kKey).has_value());
 }
 
 }  // namespace

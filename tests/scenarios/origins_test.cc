@@ -50,8 +50,8 @@ TEST(OriginsTest, ForgetsOnlyWhatLiesInside) {
   origins.AddOverride("model.top_k");
   origins.Forget("model");
   origins.Forget("nam");
-  EXPECT_EQ(origins.Where("model.csa_layers"), "model.csa_layers");
-  EXPECT_EQ(origins.Where("model.top_k"), "model.top_k");
+  EXPECT_EQ(origins.Where("model.csa_layers"), "f: model.csa_layers");
+  EXPECT_EQ(origins.Where("model.top_k"), "f: model.top_k");
   EXPECT_EQ(origins.Where("policy.kind"), "f:1:10: policy.kind");
   EXPECT_EQ(origins.Where("name"), "f:1:46: name");
 }

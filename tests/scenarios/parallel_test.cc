@@ -73,10 +73,10 @@ TEST(ParallelTest, Layouts) {
   for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);
   Scenario unknown = *ParseScenario(SmallScenario(), "s.txtpb", {"engine.dp_attention=2"});
   unknown.mutable_model()->clear_attention_weight_bytes_sharded();
-  EXPECT_EQ(
-      Refusal(ScenarioText(unknown)),
-      "model.attention_weight_bytes_sharded: is not given, and engine.dp_attention splits these "
-      "weights over fewer ranks than the others; give it or engine.dp_attention=1");
+  EXPECT_EQ(Refusal(ScenarioText(unknown)),
+            "s.txtpb: model.attention_weight_bytes_sharded: is not given, and engine.dp_attention "
+            "splits these "
+            "weights over fewer ranks than the others; give it or engine.dp_attention=1");
   for (const char* groups : {"1", "2", "4", "8"}) {
     EXPECT_EQ(SetRefusal(
                   absl::StrCat("engine.dp_attention=", groups, ",engine.expert_parallel=", groups)),
@@ -95,7 +95,8 @@ TEST(ParallelTest, Mtp) {
       {"engine.mtp.draft_tokens=1,engine.mtp.acceptance=-0.1",
        "--set engine.mtp.acceptance: -0.1 is out of range; give 0 to 1"},
       {"engine.mtp.draft_tokens=1",
-       "engine.mtp.acceptance: is not given, and engine.mtp.draft_tokens needs it; give it or "
+       "s.txtpb: engine.mtp.acceptance: is not given, and engine.mtp.draft_tokens needs it; give "
+       "it or "
        "engine.mtp.draft_tokens=0"},
   };
   for (const RefusedSet& c : cases) EXPECT_EQ(SetRefusal(c.set), c.message);

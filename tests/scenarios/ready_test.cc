@@ -157,8 +157,9 @@ TEST(ReadyTest, EveryPolicyAndHardwareLoadsInEach) {
 TEST(ReadyTest, TheTraceScenarioAsksForItsTrace) {
   const absl::StatusOr<Scenario> scenario = LoadScenario(PathOf("h20_trace"), {});
   EXPECT_EQ(scenario.status().message(),
-            "workload.trace: is not given, and arrivals TRACE replay one; give --set "
-            "workload.trace=FILE");
+            PathOf("h20_trace") +
+                ": workload.trace: is not given, and arrivals TRACE replay one; give --set "
+                "workload.trace=FILE");
 }
 
 TEST(ReadyTest, ATraceGivenOnTheCommandLineIsRelativeToTheWorkingDirectory) {

@@ -116,11 +116,12 @@ TEST(RangesTest, NothingButFiniteNumbers) {
 
 TEST(RangesTest, WhatNoPresetGivesIsRequired) {
   EXPECT_EQ(Refusal("workload { concurrency: 1 context_tokens: 1 output_tokens: 1 }"),
-            "model.csa_layers: is not given; give 1 to 10000 or name a model.preset");
+            "s.txtpb: model.csa_layers: is not given; give 1 to 10000 or name a model.preset");
   EXPECT_EQ(Refusal("model { preset: \"v4_flash\" } hardware { preset: \"h200\" }"),
-            "node.gpus: is not given; give 1 to 1024 or name a node.preset");
-  EXPECT_EQ(Refusal("model { preset: \"v4_flash\" } hardware { hbm_bytes: 80000000000 }"),
-            "hardware.hbm_bytes_per_s: is not given; give 1 to 1e+18 or name a hardware.preset");
+            "s.txtpb: node.gpus: is not given; give 1 to 1024 or name a node.preset");
+  EXPECT_EQ(
+      Refusal("model { preset: \"v4_flash\" } hardware { hbm_bytes: 80000000000 }"),
+      "s.txtpb: hardware.hbm_bytes_per_s: is not given; give 1 to 1e+18 or name a hardware.preset");
 }
 
 TEST(ValidateTest, Names) {
@@ -142,7 +143,7 @@ struct RefusedSet {
 TEST(ValidateTest, AdmissionAndChunkedPrefill) {
   const RefusedSet cases[] = {
       {"engine.admit=optimistic",
-       "engine.preemption: RECOMPUTE prefills again, and engine.prefill is NONE; give "
+       "s.txtpb: engine.preemption: RECOMPUTE prefills again, and engine.prefill is NONE; give "
        "engine.preemption=SWAP or another engine.prefill"},
       {"engine.preemption=swap",
        "--set engine.preemption: has no effect with admit FULL, which never preempts; remove it or "
@@ -154,7 +155,8 @@ TEST(ValidateTest, AdmissionAndChunkedPrefill) {
        "--set engine.prefill_chunk_tokens: has no effect with prefill DISAGGREGATED; remove it or "
        "choose COLOCATED_CHUNKED"},
       {"engine.prefill=colocated_chunked",
-       "engine.prefill_tokens_per_s: is not given, and chunked prefill needs the rate of the "
+       "s.txtpb: engine.prefill_tokens_per_s: is not given, and chunked prefill needs the rate of "
+       "the "
        "replica; give it or engine.prefill=NONE"},
       {"engine.prefill=colocated_chunked,engine.prefill_tokens_per_s=1,engine.prefill_instances=2",
        "--set engine.prefill_instances: has no effect with prefill COLOCATED_CHUNKED, where the "
@@ -228,8 +230,8 @@ TEST(ValidateTest, ATierBelowTheHostNeedsItsLink) {
       if (other != field) sets.push_back(absl::StrCat("node.", other, "=1"));
     }
     EXPECT_EQ(Refusal(bare, sets),
-              absl::StrCat("node.", field, ": is not given, and engine.prefix_store.", tier,
-                           " needs it; give it or ", tier, "=0"));
+              absl::StrCat("s.txtpb: node.", field, ": is not given, and engine.prefix_store.",
+                           tier, " needs it; give it or ", tier, "=0"));
     sets.push_back(absl::StrCat("node.", field, "=1"));
     EXPECT_EQ(Refusal(bare, sets), "accepted");
   }
@@ -240,9 +242,11 @@ TEST(ValidateTest, Workload) {
       {"workload.concurrency=0",
        "--set workload.concurrency: a closed loop needs a number of users; give 1 to 1000000"},
       {"workload.arrivals=poisson",
-       "workload.requests_per_s: arrivals POISSON need a rate; give workload.requests_per_s"},
+       "s.txtpb: workload.requests_per_s: arrivals POISSON need a rate; give "
+       "workload.requests_per_s"},
       {"workload.arrivals=gamma",
-       "workload.requests_per_s: arrivals GAMMA need a rate; give workload.requests_per_s"},
+       "s.txtpb: workload.requests_per_s: arrivals GAMMA need a rate; give "
+       "workload.requests_per_s"},
       {"workload.requests_per_s=2",
        "--set workload.requests_per_s: has no effect with arrivals CLOSED_LOOP; remove it or "
        "choose "
@@ -257,7 +261,7 @@ TEST(ValidateTest, Workload) {
        "--set workload.requests_per_s: 1e+06 a second for 3600 s are more than 2e+07 requests; "
        "lower it, engine.simulated_s, or set workload.request_limit"},
       {"workload.arrivals=trace",
-       "workload.trace: is not given, and arrivals TRACE replay one; give --set "
+       "s.txtpb: workload.trace: is not given, and arrivals TRACE replay one; give --set "
        "workload.trace=FILE"},
       {"workload.context_tokens=none",
        "--set workload.context_tokens: is not given; give it, or workload.classes, or "
@@ -266,10 +270,11 @@ TEST(ValidateTest, Workload) {
        "--set workload.output_tokens: is not given; give it, or workload.classes, or "
        "workload.trace"},
       {"workload.attention.generator_preset=",
-       "workload.attention.trace: is not given, and policy LSA needs one; give it or "
+       "s.txtpb: workload.attention.trace: is not given, and policy LSA needs one; give it or "
        "workload.attention.generator_preset"},
       {"workload.trace=t.jsonl,workload.context_tokens=none",
-       "workload.attention.context_tokens: is empty, and a request trace has too many contexts for "
+       "s.txtpb: workload.attention.context_tokens: is empty, and a request trace has too many "
+       "contexts for "
        "a profile each; give a ladder such as [8192,65536,524288]"},
       {"engine.simulated_s=0",
        "--set engine.simulated_s: 0 runs to the end of the workload, and this one has none; give "
@@ -302,10 +307,12 @@ std::string WithClasses(const std::string& classes, const std::string& rest = ""
 TEST(ValidateTest, Classes) {
   EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 output_tokens: 1 }")), "accepted");
   EXPECT_EQ(Refusal(WithClasses("classes { output_tokens: 1 }")),
-            "workload.classes[0].context_tokens: is not given; give it, or workload.context_tokens "
+            "s.txtpb: workload.classes[0].context_tokens: is not given; give it, or "
+            "workload.context_tokens "
             "for all classes");
   EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 }")),
-            "workload.classes[0].output_tokens: is not given; give it, or workload.output_tokens "
+            "s.txtpb: workload.classes[0].output_tokens: is not given; give it, or "
+            "workload.output_tokens "
             "for all classes");
   EXPECT_EQ(Refusal(WithClasses("classes { }", "context_tokens: 1 output_tokens: 1")), "accepted");
   EXPECT_EQ(Refusal(WithClasses("classes { context_tokens: 1 output_tokens: 1 weight: 0 }")),
@@ -323,7 +330,8 @@ TEST(ValidateTest, WeightsThatExceedTheHbm) {
             "rank at tensor_parallel=1, hardware NVIDIA H20 141GB offers 126.9 GB (141.0 GB x "
             "hbm_usable_fraction 0.9): raise engine.tensor_parallel or choose other hardware");
   EXPECT_EQ(SetRefusal("model.preset=v4_pro,hardware.preset=h100_sxm"),
-            "engine.tensor_parallel: model DeepSeek-V4-Pro needs 122.3 GB of weights per rank at "
+            "s.txtpb: engine.tensor_parallel: model DeepSeek-V4-Pro needs 122.3 GB of weights per "
+            "rank at "
             "tensor_parallel=8, hardware NVIDIA H100 SXM offers 72.0 GB (80.0 GB x "
             "hbm_usable_fraction 0.9): raise engine.tensor_parallel or choose other hardware");
   EXPECT_EQ(SetRefusal("engine.tensor_parallel=2"), "accepted");
@@ -334,7 +342,8 @@ TEST(ValidateTest, PoolsThatLeaveNoRoom) {
   EXPECT_EQ(
       SetRefusal("hardware.hbm_bytes=80e9,engine.hbm_usable_fraction=1,"
                  "engine.tensor_parallel=2"),
-      "policy.reserve_entries: 983040 entries are 12.1 GB; with 76.0 GB of weights and 5.3 GB "
+      "s.txtpb: policy.reserve_entries: 983040 entries are 12.1 GB; with 76.0 GB of weights and "
+      "5.3 GB "
       "of fixed pools no request fits the 80.0 GB that the engine may use per rank: lower it, "
       "raise engine.tensor_parallel or choose other hardware");
   EXPECT_EQ(SetRefusal("hardware.hbm_bytes=80e9,engine.hbm_usable_fraction=1,"
@@ -358,7 +367,8 @@ TEST(ValidateTest, Engine) {
       {"engine.tensor_parallel=16",
        "--set engine.tensor_parallel: 16 does not divide node.gpus (8); give a divisor of it"},
       {"engine.prefill=disaggregated",
-       "engine.prefill_tokens_per_s: is not given, and disaggregated prefill needs the rate of one "
+       "s.txtpb: engine.prefill_tokens_per_s: is not given, and disaggregated prefill needs the "
+       "rate of one "
        "instance; give it or engine.prefill=NONE"},
       {"engine.graph_batch_sizes=[1,4,4]",
        "--set engine.graph_batch_sizes: 4 does not exceed the size before it; list sizes rising"},
@@ -434,7 +444,7 @@ TEST(ValidateTest, ARecallPathNeedsItsRates) {
       if (other.rate != rate) sets.push_back(absl::StrCat(other.rate, "=1"));
     }
     EXPECT_EQ(Refusal(bare, sets),
-              absl::StrCat(rate, ": is not given, and policy.recall_path ", path,
+              absl::StrCat("s.txtpb: ", rate, ": is not given, and policy.recall_path ", path,
                            " needs it; give it or policy.recall_path=COPY_ENGINE"));
     sets.push_back(absl::StrCat(rate, "=1"));
     EXPECT_EQ(Refusal(bare, sets), "accepted");
@@ -449,7 +459,7 @@ TEST(ValidateTest, KernelsOrRooflines) {
   Scenario scenario = *ParseScenario(SmallScenario(), "s.txtpb", {});
   scenario.mutable_hardware()->mutable_step_model()->clear_kernels();
   EXPECT_EQ(Refusal(ScenarioText(scenario)),
-            "hardware.step_model.scoring_efficiency: is not given; give it or "
+            "s.txtpb: hardware.step_model.scoring_efficiency: is not given; give it or "
             "hardware.step_model.kernels.preset");
   scenario.mutable_hardware()->mutable_step_model()->set_scoring_efficiency(0.6);
   scenario.mutable_hardware()->mutable_step_model()->set_attention_efficiency(0.8);
@@ -461,10 +471,10 @@ TEST(ValidateTest, KernelsAreComplete) {
   Scenario scenario = *ParseScenario(SmallScenario(), "s.txtpb", {});
   KernelCalibration* kernels = scenario.mutable_hardware()->mutable_step_model()->mutable_kernels();
   kernels->mutable_attention()->clear_block_us();
-  EXPECT_EQ(
-      Refusal(ScenarioText(scenario)),
-      "hardware.step_model.kernels.attention.block_us: is not given; a calibration names every "
-      "number of a kernel");
+  EXPECT_EQ(Refusal(ScenarioText(scenario)),
+            "s.txtpb: hardware.step_model.kernels.attention.block_us: is not given; a calibration "
+            "names every "
+            "number of a kernel");
   kernels->mutable_attention()->set_block_us(1.0);
   kernels->clear_top_k();
   EXPECT_NE(Refusal(ScenarioText(scenario))
@@ -476,10 +486,10 @@ TEST(ValidateTest, KernelsAreComplete) {
 TEST(ValidateTest, KernelsNeedTheShapesOfTheModel) {
   Scenario scenario = *ParseScenario(SmallScenario(), "s.txtpb", {});
   scenario.mutable_model()->clear_hidden_size();
-  EXPECT_EQ(
-      Refusal(ScenarioText(scenario)),
-      "model.hidden_size: is not given, and hardware.step_model.kernels times the products of "
-      "a layer; give it (scenarios/models/v4_flash.txtpb shows all shapes)");
+  EXPECT_EQ(Refusal(ScenarioText(scenario)),
+            "s.txtpb: model.hidden_size: is not given, and hardware.step_model.kernels times the "
+            "products of "
+            "a layer; give it (scenarios/models/v4_flash.txtpb shows all shapes)");
   scenario.mutable_model()->set_hidden_size(4096);
   scenario.mutable_model()->set_dense_layers(44);
   scenario.mutable_model()->set_dense_intermediate(1);
