@@ -84,6 +84,7 @@ absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
   execute.backend.name = run.backend;
   execute.mode = "replay";
   execute.repeats = run.repeats;
+  execute.trace = false;  // what is compared are marks
   execute.out = run.out + "/measured";
   execute.overwrite = execute.quiet = true;
   TIERSCOPE_RETURN_IF_ERROR(RunReal(execute, std::chrono::steady_clock::now()));
