@@ -32,6 +32,12 @@ absl::Status FromBlas(cublasStatus_t status, absl::string_view op) {
   if (status == CUBLAS_STATUS_ALLOC_FAILED) {
     return OutOfDeviceMemory(absl::StrCat(said, ": CUBLAS_STATUS_ALLOC_FAILED: out of memory"));
   }
+  if (status == CUBLAS_STATUS_NOT_INITIALIZED) {
+    return absl::InternalError(absl::StrCat(
+        said,
+        ": CUBLAS_STATUS_NOT_INITIALIZED; too little free device memory is one cause of it: see "
+        "nvidia-smi for what else runs there"));
+  }
   return absl::InternalError(said);
 }
 

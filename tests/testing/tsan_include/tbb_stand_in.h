@@ -52,21 +52,22 @@ void parallel_for(const blocked_range<Index>& range, const Body& body) {
   if (range.begin() >= range.end()) return;
   const auto length = static_cast<size_t>(range.end() - range.begin());
   const size_t pieces = (length + range.grainsize() - 1) / range.grainsize();
-  std::atomic<size_t> next{0};  // relaxed: it orders nothing
-  const auto work = [&] {
+  const size_t threads_max = std::min<size_t>(static_cast<size_t>(std::max(1, stand_in_threads)),
+                                              stand_in_threads_max.load());
+  const size_t thread_count = std::min(threads_max, pieces);
+  // In turns: whoever comes first would take a short loop whole, and no thread meet another's work.
+  const auto work = [&](size_t first) {
     const StandInScope inner(1);
-    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+    for (size_t i = first; i < pieces; i += thread_count) {
       const size_t begin = i * range.grainsize();
       const size_t end = std::min(length, begin + range.grainsize());
       body(blocked_range<Index>(range.begin() + static_cast<Index>(begin),
                                 range.begin() + static_cast<Index>(end)));
     }
   };
-  const size_t threads_max = std::min<size_t>(static_cast<size_t>(std::max(1, stand_in_threads)),
-                                              stand_in_threads_max.load());
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(threads_max, pieces); ++i) threads.emplace_back(work);
-  work();
+  for (size_t i = 1; i < thread_count; ++i) threads.emplace_back(work, i);
+  work(0);
   for (std::thread& thread : threads) thread.join();
 }
 
