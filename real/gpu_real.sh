@@ -261,7 +261,7 @@ if [ "$(cat "$out/done/kernels" 2>/dev/null)" = 77 ]; then
   rm -f "$out/done/kernels"
   die "nvidia-smi names $device, but CUDA finds no device that the kernels can use" 77
 fi
-part small 60 need small_real
+part small 90 need small_real
 profile=$out/reconcile_gpu/profile.txtpb
 part calibrate 300 need calibrate 7
 [ -e "$profile" ] || [ ! -e "$out/done/calibrate" ] || part calibrate_short 240 need calibrate 3

@@ -14,7 +14,7 @@ run() {
   printf '%-18s %s, %d s\n' "$name" "$verdict" $((SECONDS - begin))
 }
 
-if ! "$build/tests/tsan_canary" 2>&1 | grep -q 'WARNING: ThreadSanitizer: data race'; then
+if [[ $("$build/tests/tsan_canary" 2>&1) != *'WARNING: ThreadSanitizer: data race'* ]]; then
   echo "tsan: the race of tests/testing/tsan_canary.cc is not reported; is $build of the preset tsan?" >&2
   exit 2
 fi
