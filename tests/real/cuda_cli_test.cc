@@ -27,7 +27,9 @@ class CudaCliTest : public testing::CudaBackendTest {
     cli::RealOptions options;
     options.scenario = std::string(TIERSCOPE_SOURCE_DIR) + "/scenarios/cpu_small.txtpb";
     options.sets = testing::SmallSets();
-    options.sets.push_back("workload.output_tokens=10,engine.warmup_windows=0");
+    options.sets.push_back(
+        "workload.concurrency=1,workload.request_limit=1,workload.context_tokens=764,"
+        "workload.output_tokens=5,policy.tau_steps=4,engine.warmup_windows=0");
     options.out = out();
     options.overwrite = true;
     options.quiet = true;
@@ -52,7 +54,7 @@ class CudaCliTest : public testing::CudaBackendTest {
 };
 
 TEST_F(CudaCliTest, ARecordWithHolesEndsWithOneLineAndNoFolder) {
-  testing::TheCupti().records_until_drop = 200;
+  testing::TheCupti().records_until_drop = 100;
   EXPECT_EQ(Run(), 1);
   EXPECT_TRUE(absl::StrContains(said_, " records were dropped and 0 have no times")) << said_;
   EXPECT_TRUE(absl::StrContains(said_, "--no-trace")) << said_;
@@ -63,7 +65,7 @@ TEST_F(CudaCliTest, ARecordWithHolesEndsWithOneLineAndNoFolder) {
   // A run before it stays as it was.
   const std::string before = TextOf("result.json");
   EXPECT_FALSE(before.empty());
-  testing::TheCupti().records_until_drop = 200;
+  testing::TheCupti().records_until_drop = 100;
   EXPECT_EQ(Run(), 1);
   EXPECT_EQ(TextOf("result.json"), before);
   testing::TheCupti() = {};
@@ -80,8 +82,15 @@ TEST_F(CudaCliTest, WithoutPermissionTheResultSaysWhy) {
 }
 
 TEST_F(CudaCliTest, NoMemoryEndsWithOneLineAndNoFolder) {
-  // When the backend is opened, in the content, in a timed pass.
-  for (const int64_t at : {0, 150, 2500}) {
+  const int64_t begin = simt::CountRuntime().calls;
+  testing::SmallCudaBackend();
+  const int64_t opened = simt::CountRuntime().calls - begin;
+  EXPECT_EQ(Run(), 0) << said_;
+  const int64_t after = simt::CountRuntime().calls - begin - 2 * opened;  // of content and passes
+  EXPECT_GT(after, 500);
+  std::filesystem::remove_all(out());
+  // When the backend is opened, in the content, in the timed pass, in the last.
+  for (const int64_t at : {int64_t{0}, opened + 20, opened + after / 3, opened + after * 9 / 10}) {
     simt::TheRuntime().calls_until_no_memory = at;
     EXPECT_EQ(Run(), 2) << at;
     EXPECT_LT(simt::TheRuntime().calls_until_no_memory, 0) << "the run was over before";
