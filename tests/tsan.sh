@@ -25,5 +25,5 @@ run real/cuda_backend_test '*'
 run real/cuda_cli_test '*'
 run real/phase_range_test '*'
 run traces/indexer/indexer_test '*'
-run cli/cli_test 'Reconcile*:Sweep*:Run*'
+run cli/cli_test '*SameBytesAtAnyJobsAndInAnyHistory:*ShardsMergeToTheSameBytes'
 exit $failed
