@@ -160,7 +160,10 @@ absl::StatusOr<MeasuredRun> Execute(const RealOptions& options, const Scenario& 
   measure.trace = options.trace && options.backend.name == "cuda";
   measure.cancelled = &interrupted;
   measure.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
-  return Measure(scenario, backend, measure);
+  absl::StatusOr<MeasuredRun> run = Measure(scenario, backend, measure);
+  // Nothing is wrong with the input: exit code 1.
+  if (absl::IsDataLoss(run.status())) return absl::AbortedError(OneLine(run.status().message()));
+  return run;
 }
 
 }  // namespace

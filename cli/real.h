@@ -22,12 +22,14 @@ struct RealOptions {
   bool quiet = false;  // nothing on stdout
   int repeats = 1;
   bool plan = false;  // says what it would take and executes nothing
-  bool trace = true;  // one more pass under the device's own record of activity, on cuda
+  // One more pass under the device's own record of activity, on cuda; a record with holes fails
+  // the run.
+  bool trace = true;
   BackendOptions backend;
 };
 
-// Executes the scenario, leaves its run folder and prints the report. `begin`: when wall time
-// began.
+// Executes the scenario, leaves its run folder and prints the report; leaves none where it fails.
+// `begin`: when wall time began. Errors: Aborted where the device lost records of its activity.
 absl::Status RunReal(RealOptions options, std::chrono::steady_clock::time_point begin);
 
 }  // namespace tierscope::cli

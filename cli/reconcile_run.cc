@@ -91,6 +91,7 @@ absl::Status Execute(const ReconcileRun& run, const std::vector<std::string>& se
   execute.mode = run.live ? "live" : "replay";
   execute.record = recorded;
   execute.repeats = run.repeats;
+  execute.trace = false;  // what is compared are marks
   execute.out = run.out + "/measured";
   execute.overwrite = execute.quiet = true;
   return RunReal(execute, std::chrono::steady_clock::now());

@@ -3,7 +3,7 @@
 #include <cstring>
 
 // Not under sanitizers: their start-up code and the choice of a clone (an ifunc) do not mix.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define TIERSCOPE_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define TIERSCOPE_VECTOR_CLONES

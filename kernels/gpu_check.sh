@@ -40,6 +40,11 @@ step() {
   return $code
 }
 
+commit() {
+  local head
+  head=$(git rev-parse HEAD 2>/dev/null) || { echo unknown; return; }
+  git diff --quiet HEAD 2>/dev/null && echo "$head" || echo "$head with changes"
+}
 describe() {
   nvidia-smi --format=csv --query-gpu=name,driver_version,compute_cap,memory.total,ecc.mode.current,power.limit,temperature.gpu,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem,pcie.link.gen.current,pcie.link.width.current
 }
@@ -67,7 +72,7 @@ has() { command -v "$1" >/dev/null; }
 
 {
   echo "date      $(date -u +%Y-%m-%dT%H:%M:%SZ)"
-  echo "commit    ${COMMIT:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"
+  echo "commit    ${COMMIT:-$(commit)}"
   echo "nvcc      $(nvcc --version | grep -o 'release.*')"
   echo "host      $(uname -sr), $(nproc) cores"
   describe

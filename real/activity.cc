@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 #include "sim/base/check.h"
 
@@ -17,6 +18,9 @@ constexpr int kTickShift = 32;
 constexpr uint64_t kTickMask = (uint64_t{1} << 23) - 1;
 constexpr uint64_t kStepMask = (uint64_t{1} << 32) - 1;
 constexpr uint64_t kNamed = uint64_t{1} << 63;
+constexpr absl::string_view kInstead =
+    "; nothing is written; run with --no-trace, which leaves the traced pass out, or with fewer "
+    "steps (workload.output_tokens)";
 
 ActivityRow RowOfTag(uint64_t tag) {
   ActivityRow row;
@@ -61,14 +65,17 @@ uint64_t ActivityTag(Phase phase, int64_t step, int64_t tick) {
          static_cast<uint64_t>(tick + 1) << kTickShift | static_cast<uint64_t>(step + 1);
 }
 
-ActivityTable Attribute(const ActivityTrace& trace, int64_t page_bytes) {
+absl::StatusOr<ActivityTable> Attribute(const ActivityTrace& trace, int64_t page_bytes) {
+  if (trace.dropped > 0 || trace.untimed > 0) {
+    return absl::DataLossError(absl::StrCat(
+        "record of activity: ", trace.dropped, " records were dropped and ", trace.untimed,
+        " have no times, beside ", trace.records.size(), " that are whole", kInstead));
+  }
   std::vector<ActivityLink> links = trace.links;
   std::sort(links.begin(), links.end(), [](const ActivityLink& a, const ActivityLink& b) {
     return a.correlation < b.correlation;
   });
   ActivityTable table;
-  table.dropped = trace.dropped;
-  table.untimed = trace.untimed;
   std::map<uint64_t, Group> groups;
   std::vector<std::pair<int64_t, int64_t>> outside;
   for (const ActivityRecord& record : trace.records) {
@@ -100,24 +107,24 @@ ActivityTable Attribute(const ActivityTrace& trace, int64_t page_bytes) {
     if (moves_pages && page_bytes > 0) group.row.pages = group.row.bytes / page_bytes;
     table.rows.push_back(group.row);
   }
+  if (table.rows.empty()) {
+    return absl::DataLossError(absl::StrCat("record of activity: none of its ", table.records,
+                                            " records belongs to a phase", kInstead));
+  }
   std::sort(table.rows.begin(), table.rows.end(), [](const ActivityRow& a, const ActivityRow& b) {
     return std::tuple(a.step, a.tick, a.phase) < std::tuple(b.step, b.tick, b.phase);
   });
   return table;
 }
 
-std::string ActivityVerdict(const ActivityTable& table) {
-  std::string counts =
-      absl::StrCat(table.records, " records, ", table.outside_records,
-                   " of them outside any phase, tracing overhead ", table.overhead_ns, " ns");
-  if (table.whole()) return absl::StrCat("whole: ", counts);
-  return absl::StrCat("INCOMPLETE: ", table.dropped, " records dropped and ", table.untimed,
-                      " without times beside ", counts, "; times and bytes are too low");
+std::string ActivitySummary(const ActivityTable& table) {
+  return absl::StrCat(table.records, " records, ", table.outside_records,
+                      " of them outside any phase, tracing overhead ", table.overhead_ns, " ns");
 }
 
 std::string ActivityCsv(const ActivityTable& table, int64_t origin_ns) {
   std::string text = absl::StrCat(
-      "# ", ActivityVerdict(table),
+      "# ", ActivitySummary(table),
       "\nstep,tick,phase,begin_ns,end_ns,busy_ns,kernel_ns,copy_ns,bytes,pages,records\n");
   for (const ActivityRow& row : table.rows) {
     absl::StrAppend(&text, row.step, ",", row.tick, ",", PhaseName(row.phase), ",",

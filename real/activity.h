@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+
 #include "reports/schema/phase_log.h"
 
 namespace tierscope {
@@ -35,7 +37,6 @@ struct ActivityTrace {
   std::vector<ActivityLink> links;
   int64_t dropped = 0;  // records that the device had no room for
   int64_t untimed = 0;  // records without times
-  bool whole() const { return dropped == 0 && untimed == 0; }
 };
 
 // Names a phase of a step (tick -1) or of a tick; never 0, which is no phase. Preconditions:
@@ -64,19 +65,18 @@ struct ActivityTable {
   int64_t outside_ns = 0;
   int64_t overhead_ns = 0;
   int64_t records = 0;  // all but overhead
-  int64_t dropped = 0;
-  int64_t untimed = 0;
-  bool whole() const { return dropped == 0 && untimed == 0; }
 };
 
-// Sorts by phase what the trace holds. What was dropped is counted, never made up.
-ActivityTable Attribute(const ActivityTrace& trace, int64_t page_bytes);
+// Sorts by phase what the trace holds. Times and bytes of a trace with holes would be too low and
+// look as good as others. Error: DataLoss, how many records were dropped or have no times, or that
+// none belongs to a phase, and what to do.
+absl::StatusOr<ActivityTable> Attribute(const ActivityTrace& trace, int64_t page_bytes);
 
-// activity.csv; times since `origin_ns`. Its first line says whether the table is whole.
+// activity.csv; times since `origin_ns`. Its first line is the summary.
 std::string ActivityCsv(const ActivityTable& table, int64_t origin_ns);
 
-// "whole: ...", or "INCOMPLETE: ..." with what is missing; one line.
-std::string ActivityVerdict(const ActivityTable& table);
+// How many records there are, and what of them is in no row; one line.
+std::string ActivitySummary(const ActivityTable& table);
 
 }  // namespace tierscope
 

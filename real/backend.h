@@ -131,7 +131,8 @@ class Backend {
 
   // Activity that the device itself records, from StartTrace to StopTrace; ops belong to the tag
   // (real/activity.h) that their thread set last. Sequences are not played meanwhile. Error:
-  // Unavailable where there is no such record, with what is missing.
+  // Unavailable where there is no such record, with what is missing. What the record lacks, its
+  // result counts.
   virtual absl::Status StartTrace() {
     return absl::UnavailableError("this backend has no record of activity but its marks");
   }

@@ -26,12 +26,23 @@ bool LosesContext(cudaError_t error) {
 
 }  // namespace
 
+absl::Status OutOfDeviceMemory(absl::string_view said) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      said,
+      "; the device has no room for what this takes beside the run's named memory (code and stacks "
+      "of kernels, graphs, events), and nothing of the run counts; lower workload.concurrency, "
+      "workload.context_tokens or policy.reserve_entries, raise engine.tensor_parallel, or end "
+      "what else runs on the device (nvidia-smi)"));
+}
+
 absl::Status FromCuda(cudaError_t error, absl::string_view op) {
   if (error == cudaSuccess) return absl::OkStatus();
   const std::string said =
       absl::StrCat(op, ": ", cudaGetErrorName(error), ": ", cudaGetErrorString(error));
   if (error == cudaErrorMemoryAllocation) {
-    return absl::ResourceExhaustedError(absl::StrCat(said, "; run a smaller scenario"));
+    // It is no fault of the context, which goes on; nor may the next op that asks be told of it.
+    static_cast<void>(cudaGetLastError());
+    return OutOfDeviceMemory(said);
   }
   if (error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver ||
       error == cudaErrorInvalidDevice || error == cudaErrorSystemDriverMismatch ||

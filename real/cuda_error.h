@@ -11,11 +11,14 @@
 
 namespace tierscope {
 
-// ResourceExhausted: no memory. FailedPrecondition: no driver, no device, or one without what the
-// kernels need. Internal: all else; after an error of a kernel the context is lost, and the message
-// says so.
+// ResourceExhausted: no memory; the context survives that. FailedPrecondition: no driver, no
+// device, or one without what the kernels need. Internal: all else; after an error of a kernel the
+// context is lost, and the message says so.
 absl::Status FromCuda(cudaError_t error, absl::string_view op);
 absl::Status FromLauncher(const KernelStatus& status, absl::string_view op);
+
+// `said` (which op, and the library's own words) with what to do about it.
+absl::Status OutOfDeviceMemory(absl::string_view said);
 
 }  // namespace tierscope
 

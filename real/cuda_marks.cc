@@ -119,9 +119,9 @@ absl::Status CudaMarks::Resolve() {
   const int64_t call_ns = HostClockNs();
   TIERSCOPE_RETURN_IF_ERROR(FromCuda(cudaEventRecord(anchors_[1 - anchor_], stream_), "anchor"));
   TIERSCOPE_RETURN_IF_ERROR(FromCuda(cudaStreamSynchronize(stream_), "waiting for a stream"));
-  absl::Status status = ReadTimes(HostClockNs(), call_ns);
+  // A mark that was not made has no time, and says why.
+  absl::Status status = failed_.ok() ? ReadTimes(HostClockNs(), call_ns) : TakeFailure();
   pending_.clear();
-  if (status.ok()) status = std::exchange(failed_, absl::OkStatus());
   return status;
 }
 

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,6 +37,8 @@ class CudaMarks {
   int64_t NsOf(int64_t mark) const;
   // Waits for the stream; then the times of all its marks are known. Error: what it left behind.
   absl::Status Resolve();
+  // The first error of a Mark since it was told.
+  absl::Status TakeFailure() { return std::exchange(failed_, absl::OkStatus()); }
 
   // Marks from here on belong to a sequence that is being captured and keep their numbers for ever.
   void BeginKept();

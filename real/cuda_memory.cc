@@ -1,6 +1,7 @@
 #include "real/cuda_memory.h"
 
 #include <cuda_runtime.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstring>
@@ -27,6 +28,14 @@ void ZeroOnHost(uint8_t* memory, int64_t bytes) {
     const int64_t begin = i * kZeroChunkBytes;
     std::memset(memory + begin, 0, static_cast<size_t>(std::min(kZeroChunkBytes, bytes - begin)));
   });
+}
+
+// What the process may lock, in words.
+std::string LockedMemoryLimit() {
+  struct rlimit limit {};
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return "unknown";
+  if (limit.rlim_cur == RLIM_INFINITY) return "unlimited";
+  return absl::StrCat(limit.rlim_cur, " bytes");
 }
 
 // At least a byte: no two blocks begin at one place.
@@ -60,7 +69,9 @@ absl::StatusOr<uint8_t*> CudaMemory::Allocate(const std::string& name, Arena are
 
 absl::StatusOr<uint8_t*> CudaMemory::OnDevice(const std::string& name, int64_t bytes) {
   void* memory = nullptr;
-  if (cudaMalloc(&memory, SizeOf(bytes)) != cudaSuccess) {
+  const cudaError_t error = cudaMalloc(&memory, SizeOf(bytes));
+  if (error != cudaSuccess && error != cudaErrorMemoryAllocation) return FromCuda(error, name);
+  if (error != cudaSuccess) {
     static_cast<void>(cudaGetLastError());
     return absl::ResourceExhaustedError(absl::StrFormat(
         "%s: %d bytes of device memory beside the %d allocated are more than the device has (%.2f "
@@ -85,13 +96,17 @@ absl::StatusOr<uint8_t*> CudaMemory::OnHost(const std::string& name, int64_t byt
         name, bytes, pinned_bytes_, pinned_bytes_max_));
   }
   void* memory = nullptr;
-  if (cudaHostAlloc(&memory, SizeOf(bytes), cudaHostAllocPortable) != cudaSuccess) {
+  const cudaError_t error = cudaHostAlloc(&memory, SizeOf(bytes), cudaHostAllocPortable);
+  if (error != cudaSuccess && error != cudaErrorMemoryAllocation) return FromCuda(error, name);
+  if (error != cudaSuccess) {
     static_cast<void>(cudaGetLastError());
     return absl::ResourceExhaustedError(absl::StrFormat(
-        "%s: %d bytes cannot be pinned beside %d; the host has too little free memory or forbids "
-        "it: see MemAvailable in /proc/meminfo, the container's memory limit and ulimit -l; lower "
-        "workload.concurrency or workload.context_tokens",
-        name, bytes, pinned_bytes_));
+        "%s: %d bytes cannot be pinned beside %d, though --pinned-gib allows %.2f GiB; the host "
+        "has "
+        "too little free memory or forbids it: see MemAvailable in /proc/meminfo, the container's "
+        "memory limit and RLIMIT_MEMLOCK (ulimit -l: %s); lower workload.concurrency or "
+        "workload.context_tokens",
+        name, bytes, pinned_bytes_, ToGiB(pinned_bytes_max_), LockedMemoryLimit()));
   }
   blocks_.insert({memory, Block{{memory, FreeOnHost}, bytes, Arena::kHost}});
   pinned_bytes_ += bytes;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "real/cuda_error.h"
 #include "real/shared_library.h"
 #include "sim/base/status_macros.h"
 
@@ -25,13 +26,24 @@ struct CudaProducts::Functions {
 
 namespace {
 
-absl::Status FromBlas(cublasStatus_t status, const char* op) {
+absl::Status FromBlas(cublasStatus_t status, absl::string_view op) {
   if (status == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
   const std::string said = absl::StrCat("cuBLAS: ", op, ": status ", static_cast<int>(status));
   if (status == CUBLAS_STATUS_ALLOC_FAILED) {
-    return absl::ResourceExhaustedError(absl::StrCat(said, ", no memory; run a smaller scenario"));
+    return OutOfDeviceMemory(absl::StrCat(said, ": CUBLAS_STATUS_ALLOC_FAILED: out of memory"));
+  }
+  if (status == CUBLAS_STATUS_NOT_INITIALIZED) {
+    return absl::InternalError(absl::StrCat(
+        said,
+        ": CUBLAS_STATUS_NOT_INITIALIZED; too little free device memory is one cause of it: see "
+        "nvidia-smi for what else runs there"));
   }
   return absl::InternalError(said);
+}
+
+std::string ProductText(const GemmShape& shape) {
+  return absl::StrCat("product of ", shape.groups, " x [", shape.rows, ", ", shape.inner, "] by [",
+                      shape.inner, ", ", shape.columns, "]");
 }
 
 }  // namespace
@@ -80,13 +92,13 @@ absl::Status CudaProducts::Multiply(const GemmShape& shape, const uint16_t* x, c
   const auto rows = static_cast<int>(shape.rows);
   const auto columns = static_cast<int>(shape.columns);
   const auto inner = static_cast<int>(shape.inner);
-  return FromBlas(
-      functions_->multiply(static_cast<cublasHandle_t>(handle_), CUBLAS_OP_N, CUBLAS_OP_N, columns,
-                           rows, inner, &one, w, CUDA_R_16BF, columns, shape.columns * shape.inner,
-                           x, CUDA_R_16BF, inner, shape.rows * shape.inner, &zero, y, CUDA_R_16BF,
-                           columns, shape.rows * shape.columns, static_cast<int>(shape.groups),
-                           CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-      "cublasGemmStridedBatchedEx");
+  const cublasStatus_t status = functions_->multiply(
+      static_cast<cublasHandle_t>(handle_), CUBLAS_OP_N, CUBLAS_OP_N, columns, rows, inner, &one, w,
+      CUDA_R_16BF, columns, shape.columns * shape.inner, x, CUDA_R_16BF, inner,
+      shape.rows * shape.inner, &zero, y, CUDA_R_16BF, columns, shape.rows * shape.columns,
+      static_cast<int>(shape.groups), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+  if (status == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
+  return FromBlas(status, ProductText(shape));
 }
 
 }  // namespace tierscope

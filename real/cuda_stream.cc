@@ -87,11 +87,13 @@ absl::Status CudaStream::EndCapture() {
   std::vector<int64_t> marks = marks_->EndKept();
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
-  // A sequence that broke off is not played; whoever broke it has said why.
-  if (std::exchange(broken_, false)) {
+  // A sequence that broke off is not played. Whoever broke it, on either stream, has said why, but
+  // for a mark, which only noted it.
+  absl::Status marked = Keep(marks_->TakeFailure());
+  if (std::exchange(broken_, false) || !failure_->status().ok()) {
     if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
     static_cast<void>(cudaGetLastError());
-    return absl::OkStatus();
+    return marked;
   }
   TIERSCOPE_RETURN_IF_ERROR(Keep(ended, "end of a capture"));
   cudaGraphExec_t executable = nullptr;

@@ -150,7 +150,7 @@ struct CuptiTracer::Functions {
     if (result == CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED) {
       return absl::UnavailableError(absl::StrCat(said, "; another profiler traces this process"));
     }
-    return absl::InternalError(said);
+    return absl::InternalError(absl::StrCat(said, "; --no-trace runs without CUPTI"));
   }
 
   // Host's clock less CUPTI's, to half the time that asking takes.

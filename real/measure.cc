@@ -36,7 +36,7 @@ absl::StatusOr<WindowDemand> Record(const ExecutionPlan& plan, Backend& backend,
 }
 
 // One more pass, its activity recorded by the device. Where there is no such record the run has its
-// marks.
+// marks; one with holes fails it.
 absl::Status TracedPass(const ExecutionPlan& plan, Backend& backend, Executor& executor,
                         const MeasureOptions& options, Measurement* measurement, std::string* csv) {
   const absl::Status started = backend.StartTrace();
@@ -50,12 +50,9 @@ absl::Status TracedPass(const ExecutionPlan& plan, Backend& backend, Executor& e
   absl::StatusOr<PassRecord> pass = executor.RunPass(/*profiled=*/false);
   absl::StatusOr<ActivityTrace> trace = backend.StopTrace();
   TIERSCOPE_RETURN_IF_ERROR(pass.status());
-  if (!trace.ok()) {
-    measurement->activity = absl::StrCat("INCOMPLETE: ", trace.status().message());
-    return absl::OkStatus();
-  }
-  const ActivityTable table = Attribute(*trace, plan.page_bytes);
-  measurement->activity = ActivityVerdict(table);
+  TIERSCOPE_RETURN_IF_ERROR(trace.status());
+  TIERSCOPE_ASSIGN_OR_RETURN(const ActivityTable table, Attribute(*trace, plan.page_bytes));
+  measurement->activity = ActivitySummary(table);
   measurement->traced = *std::move(pass);
   *csv = ActivityCsv(table, origin_ns);
   Say(options, absl::StrCat("activity: ", measurement->activity));

@@ -53,7 +53,8 @@ absl::Status CheckMemory(const ExecutionPlan& plan, const DeviceDescription& dev
 
 // Runs `repeats` timed passes, one without profiling, one traced and the recording if they are
 // asked for. Where there is no record of activity the result says why and the run goes on. The
-// backend is used up. Errors: what the real mode does not execute, memory, disk, Cancelled.
+// backend is used up. Errors: what the real mode does not execute, memory, disk, Cancelled;
+// DataLoss where the record of activity has holes.
 absl::StatusOr<MeasuredRun> Measure(const Scenario& scenario, Backend& backend,
                                     const MeasureOptions& options);
 

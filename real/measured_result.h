@@ -23,9 +23,9 @@ struct Measurement {
   std::vector<NamedMemory> footprint;
   std::vector<NamedMemory> footprint_beside;
   std::vector<std::string> device_states;  // before and after the passes; "" not known
-  std::string activity;                    // what the device's record is worth; "" not asked for
-  std::optional<PassRecord> traced;        // the pass that it was taken of
-  double ballast_gflop_per_step = 0;       // of a whole batch
+  std::string activity;  // what the device recorded, or why it did not; "" not asked for
+  std::optional<PassRecord> traced;   // the pass that it was taken of
+  double ballast_gflop_per_step = 0;  // of a whole batch
   // Selections of the full history: of the recording, or of the trace that was replayed; null:
   // there are none, or the trace has none of the full history.
   const WindowDemand* selections = nullptr;

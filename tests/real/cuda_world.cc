@@ -4,6 +4,7 @@
 
 #include "sim/base/check.h"
 #include "tests/real/real_world.h"
+#include "tests/testing/fake_cupti.h"
 #include "tests/testing/simt.h"
 #include "tests/testing/simt_runtime.h"
 
@@ -34,6 +35,17 @@ std::string WhatWentWrong() {
                     " streams, ", counts.events, " events, ", counts.graphs, " graphs\n");
   }
   return text;
+}
+
+Scenario ShortScenario(const std::string& sets) {
+  return SmallScenario({"workload.output_tokens=10", sets});
+}
+
+CudaBackendTest::~CudaBackendTest() {
+  EXPECT_EQ(WhatWentWrong(), "");
+  simt::ResetRuntime();
+  simt::MachineOptions() = {};
+  TheCupti() = {};
 }
 
 }  // namespace tierscope::testing

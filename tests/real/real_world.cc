@@ -11,15 +11,18 @@
 
 namespace tierscope::testing {
 
+std::vector<std::string> SmallSets() {
+  return {"seed=3,workload.concurrency=2,workload.request_limit=2,workload.context_tokens=2028",
+          "workload.output_tokens=26,workload.attention.tick_stride_steps=4",
+          "policy.tau_steps=8,policy.page_kmax=2,policy.recency_entries=32,policy.level1=SYNC",
+          "policy.reserve_entries=768,engine.warmup_windows=1",
+          // The products and windows of the preset would take most of the time.
+          "model.q_lora_rank=2,model.o_lora_rank=1,model.hidden_size=16,model.vocab_size=16",
+          "model.expert_intermediate=8,model.window_tokens=8,model.top_k=16,model.hca_layers=1"};
+}
+
 Scenario SmallScenario(const std::vector<std::string>& sets) {
-  std::vector<std::string> all = {
-      "seed=3,workload.concurrency=2,workload.request_limit=2,workload.context_tokens=2028",
-      "workload.output_tokens=26,workload.attention.tick_stride_steps=4",
-      "policy.tau_steps=8,policy.page_kmax=2,policy.recency_entries=32,policy.level1=SYNC",
-      "policy.reserve_entries=768,engine.warmup_windows=1",
-      // The products and windows of the preset would take most of the time.
-      "model.q_lora_rank=2,model.o_lora_rank=1,model.hidden_size=16,model.vocab_size=16",
-      "model.expert_intermediate=8,model.window_tokens=8,model.top_k=16,model.hca_layers=1"};
+  std::vector<std::string> all = SmallSets();
   all.insert(all.end(), sets.begin(), sets.end());
   const absl::StatusOr<Scenario> scenario =
       LoadScenario(absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/cpu_small.txtpb"), all);

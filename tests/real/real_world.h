@@ -21,6 +21,8 @@ namespace tierscope::testing {
 // request 1; 2 pages at most beside the newest, and a reserve of 12 blocks for 18 pages.
 // Synchronous, so that nothing depends on how long anything takes. `sets` as of --set.
 Scenario SmallScenario(const std::vector<std::string>& sets = {});
+// What makes it of scenarios/cpu_small.txtpb.
+std::vector<std::string> SmallSets();
 
 // Want lists for a replay of it that ask for other pages at every tick, so that blocks change hands
 // all the time.

@@ -44,7 +44,7 @@ TEST(ResultReaderTest, ResultsComeBackAsTheyWere) {
   execution->add_device_states("1,980 MHz");
   execution->add_footprint_beside()->set_pool("context");
   execution->mutable_footprint_beside(0)->set_allocated_bytes(11);
-  execution->set_activity("whole");
+  execution->set_activity("12 records");
   execution->set_step_ms_p50_traced(1.75);
   const google::protobuf::Descriptor* fields = execution->GetDescriptor();
   for (int i = 0; i < fields->field_count(); ++i) {

@@ -35,7 +35,7 @@ class Recorder : public simt::OpObserver {
  public:
   void OnSubmit(uint32_t correlation) override {
     const std::lock_guard<std::mutex> lock(mutex);
-    if (tags.empty()) return;
+    if (tags.empty() || !TheCupti().links) return;
     Add(CUpti_ActivityExternalCorrelation{CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION,
                                           CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, tags.back(),
                                           correlation});
@@ -43,8 +43,11 @@ class Recorder : public simt::OpObserver {
   void OnRun(simt::OpKind kind, uint32_t correlation, int64_t begin_ns, int64_t end_ns,
              size_t byte_count) override {
     const std::lock_guard<std::mutex> lock(mutex);
-    const auto start = static_cast<uint64_t>(begin_ns + TheCupti().clock_ahead_ns);
-    const auto end = static_cast<uint64_t>(end_ns + TheCupti().clock_ahead_ns);
+    int64_t& until_untimed = TheCupti().records_until_untimed;
+    const bool timed = until_untimed < 0 || until_untimed-- > 0;
+    const int64_t ahead_ns = TheCupti().clock_ahead_ns;
+    const auto start = timed ? static_cast<uint64_t>(begin_ns + ahead_ns) : 0;
+    const auto end = timed ? static_cast<uint64_t>(end_ns + ahead_ns) : 0;
     if (kind == simt::OpKind::kKernel) {
       Add(CUpti_ActivityKernel10{CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL, correlation, start, end});
     } else {

@@ -199,7 +199,8 @@ extern "C" void __ubsan_handle_type_mismatch_v1(const MisalignedAccess* access,
 }
 
 // What GCC's -fsanitize=thread calls before each load and store. No runtime of the sanitizer is
-// linked.
+// linked; in a build that is itself under it (preset tsan) these would be taken for it.
+#ifndef TIERSCOPE_SIMT_WITHOUT_HOOKS
 extern "C" {
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
@@ -224,3 +225,4 @@ void __tsan_vptr_read(void**) {}
 void __tsan_read_range(void* p, size_t n) { tierscope::simt::CheckAccess(p, n, false, false); }
 void __tsan_write_range(void* p, size_t n) { tierscope::simt::CheckAccess(p, n, true, false); }
 }
+#endif

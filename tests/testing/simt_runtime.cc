@@ -29,6 +29,7 @@ struct CUevent_st {
 };
 struct CUgraph_st {
   std::vector<QueuedOp> ops;
+  bool invalid = false;
 };
 struct CUgraphExec_st {
   std::vector<QueuedOp> ops;
@@ -68,6 +69,15 @@ cudaError_t Answer(cudaError_t error) {
   return R().lost != cudaSuccess ? R().lost : error;
 }
 
+// Whether this is the call that finds no memory.
+bool OutOfMemory() {
+  Runtime& r = R();
+  ++r.counts.calls;
+  if (r.options.calls_until_no_memory < 0 || r.options.calls_until_no_memory-- > 0) return false;
+  r.last = cudaErrorMemoryAllocation;
+  return true;
+}
+
 bool RunCounted(const QueuedOp& op) {
   Runtime& r = R();
   const bool counts = op.kind != OpKind::kOther;
@@ -93,7 +103,7 @@ cudaError_t Drain(CUstream_st* stream, size_t count) {
   return R().lost;
 }
 
-cudaError_t Enqueue(CUstream_st* stream, QueuedOp op) {
+cudaError_t EnqueueOp(CUstream_st* stream, QueuedOp op) {
   Runtime& r = R();
   if (r.lost != cudaSuccess) return r.lost;
   op.correlation = ++r.correlation;
@@ -114,6 +124,15 @@ cudaError_t Enqueue(CUstream_st* stream, QueuedOp op) {
   return cudaSuccess;
 }
 
+// An op by a call of its own.
+cudaError_t Enqueue(CUstream_st* stream, QueuedOp op) {
+  if (R().lost == cudaSuccess && OutOfMemory()) {
+    if (stream != nullptr && stream->capture != nullptr) stream->capture->invalid = true;
+    return cudaErrorMemoryAllocation;
+  }
+  return EnqueueOp(stream, std::move(op));
+}
+
 bool CopyNow(void* to, const void* from, size_t byte_count) {
   if (InArena(from) && UnwrittenBytes(from, byte_count) > 0) {
     Fail("a copy reads what nothing wrote");
@@ -130,7 +149,8 @@ bool CopyNow(void* to, const void* from, size_t byte_count) {
 cudaError_t AllocateWithin(void** memory, size_t byte_count, int64_t* used, int64_t limit) {
   Runtime& r = R();
   if (r.lost != cudaSuccess) return r.lost;
-  if (static_cast<int64_t>(byte_count) > limit - *used) return Answer(cudaErrorMemoryAllocation);
+  const bool fits = static_cast<int64_t>(byte_count) <= limit - *used;
+  if (!fits || OutOfMemory()) return Answer(cudaErrorMemoryAllocation);
   *used += static_cast<int64_t>(byte_count);
   *memory = Allocate(byte_count);
   ++r.counts.allocations;
@@ -150,11 +170,12 @@ cudaError_t FreeWithin(void* memory, int64_t* used) {
 RuntimeOptions& TheRuntime() { return R().options; }
 
 void ResetRuntime() {
-  const Lock lock(R().mutex);
   Runtime& r = R();
+  const Lock lock(r.mutex);
   r.options = RuntimeOptions();
   r.last = r.lost = cudaSuccess;
-  r.counts.ops = r.counts.batches = r.counts.graphs_made = r.counts.graph_launches = 0;
+  r.counts.ops = r.counts.calls = r.counts.batches = r.counts.graphs_made =
+      r.counts.graph_launches = 0;
 }
 
 void RecoverContext() {
@@ -184,9 +205,7 @@ void ObserveOps(OpObserver* observer) {
 
 }  // namespace tierscope::simt
 
-using tierscope::simt::Lock;
-using tierscope::simt::OpKind;
-using tierscope::simt::R;
+using tierscope::simt::Lock, tierscope::simt::OpKind, tierscope::simt::R;
 namespace simt = tierscope::simt;
 
 const char* cudaGetErrorString(cudaError_t error) {
@@ -379,6 +398,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* lowest, int* highest) {
 }
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
   const Lock lock(R().mutex);
+  if (simt::OutOfMemory()) return cudaErrorMemoryAllocation;
   *stream = new CUstream_st;
   R().streams.insert(*stream);
   ++R().counts.streams;
@@ -401,6 +421,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   const Lock lock(R().mutex);
+  if (simt::OutOfMemory()) return cudaErrorMemoryAllocation;
   *event = new CUevent_st;
   ++R().counts.events;
   return R().lost;
@@ -435,6 +456,7 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const Lock lock(R().mutex);
   if (stream == nullptr || stream->capture != nullptr) return simt::Answer(cudaErrorInvalidValue);
+  if (simt::OutOfMemory()) return cudaErrorMemoryAllocation;
   stream->capture = new CUgraph_st;
   ++R().counts.graphs;
   return R().lost;
@@ -442,11 +464,15 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   const Lock lock(R().mutex);
   *graph = std::exchange(stream->capture, nullptr);
-  return *graph == nullptr ? simt::Answer(cudaErrorInvalidValue) : R().lost;
+  if (*graph == nullptr) return simt::Answer(cudaErrorInvalidValue);
+  if (!(*graph)->invalid) return R().lost;
+  static_cast<void>(cudaGraphDestroy(std::exchange(*graph, nullptr)));
+  return simt::Answer(cudaErrorStreamCaptureInvalidated);
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   const Lock lock(R().mutex);
+  if (simt::OutOfMemory()) return cudaErrorMemoryAllocation;
   *executable = new CUgraphExec_st{graph->ops};
   ++R().counts.graphs;
   ++R().counts.graphs_made;
@@ -454,10 +480,9 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const Lock lock(R().mutex);
+  if (simt::OutOfMemory()) return cudaErrorMemoryAllocation;
   ++R().counts.graph_launches;
-  for (const QueuedOp& op : executable->ops) {
-    if (const cudaError_t error = simt::Enqueue(stream, op); error != cudaSuccess) return error;
-  }
+  for (const QueuedOp& op : executable->ops) static_cast<void>(simt::EnqueueOp(stream, op));
   return R().lost;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {

@@ -25,6 +25,10 @@ struct RuntimeOptions {
   int64_t pinned_bytes = int64_t{48} << 20;
   // The so manieth kernel, copy or fill to run from here fails and the context with it; -1: none.
   int64_t ops_until_fault = -1;
+  // The so manieth call from here that may have to find memory (allocations, launches, copies,
+  // events, streams, graphs) answers that there is none, does nothing, and leaves the context as it
+  // was; a capture that it belongs to is lost. -1: none.
+  int64_t calls_until_no_memory = -1;
   // Ops run at random moments before somebody waits, not only then.
   bool eager_at_random = true;
 };
@@ -41,6 +45,7 @@ struct RuntimeCounts {
   int64_t events = 0;
   int64_t graphs = 0;  // and their executables
   int64_t ops = 0;     // run
+  int64_t calls = 0;   // that may have to find memory
   int64_t batches = 0;
   int64_t graphs_made = 0;
   int64_t graph_launches = 0;
