@@ -77,6 +77,7 @@ std::vector<Use> UsesOf(const Scenario& scenario) {
   const Model& model = scenario.model();
   const Policy& policy = scenario.policy();
   const double batch = scenario.workload().concurrency();
+  const double tile = AttentionTile(scenario.hardware().measured_ops());
   const double page = model.page_entries();
   const double forced = std::ceil(policy.recency_entries() / page) + 1.0;
   std::vector<Use> uses = {{OpTable::BALLAST, 1.0, batch}};
@@ -89,12 +90,14 @@ std::vector<Use> UsesOf(const Scenario& scenario) {
         page * std::min(policy.page_kmax() + forced + grown, std::ceil(history / page));
     uses.push_back({OpTable::NATIVE_SCORE, active, batch});
     uses.push_back({OpTable::NATIVE_TOP_K, active, batch});
-    uses.push_back({OpTable::CSA_ATTENTION,
-                    InWholeTiles(std::min<double>(active, model.top_k()) + model.window_tokens()),
-                    batch});
+    uses.push_back(
+        {OpTable::CSA_ATTENTION,
+         InWholeTiles(std::min<double>(active, model.top_k()) + model.window_tokens(), tile),
+         batch});
     uses.push_back(
         {OpTable::HCA_ATTENTION,
-         InWholeTiles(std::floor(tokens / model.hca_tokens_per_entry()) + model.window_tokens()),
+         InWholeTiles(std::floor(tokens / model.hca_tokens_per_entry()) + model.window_tokens(),
+                      tile),
          batch});
     for (const double due : {1.0, batch}) {
       uses.push_back({OpTable::SCORE, history, due});

@@ -66,6 +66,7 @@ struct DeviceDescription {
   std::string software;    // driver and libraries with their versions; "" where there are none
   int32_t core_count = 0;  // threads that ops of kDecode run on; SMs
   int32_t sideband_core_count = 0;
+  int32_t attention_tile_entries = 1;  // a partly filled tile costs attention a whole one
   bool asynchronous = false;       // an op runs after its call has returned, and sequences are kept
   int64_t memory_bytes = 0;        // of the device
   std::string weight_format;       // of the ballast: "fp32", "bf16"

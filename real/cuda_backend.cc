@@ -247,6 +247,7 @@ class CudaBackend : public Backend {
     device_.name = properties.name;
     device_.core_count = properties.multiProcessorCount;
     device_.sideband_core_count = properties.multiProcessorCount;
+    device_.attention_tile_entries = kAttentionTileEntries;
     device_.asynchronous = true;
     device_.memory_bytes = memory_.device_bytes();
     device_.weight_format = "bf16";

@@ -266,6 +266,7 @@ absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenari
   hardware.set_hbm_bytes(std::max<int64_t>(1, backend->device().memory_bytes));
   MeasuredOps* ops = hardware.mutable_measured_ops();
   ops->set_device(backend->device().name);
+  ops->set_attention_tile_entries(backend->device().attention_tile_entries);
   const double weight_bytes_each = backend->device().weight_bytes_each;
   AddTables(Point::kOp, options.grid, scenario, weight_bytes_each, points, ops);
   AddLoopTables(options.grid, scenario, samples, ops);

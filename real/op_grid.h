@@ -12,6 +12,9 @@
 
 namespace tierscope {
 
+// Attention is measured at multiples of it, which are whole tiles of every backend's kernels.
+inline constexpr double kGridTile = 64.0;
+
 // Axes as OpTable has them, rising.
 struct OpGrid {
   std::vector<double> batches;            // of the ops of a step
@@ -32,12 +35,11 @@ inline OpGrid DefaultOpGrid(const Model& model) {
   grid.job_batches = {1, 4};
   grid.active_entries = {224, 480, 992, 2016, 4064};
   // From the window alone, which is all that an SWA layer reads. What top_k comes to is no point.
-  const double window = InWholeTiles(model.window_tokens());
-  const double chosen = InWholeTiles(model.window_tokens() + model.top_k()) - window;
-  grid.csa_attended = {window, window + chosen + kAttentionTile,
-                       window + 2 * chosen + kAttentionTile};
+  const double window = InWholeTiles(model.window_tokens(), kGridTile);
+  const double chosen = InWholeTiles(model.window_tokens() + model.top_k(), kGridTile) - window;
+  grid.csa_attended = {window, window + chosen + kGridTile, window + 2 * chosen + kGridTile};
   for (const double tiles : {0.0, 4.0, 6.0, 11.0}) {
-    grid.hca_attended.push_back(window + tiles * kAttentionTile);
+    grid.hca_attended.push_back(window + tiles * kGridTile);
   }
   for (const double tokens : {3840.0, 15360.0, 61440.0}) {
     grid.history_entries.push_back(tokens / model.csa_tokens_per_entry());
@@ -53,10 +55,10 @@ inline OpGrid GpuOpGrid(const Model& model) {
   grid.batches = {1, 3, 7, 13, 25, 37, 49, 64};
   grid.job_batches = {1, 5, 17, 64};
   grid.active_entries = {480, 992, 2016, 4064, 6624, 9184, 12768};
-  const double window = InWholeTiles(model.window_tokens());
+  const double window = InWholeTiles(model.window_tokens(), kGridTile);
   grid.hca_attended.clear();
   for (const double tiles : {0.0, 5.0, 11.0, 21.0, 35.0}) {
-    grid.hca_attended.push_back(window + tiles * kAttentionTile);
+    grid.hca_attended.push_back(window + tiles * kGridTile);
   }
   grid.history_entries.clear();
   for (const double tokens : {15360.0, 61440.0, 122880.0, 276480.0}) {

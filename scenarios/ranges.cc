@@ -209,6 +209,7 @@ const std::vector<Range>& FieldRanges() {
       {"hardware.measured_ops.copy_beside_step", 1, kSlowdownMax},
       {"hardware.measured_ops.recall_beside_writeback", 1, kSlowdownMax},
       {"hardware.measured_ops.writeback_beside_recall", 1, kSlowdownMax},
+      {"hardware.measured_ops.attention_tile_entries", 1, 4096},
 
       {"node.gpus", 1, 1024, kClosed, kRequired},
       {"node.sockets", 1, 64, kClosed, kRequired},

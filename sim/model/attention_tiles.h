@@ -1,16 +1,20 @@
-// Entries that attention pays for: its kernels work in tiles of 64 (kernels/attention.h), so a
-// partly filled tile costs a whole one. Measured attention is looked up in whole tiles.
+// Entries that attention pays for where its kernels work in tiles of several (kernels/attention.h):
+// a partly filled one costs a whole one. Measured attention is looked up so.
 #ifndef TIERSCOPE_SIM_MODEL_ATTENTION_TILES_H_
 #define TIERSCOPE_SIM_MODEL_ATTENTION_TILES_H_
 
+#include <algorithm>
 #include <cmath>
+
+#include "scenarios/scenario.pb.h"
 
 namespace tierscope {
 
-inline constexpr double kAttentionTile = 64.0;
+inline double InWholeTiles(double entries, double tile) { return std::ceil(entries / tile) * tile; }
 
-inline double InWholeTiles(double entries) {
-  return std::ceil(entries / kAttentionTile) * kAttentionTile;
+// Of a measured device.
+inline double AttentionTile(const MeasuredOps& ops) {
+  return std::max(1, ops.attention_tile_entries());
 }
 
 }  // namespace tierscope

@@ -67,7 +67,8 @@ MeasuredOpModel::MeasuredOpModel(const Scenario& scenario)
       top_k_(scenario.model().top_k()),
       window_(scenario.model().window_tokens()),
       hca_entries_per_token_(1.0 / scenario.model().hca_tokens_per_entry()),
-      page_entries_(scenario.model().page_entries()) {
+      page_entries_(scenario.model().page_entries()),
+      tile_(AttentionTile(scenario.hardware().measured_ops())) {
   for (const OpTable& table : scenario.hardware().measured_ops().tables()) {
     curves_[static_cast<size_t>(table.op())] = OpCurve(table);
   }
@@ -78,8 +79,8 @@ MeasuredOpModel::StepPoints MeasuredOpModel::PointsOf(const BatchWork& work) con
   const double active = static_cast<double>(work.scored_entries) / n;
   const double history = static_cast<double>(work.context_tokens) / n * hca_entries_per_token_;
   return {static_cast<double>(work.requests), active,
-          InWholeTiles(std::min(active, top_k_) + window_),
-          InWholeTiles(std::floor(history) + window_)};
+          InWholeTiles(std::min(active, top_k_) + window_, tile_),
+          InWholeTiles(std::floor(history) + window_, tile_)};
 }
 
 StepParts MeasuredOpModel::Step(const BatchWork& work) const {
@@ -91,7 +92,7 @@ StepParts MeasuredOpModel::Step(const BatchWork& work) const {
   parts.csa_attention_ns = csa_layers_ * Of(OpTable::CSA_ATTENTION).Ns(at.csa, at.requests);
   parts.hca_attention_ns = hca_layers_ * Of(OpTable::HCA_ATTENTION).Ns(at.hca, at.requests);
   parts.swa_attention_ns =
-      swa_layers_ * Of(OpTable::CSA_ATTENTION).Ns(InWholeTiles(window_), at.requests);
+      swa_layers_ * Of(OpTable::CSA_ATTENTION).Ns(InWholeTiles(window_, tile_), at.requests);
   parts.engine_ns = Of(OpTable::ENGINE).Ns(1.0, at.requests);
   return parts;
 }

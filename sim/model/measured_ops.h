@@ -64,7 +64,7 @@ class MeasuredOpModel {
 
   std::array<OpCurve, OpTable::Op_ARRAYSIZE> curves_;
   double csa_layers_, hca_layers_, swa_layers_;
-  double top_k_, window_, hca_entries_per_token_, page_entries_;
+  double top_k_, window_, hca_entries_per_token_, page_entries_, tile_;
 };
 
 }  // namespace tierscope

@@ -18,8 +18,9 @@ namespace {
 const std::string kScenarios = absl::StrCat(TIERSCOPE_SOURCE_DIR, "/scenarios/");
 
 // Tables on the grid; their times are nobody's.
-MeasuredOps TablesOn(const OpGrid& grid, const Model& model) {
+MeasuredOps TablesOn(const OpGrid& grid, const Model& model, int32_t tile_entries) {
   MeasuredOps ops;
+  ops.set_attention_tile_entries(tile_entries);
   for (const OpTable::Op op : kMeasuredOps) {
     OpTable* table = ops.add_tables();
     table->set_op(op);
@@ -32,7 +33,8 @@ MeasuredOps TablesOn(const OpGrid& grid, const Model& model) {
 
 // Looks at every line of a suite: none on the grid; lines under "# Outside" beyond it, at least
 // five, and those above within it.
-void CheckSuite(const std::string& name, OpGrid (*grid_of)(const Model&), bool inside_is_inside) {
+void CheckSuite(const std::string& name, OpGrid (*grid_of)(const Model&), int32_t tile_entries,
+                bool inside_is_inside) {
   std::ifstream suite(absl::StrCat(kScenarios, name, ".txt"));
   bool outside = false;
   int lines = 0, beyond = 0;
@@ -47,7 +49,7 @@ void CheckSuite(const std::string& name, OpGrid (*grid_of)(const Model&), bool i
     auto scenario = LoadScenario(absl::StrCat(kScenarios, name, ".txtpb"), {words[1]});
     ASSERT_TRUE(scenario.ok()) << scenario.status();
     *scenario->mutable_hardware()->mutable_measured_ops() =
-        TablesOn(grid_of(scenario->model()), scenario->model());
+        TablesOn(grid_of(scenario->model()), scenario->model(), tile_entries);
     const GridPlace place = PlaceInGrid(*scenario);
     EXPECT_EQ(absl::StrJoin(place.on_grid, "; "), "");
     if (!outside && inside_is_inside) {
@@ -60,8 +62,8 @@ void CheckSuite(const std::string& name, OpGrid (*grid_of)(const Model&), bool i
   EXPECT_GE(beyond, 5);
 }
 
-TEST(SuiteGridTest, Cpu) { CheckSuite("reconcile_cpu", DefaultOpGrid, false); }
-TEST(SuiteGridTest, Gpu) { CheckSuite("reconcile_gpu", GpuOpGrid, true); }
+TEST(SuiteGridTest, Cpu) { CheckSuite("reconcile_cpu", DefaultOpGrid, 1, false); }
+TEST(SuiteGridTest, Gpu) { CheckSuite("reconcile_gpu", GpuOpGrid, 64, true); }
 
 }  // namespace
 }  // namespace tierscope

@@ -108,9 +108,10 @@ TEST(MeasuredTest, ACarriedProfileIsHeldAgainstTheMeasuredOne) {
       "calibrate --carry=", folder, "/one_thread.txtpb --hardware=", folder,
       "/two_threads.txtpb --format=csv --scenario=", kScenarios, "reconcile_cpu.txtpb"));
   EXPECT_EQ(output.exit_code, 0) << output.err;
-  for (const char* row : {"BALLAST,0.00,0.603,1.003,7,2.2,64.0,2.2\n",
-                          "CSA_ATTENTION,0.00,0.603,0.603,21,17.5,21.3,17.5\n",
-                          "SCORE,0.00,0.603,0.603,6,40.6,41.2,-39.6\n"}) {
+  for (const char* row :
+       {"BALLAST,0.00,0.600,1.023,7,3.0,68.5,3.0\n",
+        "CSA_ATTENTION,0.00,0.600,0.600,21,17.8,22.2,17.8\n",
+        "SCORE,23.01,0.600,0.600,6,40.5,41.3,-40.3\n", "ENGINE,0.00,1.000,1.000,7,1.7,8.0,0.7\n"}) {
     EXPECT_TRUE(absl::StrContains(output.out, row)) << row << output.out;
   }
   const CommandOutput preset = RunTierscope(absl::StrCat(

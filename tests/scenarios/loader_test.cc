@@ -96,6 +96,7 @@ TEST(LoaderTest, TheResolvedTextIsComplete) {
                                         "hardware.measured_ops.copy_beside_step",
                                         "hardware.measured_ops.recall_beside_writeback",
                                         "hardware.measured_ops.writeback_beside_recall",
+                                        "hardware.measured_ops.attention_tile_entries",
                                         "engine.executed_ranks",
                                         "workload.requests_per_s",
                                         "workload.classes[].name",
