@@ -208,9 +208,7 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
   const int32_t slot = again ? waiting.slot : TakeSlot();
   RequestState& request = At(slot);
   if (!again) {
-    const int32_t generation = request.generation + 1;
-    request = RequestState();
-    request.generation = generation;
+    request.Renew();
     request.id = sequence_++;
     request.arrival = waiting.arrival;
     request.number = waiting.number;

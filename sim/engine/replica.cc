@@ -58,7 +58,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       conservation_(options.check) {
   lockstep_.groups.push_back(this);
   horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
-                                       : kSimTimeNever;
+                                       : kClockEnd;
   host_usable_bytes_ = plan.host_usable_bytes_node;
   grown_pages_max_ = GrownPagesMax(demand);
   if (plan.prefix_bytes_node > 0) {
