@@ -66,14 +66,14 @@ void ExpectNoGrowth(const std::string& text, bool preempts, bool evicts) {
   EXPECT_GT(shorter.steps, 5'000);
   EXPECT_GT(longer.steps, 7 * shorter.steps);
   EXPECT_GT(longer.finished, 6 * shorter.finished);
-  EXPECT_GT(shorter.finished, 200);
-  EXPECT_EQ(shorter.preemptions > 100, preempts) << shorter.preemptions;
+  EXPECT_GT(shorter.finished, 150);
+  EXPECT_EQ(shorter.preemptions > 20, preempts) << shorter.preemptions;
   EXPECT_EQ(shorter.evicted > 100, evicts) << shorter.evicted;
 }
 
 TEST(AllocationTest, LsaReusesItsMemory) {
   for (const char* eviction : {"LRU_PROTECTED", "LRU", "S3FIFO", "SIEVE", "BELADY"}) {
-    ExpectNoGrowth(absl::StrCat(" policy { kind: LSA tau_steps: 4 reserve_entries: 5120 eviction: ",
+    ExpectNoGrowth(absl::StrCat(" policy { kind: LSA tau_steps: 4 reserve_entries: 3584 eviction: ",
                                 eviction, " }"),
                    false, true);
   }
@@ -97,10 +97,10 @@ TEST(AllocationTest, QueuesAndPrefillReuseTheirMemory) {
   ExpectNoGrowth(absl::StrCat(" policy { kind: QUEST tau_steps: 4 }", pool), false, false);
 }
 
-// HBM for seven prompts and a half: who grows has the youngest preempted.
+// HBM for seven requests as they come, not as they end: who grows has the youngest preempted.
 TEST(AllocationTest, PreemptionReusesItsMemory) {
-  const char* tight = R"( policy { kind: FULL tau_steps: 4 } hardware { hbm_bytes: 16000000 }
-    workload { output_tokens: 300 requests_per_s: 2.5 } engine { admit: OPTIMISTIC preemption: )";
+  const char* tight = R"( policy { kind: FULL tau_steps: 4 } hardware { hbm_bytes: 16200000 }
+    workload { output_tokens: 300 requests_per_s: 3 } engine { admit: OPTIMISTIC preemption: )";
   ExpectNoGrowth(absl::StrCat(tight, "SWAP }"), true, false);
   ExpectNoGrowth(
       absl::StrCat(tight, "RECOMPUTE prefill: DISAGGREGATED prefill_tokens_per_s: 400000 }"), true,

@@ -84,12 +84,14 @@ std::string PolicyText(Dice& dice, const std::string& kind) {
 // bytes of the full-KV budget, and under QUEST a little for bounds; under ESS 0.5 / 4 entries more.
 void SetMemory(Dice& dice, const std::string& kind, Scenario& scenario) {
   const int64_t tokens = dice.In(4'000, 12'000);
-  const int64_t reserve = scenario.policy().reserve_entries() / 64 * 1'000'064;
+  const Policy& policy = scenario.policy();
+  const int64_t keys = PlacementOf(policy.kind()) == KvPlacement::kDropped ? 64 : 0;
+  const int64_t reserve = policy.reserve_entries() / 64 * (1'000'000 + keys);
   const bool whole = kind == "FULL" || kind == "QUEST";
   int64_t hbm = whole ? tokens * 1001 : tokens / 4;
   if (kind == "ESS") hbm += tokens * 15'625 / 8;
   if (kind == "TOPK_SWAP") {
-    hbm += dice.In(1, 8) * int64_t{scenario.policy().hot_buffer_entries()} * 15'625;
+    hbm += dice.In(1, 8) * int64_t{policy.hot_buffer_entries()} * 15'625;
   } else if (!whole && kind != "ESS") {
     hbm += reserve;
   }
