@@ -268,10 +268,7 @@ void Replica::StartOwnKv(int32_t slot, SimTime now) {
       return StartIngest(now);
     case Engine::COLOCATED_CHUNKED:
       SetStage(slot, Stage::kPrefill, now);
-      request.prefill_left =
-          request.context_tokens() + request.steps_completed - PrefixTokens(request.prefix);
-      chunk_queue_.push_back(slot);
-      return;
+      return QueueChunks(slot);
   }
 }
 

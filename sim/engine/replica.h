@@ -289,6 +289,7 @@ class Replica {
   void ScheduleTick(int32_t slot, int64_t steps);
 
   // chunked_prefill.cc: the replica prefills
+  void QueueChunks(int32_t slot);
   SimDuration TakeChunk();
   void FinishChunk(SimTime now);
   void OnPrefilled(int32_t slot, SimTime now);
