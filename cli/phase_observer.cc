@@ -7,7 +7,7 @@
 namespace tierscope::cli {
 namespace {
 
-int64_t Rounded(double ns) { return static_cast<int64_t>(ns + 0.5); }
+int64_t Rounded(double ns) { return DurationFromNs(ns + 0.5).ns; }
 
 // Where the table keeps the waits of a cause; nothing for interference, which is no wait.
 struct CauseOfWait {

@@ -222,9 +222,13 @@ class LocalRunner {
   absl::StatusOr<ResultRow> Compute(int64_t point) {
     absl::StatusOr<ResultRow> row = Simulated(point);
     if (!row.ok()) {
-      if (!absl::IsInvalidArgument(row.status())) return row.status();
+      // Refused, or ended by the watchdog or the clock, whose report goes on for lines.
+      if (!absl::IsInvalidArgument(row.status()) && !absl::IsAborted(row.status())) {
+        return row.status();
+      }
       ResultRow refused;
       refused.error = std::string(row.status().message());
+      refused.error = refused.error.substr(0, refused.error.find('\n'));
       row = std::move(refused);
     }
     row->key = work_.keys[static_cast<size_t>(point)];

@@ -32,9 +32,25 @@ constexpr SimTime operator+(SimTime t, SimDuration d) { return {t.ns + d.ns}; }
 constexpr SimTime operator-(SimTime t, SimDuration d) { return {t.ns - d.ns}; }
 constexpr SimDuration operator-(SimTime a, SimTime b) { return {a.ns - b.ns}; }
 
-// Rounds half away from zero. Precondition: |s| below 9.2e9.
+// The longest that a modelled span takes: 2^57 ns, 4.6 years. One that would take longer takes
+// this, and never ends, as no run's clock comes so far; what a rate that means nothing makes of a
+// span can thus be added up some dozens of times without an overflow.
+inline constexpr SimDuration kLongest{int64_t{1} << 57};
+// The last instant of any run.
+inline constexpr SimTime kClockEnd{kLongest.ns - 1};
+// The furthest that a time given in seconds lies: 2^62 ns, 146 years. A century of a request trace
+// is within, and it can be added to any instant of a run.
+inline constexpr SimDuration kFurthest{int64_t{1} << 62};
+
+// Nanoseconds cut to a whole number, at most `most` either way; `most` where it is no number.
+constexpr SimDuration DurationFromNs(double ns, SimDuration most = kLongest) {
+  if (!(ns < static_cast<double>(most.ns))) return most;
+  return ns > static_cast<double>(-most.ns) ? SimDuration{static_cast<int64_t>(ns)}
+                                            : SimDuration{-most.ns};
+}
+// Rounds half away from zero; at most kFurthest either way.
 constexpr SimDuration DurationFromSeconds(double s) {
-  return {static_cast<int64_t>(s * 1e9 + (s < 0 ? -0.5 : 0.5))};
+  return DurationFromNs(s * 1e9 + (s < 0 ? -0.5 : 0.5), kFurthest);
 }
 constexpr double ToSeconds(SimDuration d) { return static_cast<double>(d.ns) / 1e9; }
 constexpr double ToMilliseconds(SimDuration d) { return static_cast<double>(d.ns) / 1e6; }

@@ -208,9 +208,7 @@ void Replica::Admit(const Waiting& waiting, const Promise& promise, SimTime now)
   const int32_t slot = again ? waiting.slot : TakeSlot();
   RequestState& request = At(slot);
   if (!again) {
-    const int32_t generation = request.generation + 1;
-    request = RequestState();
-    request.generation = generation;
+    request.Renew();
     request.id = sequence_++;
     request.arrival = waiting.arrival;
     request.number = waiting.number;
@@ -270,10 +268,7 @@ void Replica::StartOwnKv(int32_t slot, SimTime now) {
       return StartIngest(now);
     case Engine::COLOCATED_CHUNKED:
       SetStage(slot, Stage::kPrefill, now);
-      request.prefill_left =
-          request.context_tokens() + request.steps_completed - PrefixTokens(request.prefix);
-      chunk_queue_.push_back(slot);
-      return;
+      return QueueChunks(slot);
   }
 }
 

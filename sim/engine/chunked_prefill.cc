@@ -12,6 +12,16 @@
 
 namespace tierscope {
 
+// An admitted request stands in line for chunks. Until the last of them nobody need get a token.
+void Replica::QueueChunks(int32_t slot) {
+  RequestState& request = At(slot);
+  request.prefill_left =
+      request.context_tokens() + request.steps_completed - PrefixTokens(request.prefix);
+  chunk_queue_.push_back(slot);
+  lockstep_.LongestActivity(DurationFromSeconds(static_cast<double>(request.prefill_left) /
+                                                engine_.prefill_tokens_per_s()));
+}
+
 // The chunk of the step that starts now: its tokens in chunk_tokens_, and by how much it lengthens
 // the step.
 SimDuration Replica::TakeChunk() {

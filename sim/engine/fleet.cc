@@ -16,7 +16,6 @@ constexpr int64_t kEventsPerArrival = 64;
 // Between two tokens of anybody lie a prefill, a transfer of the KV, a swap, a level-1 job and a
 // step at most; each lasts no longer than the longest so far, sharing included.
 constexpr int64_t kActivitiesMax = 16;
-constexpr SimDuration kActivityMax{int64_t{1} << 58};  // keeps the product in range
 constexpr SimDuration kProgressSlack{60'000'000'000};
 constexpr size_t kReportLines = 12;
 
@@ -33,9 +32,9 @@ Fleet::Fleet(const Scenario& scenario, const MemoryPlan& plan, const WindowDeman
     : options_(options),
       groups_of_node_(plan.groups_of_node),
       observer_(observer),
-      horizon_(scenario.engine().simulated_s() > 0
-                   ? SimTime{} + DurationFromSeconds(scenario.engine().simulated_s())
-                   : kSimTimeNever),
+      ends_with_work_(scenario.engine().simulated_s() == 0),
+      horizon_(ends_with_work_ ? kClockEnd
+                               : SimTime{} + DurationFromSeconds(scenario.engine().simulated_s())),
       arrivals_(scenario, trace, Replica::kArrival, queue_),
       router_(scenario.engine()),
       instances_(static_cast<size_t>(scenario.engine().replicas())),
@@ -71,7 +70,8 @@ ReplicaOutcome Fleet::Run() {
     if (options_.fault.kind != Fault::kNone && Sabotage(event)) continue;
     touched = &Dispatch(event, now).lockstep();
   }
-  const SimTime end = horizon_ == kSimTimeNever || !stuck_.empty() ? now : horizon_;
+  if (ends_with_work_ && stuck_.empty()) stuck_ = BeyondTheClock(now);
+  const SimTime end = ends_with_work_ || !stuck_.empty() ? now : horizon_;
   std::vector<ReplicaOutcome> outcomes;
   for (Replica& group : groups_) outcomes.push_back(group.Outcome(end));
   ReplicaOutcome all = MergeOutcomes(std::move(outcomes), groups_of_node_);
@@ -141,7 +141,7 @@ bool Fleet::Stuck(Lockstep& instance, SimTime now) {
     int64_t mark = 0;
     for (const Replica* group : instance.groups) mark += group->progress_mark();
     const SimDuration bound =
-        kProgressSlack + std::min(instance.activity_longest, kActivityMax) * kActivitiesMax;
+        kProgressSlack + std::min(instance.activity_longest, kLongest) * kActivitiesMax;
     if (mark != instance.progress_mark || InSystem(instance) == 0) {
       instance.progress_mark = mark;
       instance.progress_at = now;
@@ -163,6 +163,26 @@ std::string Fleet::StuckReport(const Lockstep& instance, SimTime now, const char
   }
   return absl::StrCat("the simulation is stuck at ", absl::StrFormat("%.6f s", ToSeconds(now)),
                       ": ", why, "; waiting:\n", absl::StrJoin(lines, "\n"));
+}
+
+// What a run to the end of its work has left that no run's clock comes to; empty when nothing.
+std::string Fleet::BeyondTheClock(SimTime now) {
+  while (!queue_.empty()) {
+    const Event event = queue_.Pop();
+    const bool arrives = event.phase() == Replica::kArrival;
+    if (!arrives && groups_[static_cast<size_t>(event.owner())].IsStale(event)) continue;
+    const Activity activity = arrives ? Activity{"the next arrival",
+                                                 "workload.requests_per_s, workload.think_s, the "
+                                                 "times of the request trace"}
+                                      : Replica::ActivityOf(event);
+    return absl::StrCat(
+        "the simulation's clock ends at ", absl::StrFormat("%.0f s", ToSeconds(kClockEnd)),
+        " (4.6 years), and ", activity.what,
+        " lies beyond: ", absl::StrFormat("%.6g s", ToSeconds(SimTime{event.key})),
+        " or later, the event before it at ", absl::StrFormat("%.6f s", ToSeconds(now)),
+        "; look at ", activity.fields, ", or give engine.simulated_s");
+  }
+  return "";
 }
 
 }  // namespace tierscope

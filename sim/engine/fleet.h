@@ -42,11 +42,13 @@ class Fleet {
   bool Sabotage(const Event& event);
   bool Stuck(Lockstep& instance, SimTime now);
   std::string StuckReport(const Lockstep& instance, SimTime now, const char* why) const;
+  std::string BeyondTheClock(SimTime now);
 
   const ReplicaOptions options_;
   const int64_t groups_of_node_;
   Observer* observer_;
-  SimTime horizon_;
+  const bool ends_with_work_;  // not at engine.simulated_s
+  const SimTime horizon_;      // the last instant that is simulated
   EventQueue queue_;
   Arrivals arrivals_;
   Router router_;

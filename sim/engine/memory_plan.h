@@ -68,6 +68,12 @@ struct MemoryPlan {
   int64_t bound_bytes_per_scale = 0;    // of pages: keys that bound those of their entries
   int64_t budget_bytes_per_scale = 0;   // what admission charges for a promised token
 
+  // The part of `bytes_per_scale` that `tokens` (>= 0) have. The product is of 128 bits.
+  static int64_t OfTokens(int64_t tokens, int64_t bytes_per_scale) {
+    const auto product =
+        static_cast<unsigned __int128>(tokens) * static_cast<unsigned __int128>(bytes_per_scale);
+    return static_cast<int64_t>(product / kScaleTokens);
+  }
   // Pages of the cold pool that a request may come to hold: its prompt's, and its output's where
   // that is written back.
   int64_t HostPages(int64_t context_tokens, int64_t output_tokens) const {
@@ -87,24 +93,20 @@ struct MemoryPlan {
   }
   // Tokens behind the prompt that a request of so many has room for.
   int64_t OutputTokens(int64_t output_tokens) const { return output_tokens + draft_tokens; }
-  int64_t HcaBytes(int64_t tokens) const { return tokens * hca_bytes_per_scale / kScaleTokens; }
-  int64_t IndexBytes(int64_t tokens) const { return tokens * index_bytes_per_scale / kScaleTokens; }
+  int64_t HcaBytes(int64_t tokens) const { return OfTokens(tokens, hca_bytes_per_scale); }
+  int64_t IndexBytes(int64_t tokens) const { return OfTokens(tokens, index_bytes_per_scale); }
   // Hot buffers of so many requests with so many tokens together.
   int64_t BufferBytes(int64_t requests, int64_t tokens) const {
-    return requests * hbm_request_bytes + tokens * buffer_bytes_per_scale / kScaleTokens;
+    return requests * hbm_request_bytes + OfTokens(tokens, buffer_bytes_per_scale);
   }
-  int64_t BoundBytes(int64_t tokens) const { return tokens * bound_bytes_per_scale / kScaleTokens; }
+  int64_t BoundBytes(int64_t tokens) const { return OfTokens(tokens, bound_bytes_per_scale); }
   // What so many requests with so many tokens together take of hbm_left_bytes.
   int64_t PromisedBytes(int64_t requests, int64_t tokens) const {
     return requests * hbm_request_bytes + BudgetBytes(tokens);
   }
-  int64_t CsaBytes(int64_t tokens) const { return tokens * csa_bytes_per_scale / kScaleTokens; }
-  int64_t FullKvBytes(int64_t tokens) const {
-    return tokens * full_kv_bytes_per_scale / kScaleTokens;
-  }
-  int64_t BudgetBytes(int64_t tokens) const {
-    return tokens * budget_bytes_per_scale / kScaleTokens;
-  }
+  int64_t CsaBytes(int64_t tokens) const { return OfTokens(tokens, csa_bytes_per_scale); }
+  int64_t FullKvBytes(int64_t tokens) const { return OfTokens(tokens, full_kv_bytes_per_scale); }
+  int64_t BudgetBytes(int64_t tokens) const { return OfTokens(tokens, budget_bytes_per_scale); }
 };
 
 // Most pages that a profile comes to have beside those of its prompt; 0 without demand.

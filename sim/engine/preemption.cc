@@ -88,14 +88,12 @@ int32_t Replica::YoungestAdmitted() {
 // nothing.
 void Replica::DropWork(int32_t slot) {
   const auto is_slot = [slot](const SlotRef& ref) { return ref.slot == slot; };
+  const auto drop = [&](ArrayQueue<SlotRef>& queue, bool first_runs) {
+    if (!queue.empty()) queue.EraseIf(first_runs ? 1 : 0, is_slot);
+  };
   std::erase(joining_, slot);
   std::erase(due_, slot);
-  std::erase(chunk_queue_, slot);
-  const auto drop = [&](std::deque<SlotRef>& queue, bool first_runs) {
-    if (queue.empty()) return;
-    queue.erase(std::remove_if(queue.begin() + (first_runs ? 1 : 0), queue.end(), is_slot),
-                queue.end());
-  };
+  chunk_queue_.EraseIf(0, [slot](int32_t other) { return other == slot; });
   drop(ingest_queue_, bandwidth_.busy(Flow::kIngest));
   drop(swap_ins_, swapping_in_);
 }
@@ -159,11 +157,12 @@ void Replica::QueuePreempted(int32_t slot, bool prefill, SimTime now) {
 }
 
 // Preempted requests stand in front of the new ones, in the order of their first admission.
-void Replica::InsertByAge(std::deque<Waiting>& queue, const Waiting& waiting, Replica& replica) {
+void Replica::InsertByAge(ArrayQueue<Waiting>& queue, const Waiting& waiting, Replica& replica) {
   const auto younger = [&](const Waiting& other) {
     return other.slot < 0 || replica.At(other.slot).id > replica.At(waiting.slot).id;
   };
-  queue.insert(std::find_if(queue.begin(), queue.end(), younger), waiting);
+  const Waiting* place = std::find_if(queue.begin(), queue.end(), younger);
+  queue.Insert(static_cast<size_t>(place - queue.begin()), waiting);
 }
 
 // The host-to-device link does one thing at a time; a recall that waits goes first. Nothing comes

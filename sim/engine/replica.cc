@@ -58,7 +58,7 @@ Replica::Replica(const Scenario& scenario, const MemoryPlan& plan, const WindowD
       conservation_(options.check) {
   lockstep_.groups.push_back(this);
   horizon_ = engine_.simulated_s() > 0 ? SimTime{} + DurationFromSeconds(engine_.simulated_s())
-                                       : kSimTimeNever;
+                                       : kClockEnd;
   host_usable_bytes_ = plan.host_usable_bytes_node;
   grown_pages_max_ = GrownPagesMax(demand);
   if (plan.prefix_bytes_node > 0) {
@@ -86,7 +86,7 @@ void Replica::InitLink(const Scenario& scenario) {
   const Node& node = scenario.node();
   const int64_t ranks_of_switch =
       std::clamp<int64_t>(node.gpus_per_switch(), 1, RanksOfNode(scenario));
-  const int64_t switch_share = node.switch_bytes_per_s() / ranks_of_switch;
+  const int64_t switch_share = std::max<int64_t>(1, node.switch_bytes_per_s() / ranks_of_switch);
   swap_in_cap_bytes_per_s_ = std::min(link.peak_bytes_per_s(), switch_share);
   writeback_cap_bytes_per_s_ = std::min(link.device_to_host_bytes_per_s(), switch_share);
   ingest_cap_bytes_per_s_ = node.network_bytes_per_s_per_gpu();

@@ -14,13 +14,13 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "scenarios/scenario.pb.h"
+#include "sim/base/array_queue.h"
 #include "sim/base/digest.h"
 #include "sim/base/time.h"
 #include "sim/demand/assignment.h"
@@ -48,6 +48,12 @@
 
 namespace tierscope {
 
+// What an event of the queue ends, and the fields of a scenario that say how long it takes.
+struct Activity {
+  const char* what;
+  const char* fields;
+};
+
 // What a run leaves behind before it is turned into metrics.
 struct ReplicaOutcome {
   Counters counters;
@@ -73,7 +79,7 @@ struct ReplicaOutcome {
   int64_t finished = 0;                        // of arrived, warm-up included
   int64_t rejected = 0;                        // of arrived, would not fit an empty replica
   std::vector<InvariantViolation> violations;  // empty, or a bug
-  std::string stuck;  // not empty: the run cannot go on, and what waits for what
+  std::string stuck;  // not empty: the run cannot go on, and what waits for what or takes too long
   std::string event_digest;
   struct ProfileUse {
     int64_t requests = 0;
@@ -133,6 +139,13 @@ class Replica {
   int64_t progress_mark() const {
     return tokens_before_ + counters_.output_tokens + outcome_.finished;
   }
+  // Whether the event was overtaken: that of a transfer whose end has moved.
+  bool IsStale(const Event& event) const {
+    return event.phase() == kFlowDone &&
+           event.stamp != flow_stamp_[static_cast<size_t>(event.subject)];
+  }
+  // Of an event that is no arrival.
+  static Activity ActivityOf(const Event& event);
   // A line for each request: since when and for what it waits. Adds at most `lines_max` of them.
   int64_t ReportWaits(size_t lines_max, std::vector<std::string>* lines) const;
   void Push(int64_t key, Phase phase, int32_t subject, int32_t stamp = 0);
@@ -276,6 +289,7 @@ class Replica {
   void ScheduleTick(int32_t slot, int64_t steps);
 
   // chunked_prefill.cc: the replica prefills
+  void QueueChunks(int32_t slot);
   SimDuration TakeChunk();
   void FinishChunk(SimTime now);
   void OnPrefilled(int32_t slot, SimTime now);
@@ -309,7 +323,7 @@ class Replica {
   void Preempt(int32_t slot, SimTime now);
   void DropWork(int32_t slot);
   void QueuePreempted(int32_t slot, bool prefill, SimTime now);
-  static void InsertByAge(std::deque<Waiting>& queue, const Waiting& waiting, Replica& replica);
+  static void InsertByAge(ArrayQueue<Waiting>& queue, const Waiting& waiting, Replica& replica);
   void StartSwapIns(SimTime now);
   void OnSwapOutDone(SimTime now);
   void OnSwapInDone(SimTime now);
@@ -407,17 +421,17 @@ class Replica {
     int64_t bytes_per_s = 0;
     SimDuration latency;
     bool busy = false;
-    std::deque<Fetch> queue;
+    ArrayQueue<Fetch> queue;
   };
   std::array<TierLink, kLowerTierCount> tier_links_;
-  std::deque<Waiting> prefill_queue_;
+  ArrayQueue<Waiting> prefill_queue_;
   std::vector<std::optional<Waiting>> prefilling_;
-  std::deque<Waiting> waiting_;            // ready to be admitted
+  ArrayQueue<Waiting> waiting_;            // ready to be admitted
   Resource head_lacks_ = Resource::kNone;  // what the first of them waits for, as of head_seen_
   SimTime head_seen_;
-  std::deque<SlotRef> ingest_queue_;
+  ArrayQueue<SlotRef> ingest_queue_;
   std::vector<int32_t> joining_;     // slots that enter the batch at the next boundary
-  std::deque<int32_t> chunk_queue_;  // slots that the replica prefills, first come, first served
+  ArrayQueue<int32_t> chunk_queue_;  // slots that the replica prefills, first come, first served
   int64_t chunk_tokens_ = 0;         // of the step in progress
 
   // The batch.
@@ -445,9 +459,9 @@ class Replica {
   SimTime writeback_begin_;      // of the one on the link
   int64_t writeback_flow_bytes_ = 0;
   bool recall_waits_ = false;      // for a swap-in that has the link
-  std::deque<int64_t> swap_outs_;  // bytes; the first may be on the path
+  ArrayQueue<int64_t> swap_outs_;  // bytes; the first may be on the path
   bool swapping_out_ = false;
-  std::deque<SlotRef> swap_ins_;  // and loads of reused prefixes
+  ArrayQueue<SlotRef> swap_ins_;  // and loads of reused prefixes
   bool swapping_in_ = false;
   SimTime swap_in_begin_;
 

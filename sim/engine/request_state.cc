@@ -1,6 +1,7 @@
 #include "sim/engine/request_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/base/check.h"
 #include "sim/base/units.h"
@@ -8,6 +9,15 @@
 #include "sim/policy/page_selection.h"
 
 namespace tierscope {
+
+void RequestState::Renew() {
+  std::vector<LostPage> memory = std::move(lost);
+  memory.clear();
+  const int32_t next = generation + 1;
+  *this = RequestState();
+  generation = next;
+  lost = std::move(memory);
+}
 
 PageIndex RequestState::OpenPageAfter(int64_t step) const {
   const int64_t profile_step =

@@ -86,6 +86,9 @@ struct RequestState {
   };
   std::vector<LostPage> lost;  // pages of the active set that are no longer held
 
+  // Another request takes the slot: all but the generation, which moves on, begins anew, and what
+  // `lost` has grown to stays.
+  void Renew();
   int64_t context_tokens() const { return arrival.context_tokens; }
   int64_t output_tokens() const { return arrival.output_tokens; }
   int32_t PositionOf(int64_t window) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace tierscope {
 namespace {
@@ -76,7 +77,8 @@ void RunSeries::Take(SimTime now, const Counters& counters) {
   open_.output_tokens = counters.output_tokens;
   open_.completed = counters.completed;
   open_.decode_ns = counters.decode.ns;
-  open_.request_ns = static_cast<int64_t>(counters.request_ns);
+  open_.request_ns = static_cast<int64_t>(
+      std::min<__int128>(counters.request_ns, std::numeric_limits<int64_t>::max()));
   for (size_t cause = 0; cause < open_.stall_ns.size(); ++cause) {
     open_.stall_ns[cause] = counters.stall[cause].ns;
   }

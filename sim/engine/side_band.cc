@@ -10,7 +10,7 @@ namespace {
 
 // Exact for a factor of 1.
 SimDuration Times(SimDuration d, double factor) {
-  return factor == 1.0 ? d : SimDuration{static_cast<int64_t>(static_cast<double>(d.ns) * factor)};
+  return factor == 1.0 ? d : DurationFromNs(static_cast<double>(d.ns) * factor);
 }
 SimDuration Over(SimDuration d, double factor) { return Times(d, 1.0 / factor); }
 
@@ -312,7 +312,7 @@ SimDuration Replica::Interference(SimTime now, SimDuration base) {
                     static_cast<double>(copied.ns) * beside_.copy.lengthening;
   recall_write_pending_ = SimDuration{};
   gather_pending_ -= std::min(gather_pending_, Times(copied, beside_.copy.stretch));
-  return host_contention_ + SimDuration{static_cast<int64_t>(ns + 0.5)};
+  return host_contention_ + DurationFromNs(ns + 0.5);
 }
 
 void Replica::StartFlow(Flow flow, SimTime now, int64_t bytes, int64_t cap_bytes_per_s) {

@@ -191,7 +191,7 @@ void Replica::EndWait(StallCause cause, SimTime now) {
 void Replica::EndWarmup(SimTime now) {
   SettleAccounts();
   CountAdmissionWait(now);
-  if (horizon_ != kSimTimeNever) {
+  if (engine_.simulated_s() > 0) {
     half_of_requests_ = half_of_steps_ = now + SimDuration{(horizon_ - now).ns / 2};
     half_ = HalfTime();
   }

@@ -112,6 +112,49 @@ int64_t Replica::ReportWaits(size_t lines_max, std::vector<std::string>* lines) 
   return count;
 }
 
+Activity Replica::ActivityOf(const Event& event) {
+  switch (static_cast<Phase>(event.phase())) {
+    case kPrefillDone:
+      return {"the end of a prefill", "engine.prefill_tokens_per_s"};
+    case kFetchReady:
+      return {"the answer of a lower tier", "node.nvme_latency_us, node.remote_latency_us"};
+    case kLevel1Scored:
+      return {"the end of a level-1 job's scoring",
+              "the rates of hardware, the efficiencies of hardware.step_model, "
+              "policy.level1_fixed_ms"};
+    case kPublished:
+      return {"a publish", "hardware.hbm_bytes_per_s, policy.publish_fixed_ms"};
+    case kArrival:
+    case kStepEnd:
+    case kBoundary:
+      return {"the end of a batch step",
+              "the rates of hardware, the efficiencies of hardware.step_model, "
+              "engine.prefill_tokens_per_s"};
+    case kFlowDone:
+      break;
+  }
+  switch (static_cast<Flow>(event.subject)) {
+    case Flow::kRecall:
+      return {"the end of a transfer from the host (recall, fetch or swap-in)",
+              "the rates of hardware.host_link, node.switch_bytes_per_s, "
+              "node.dram_bytes_per_s_per_socket, node.host_gather_bytes_per_s"};
+    case Flow::kWriteback:
+      return {"the end of a transfer to the host (writeback or swap-out)",
+              "hardware.host_link.device_to_host_bytes_per_s, node.switch_bytes_per_s, "
+              "node.dram_bytes_per_s_per_socket"};
+    case Flow::kIngest:
+      return {"the arrival of a request's KV over the network",
+              "node.network_bytes_per_s_per_gpu, node.dram_bytes_per_s_per_socket"};
+    case Flow::kNvme:
+      return {"the end of a fetch from NVMe",
+              "node.nvme_read_bytes_per_s, node.dram_bytes_per_s_per_socket"};
+    case Flow::kRemote:
+      return {"the end of a fetch from the remote pool",
+              "node.remote_read_bytes_per_s, node.dram_bytes_per_s_per_socket"};
+  }
+  return {"an event", "the rates of hardware and node"};
+}
+
 Replica::Census Replica::TakeCensus(SimTime end) const {
   Census census;
   const auto add = [&](SimTime arrival, int64_t tokens) {

@@ -35,7 +35,7 @@ void WorkloadSource::ScheduleTrace() {
   const bool own_times = workload_.arrivals() == Workload::TRACE;
   SimDuration drawn;
   if (!own_times && trace_->conversation_count > 0) {
-    for (SimDuration& s : shift) s = drawn += DrawGap();
+    for (SimDuration& s : shift) s = drawn = std::min(drawn + DrawGap(), kLongest);
   }
   for (size_t i = 0; i < count; ++i) {
     const TraceRequest& request = trace_->requests[i];
@@ -44,7 +44,8 @@ void WorkloadSource::ScheduleTrace() {
     } else if (request.conversation >= 0) {
       trace_times_[i] = request.arrival + shift[static_cast<size_t>(request.conversation)];
     } else {
-      trace_times_[i] = SimTime{} + (drawn += DrawGap());
+      drawn = std::min(drawn + DrawGap(), kLongest);
+      trace_times_[i] = SimTime{} + drawn;
     }
   }
   trace_order_.resize(count);

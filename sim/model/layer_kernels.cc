@@ -10,16 +10,24 @@
 namespace tierscope {
 namespace {
 
-constexpr int32_t kTabulatedMin = 1024;  // batches that are tabulated whatever the graphs are
+constexpr int32_t kTabulatedMost = 1024;  // batches that are tabulated where graphs end below
 constexpr double kHeadsPerKernel = 64.0;
 constexpr double kBlockEntries = 64.0;
 constexpr double kBf16Bytes = 2.0;
 constexpr double kFp8 = 1.0;
 
-int32_t TabulatedMax(const Engine& engine) {
-  const int graphs = engine.graph_batch_sizes_size();
-  return graphs == 0 ? kTabulatedMin
-                     : std::max(kTabulatedMin, engine.graph_batch_sizes(graphs - 1));
+// The largest batch, padded, that requests in the system can make; no more than a table is worth.
+int32_t TabulatedMax(const Scenario& scenario) {
+  const auto& graphs = scenario.engine().graph_batch_sizes();
+  const int64_t most = graphs.empty() ? kTabulatedMost : std::max(kTabulatedMost, *graphs.rbegin());
+  int64_t batch = most;
+  for (const int64_t limit :
+       {int64_t{scenario.workload().concurrency()}, scenario.workload().request_limit()}) {
+    if (limit > 0) batch = std::min(batch, limit);
+  }
+  const auto graph = std::lower_bound(graphs.begin(), graphs.end(), batch);
+  if (graph != graphs.end()) batch = *graph;
+  return static_cast<int32_t>(std::min(most, batch * scenario.engine().dp_attention()));
 }
 
 }  // namespace
@@ -56,7 +64,7 @@ LayerKernels::LayerKernels(const Scenario& scenario)
       window_blocks_(WindowBlocks(model_.window_tokens())),
       hca_blocks_per_token_(1.0 / (model_.hca_tokens_per_entry() * kBlockEntries)) {
   top_k_.set_k(model_.top_k());
-  const int32_t batch_max = TabulatedMax(scenario.engine());
+  const int32_t batch_max = TabulatedMax(scenario);
   dense_ns_.reserve(static_cast<size_t>(batch_max) + 1);
   const bool split = attention_ranks_ < tensor_parallel_;
   for (int32_t batch = 0; batch <= batch_max; ++batch) {

@@ -8,7 +8,7 @@ namespace tierscope {
 namespace {
 
 // Rounds half up; all inputs are non-negative.
-SimDuration RoundNs(double ns) { return {static_cast<int64_t>(ns + 0.5)}; }
+SimDuration RoundNs(double ns) { return DurationFromNs(ns + 0.5); }
 
 std::vector<LayerKernels::Part> PartsOf(const StepParts& phases) {
   return {{"ballast", phases.ballast_ns},

@@ -1,5 +1,7 @@
 #include "sim/base/units.h"
 
+#include <limits>
+
 #include "gtest/gtest.h"
 
 namespace tierscope {
@@ -16,6 +18,24 @@ TEST(UnitsTest, TransferDurationRoundsUp) {
 TEST(UnitsTest, NoOverflowAtPetabytes) {
   EXPECT_EQ(TransferDuration(int64_t{1} << 50, 1'000'000'000).ns, int64_t{1} << 50);
   EXPECT_EQ(BytesMoved(SimDuration{int64_t{1} << 50}, 1'000'000'000), int64_t{1} << 50);
+}
+
+TEST(UnitsTest, SpansEndAtTheLongest) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(TransferDuration(kMost, 1), kLongest);
+  EXPECT_EQ(TransferDuration(kLongest.ns - 1, 1'000'000'000).ns, kLongest.ns - 1);
+  EXPECT_EQ(BytesMoved(kLongest, 1'000'000'000'000'000'000), kMost);
+  EXPECT_EQ(DurationFromNs(1e300), kLongest);
+  EXPECT_EQ(DurationFromNs(-1e300).ns, -kLongest.ns);
+  EXPECT_EQ(DurationFromNs(std::numeric_limits<double>::infinity()), kLongest);
+  EXPECT_EQ(DurationFromNs(std::numeric_limits<double>::quiet_NaN()), kLongest);
+  EXPECT_EQ(DurationFromNs(2.9).ns, 2);
+  EXPECT_EQ(DurationFromNs(-2.9).ns, -2);
+  EXPECT_EQ(DurationFromSeconds(1e300), kFurthest);
+  EXPECT_EQ(DurationFromSeconds(-1e300).ns, -kFurthest.ns);
+  EXPECT_EQ(DurationFromSeconds(1e8).ns, 100'000'000'000'000'000);  // engine.simulated_s at most
+  EXPECT_LT(SimTime{} + DurationFromSeconds(1e8), kClockEnd);
+  EXPECT_EQ(DurationFromSeconds(100.0 * 365 * 86'400).ns, 3'153'600'000'000'000'000);  // of a trace
 }
 
 TEST(UnitsTest, MovedBytesNeverExceedTheTransfer) {

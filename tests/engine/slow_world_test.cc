@@ -356,6 +356,12 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
 
+// A floor that holds for `of` worlds, for as many as are run; a few have luck of their own.
+int64_t Floor(int64_t floor, uint64_t of) {
+  const uint64_t count = FromEnvironment("SLOW_WORLDS", of);
+  return count >= of ? floor : floor * static_cast<int64_t>(count) / static_cast<int64_t>(of) / 2;
+}
+
 // The sum over worlds of the seeds; at most five of those that do not agree are told.
 SlowCounts JudgeAll(World (*world_of)(uint64_t), uint64_t count) {
   const uint64_t one = FromEnvironment("SLOW_WORLD", 0);
@@ -382,15 +388,16 @@ SlowCounts JudgeAll(World (*world_of)(uint64_t), uint64_t count) {
 }
 
 TEST(SlowWorldTest, TheEngineDecidesAsTheSlowModel) {
-  const SlowCounts seen = JudgeAll(ConstantWorld, 4000);
+  constexpr uint64_t kWorlds = 4000;
+  const SlowCounts seen = JudgeAll(ConstantWorld, kWorlds);
   if (HasFailure() || FromEnvironment("SLOW_WORLD", 0) > 0) return;
   // The worlds are tight enough for everything to happen.
   EXPECT_GT(seen.evicted.all, seen.selections.all / 100);
   EXPECT_GT(seen.inactive.all, seen.selections.all / 10);
-  EXPECT_GT(seen.taken, 10'000);
-  EXPECT_GT(seen.written_back, 1000);
-  EXPECT_GT(seen.entries_lost, 100);
-  EXPECT_GT(seen.preemptions, 150);
+  EXPECT_GE(seen.taken, Floor(10'000, kWorlds));
+  EXPECT_GE(seen.written_back, Floor(1000, kWorlds));
+  EXPECT_GE(seen.entries_lost, Floor(100, kWorlds));
+  EXPECT_GE(seen.preemptions, Floor(150, kWorlds));
 }
 
 // StreamingLLM, H2O and Quest, whose lists a slow model makes from the past alone.

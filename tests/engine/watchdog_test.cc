@@ -134,6 +134,15 @@ TEST(WatchdogTest, PatienceWithWhatTakesLong) {
             "ok");
 }
 
+// Nor one in chunks, of 34 minutes where the bound of a chunk's step would be 18.
+TEST(WatchdogTest, PatienceWithChunks) {
+  EXPECT_EQ(Report(ToyScenario(std::string(kLsa) +
+                               "engine { prefill: COLOCATED_CHUNKED prefill_chunk_tokens: 64 "
+                               "prefill_tokens_per_s: 1 }"),
+                   {}),
+            "ok");
+}
+
 // Nor is an empty replica: the first request ends at 70 s, which is beyond the bound of 60.16 s and
 // so where the watchdog looks, and the next one comes a quarter of an hour later.
 TEST(WatchdogTest, PatienceWhileNobodyIsThere) {

@@ -7,9 +7,11 @@
 
 namespace {
 size_t largest_bytes = 0;
+size_t count = 0;
 }  // namespace
 
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  ++count;
   largest_bytes = std::max(largest_bytes, bytes);
   return std::malloc(std::max<size_t>(bytes, 1));
 }
@@ -24,5 +26,7 @@ void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 namespace tierscope::testing {
 
 size_t TakeLargestAllocation() { return std::exchange(largest_bytes, 0); }
+
+size_t AllocationCount() { return count; }
 
 }  // namespace tierscope::testing

@@ -1,4 +1,4 @@
-// The scenario loader: file text, a preset's file, --set.
+// The scenario loader: file text, a preset's file, --set; and what is accepted in a brief run.
 #include <cstring>
 #include <string>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "tests/fuzz/inputs.h"
 #include "tests/fuzz/targets.h"
 #include "tests/scenarios/scenario_text.h"
+#include "tests/testing/brief_run.h"
 
 namespace tierscope::testing {
 namespace {
@@ -30,6 +31,14 @@ void CheckScenario(const Scenario& scenario) {
   TIERSCOPE_CHECK(ScenarioDigest(*again) == ScenarioDigest(scenario));
 }
 
+// It ends with a sound result or says in one line why there is none; a run that is stuck, which is
+// a bug, says it in several.
+void CheckRun(const Scenario& scenario) {
+  const absl::StatusOr<Simulation> simulation = RunBriefly(scenario);
+  if (!simulation.ok()) return CheckMessage(simulation.status());
+  TIERSCOPE_CHECK(simulation->result.violations().empty());
+}
+
 }  // namespace
 
 // A preset named "preset.txtpb" is the text behind the \0; others are read as they stand.
@@ -42,7 +51,10 @@ void FuzzScenario(absl::string_view input) {
   const size_t at = text.find("preset.txtpb");
   if (at != std::string::npos) text.replace(at, strlen("preset.txtpb"), preset_path);
   const absl::StatusOr<Scenario> scenario = ParseScenario(text, "/folder/scenario.txtpb", {});
-  if (scenario.ok()) return CheckScenario(*scenario);
+  if (scenario.ok()) {
+    CheckScenario(*scenario);
+    return CheckRun(*scenario);
+  }
   CheckMessage(scenario.status(), kMessageWithPathsMax);
 }
 
@@ -50,7 +62,10 @@ void FuzzOverrides(absl::string_view input) {
   const std::vector<std::string> sets = absl::StrSplit(input, '\n');
   const absl::StatusOr<Scenario> scenario =
       ParseScenario(SmallScenario(), "/folder/scenario.txtpb", sets);
-  if (scenario.ok()) return CheckScenario(*scenario);
+  if (scenario.ok()) {
+    CheckScenario(*scenario);
+    return CheckRun(*scenario);
+  }
   CheckMessage(scenario.status(), kMessageWithPathsMax);
 }
 

@@ -223,7 +223,7 @@ TEST_F(LoaderFilesTest, FileNamesAreRelativeToTheScenario) {
   EXPECT_TRUE(MessageDifferencer::Equals(LoadScenario(resolved, {}).value(), *scenario));
   // Without the overrides the files are read: what they lack is missing.
   EXPECT_EQ(LoadScenario(path, {}).status().message(),
-            path + ": model.csa_layers: is not given; give 1 to 10000 or name a model.preset");
+            path + ": model.csa_layers: is not given; give 1 to 1000 or name a model.preset");
 }
 
 TEST_F(LoaderFilesTest, PresetFiles) {

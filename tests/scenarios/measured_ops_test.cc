@@ -64,7 +64,7 @@ TEST(MeasuredOpsValidationTest, EachDamageIsNamed) {
       {"op: SELECT x", "op: SCORE x", "tables[6].op: SCORE has a table already"},
       {"op: SCORE x", "op: PUBLISH x", "tables: has none of SCORE"},
       {"tables { op: BALLAST ", "tables { ", "tables[0].op: is not given"},
-      {"us: [1, 2, 3, 4]", "us: [1, 2, 3, 0]", "more than 0"},
+      {"us: [1, 2, 3, 4]", "us: [1, 2, 3, 0]", "0 is out of range; give 1e-06"},
   };
   for (const auto& [from, to, message] : cases) {
     const std::string damaged = absl::StrReplaceAll(Profile(), {{from, to}});

@@ -179,7 +179,7 @@ TEST(OverridesTest, NoneHoldsAgainstPresets) {
   const std::string rate = "node.host_gather_bytes_per_s";
   EXPECT_TRUE(Set({}).node().has_host_gather_bytes_per_s());
   EXPECT_FALSE(Set({rate + "=none"}).node().has_host_gather_bytes_per_s());
-  EXPECT_EQ(Set({rate + "=none", rate + "=5"}).node().host_gather_bytes_per_s(), 5);
+  EXPECT_EQ(Set({rate + "=none", rate + "=5000"}).node().host_gather_bytes_per_s(), 5000);
   EXPECT_FALSE(Set({rate + "=none", "node.preset=node_8gpu"}).node().has_host_gather_bytes_per_s());
   EXPECT_EQ(Refusal(SmallScenario(), {rate + "=none", "policy.kind=flashmemory"}),
             "--set node.host_gather_bytes_per_s: is not given, and policy.recall_path STAGED needs "

@@ -62,23 +62,31 @@ TEST(RangesTest, EndsOfTheRanges) {
       {"engine.hbm_usable_fraction=0.5", "engine.hbm_usable_fraction=0",
        "more than 0 and at most 1"},
       {"node.host_usable_fraction=1", "node.host_usable_fraction=0", "more than 0 and at most 1"},
-      {"hardware.host_link.peak_bytes_per_s=6e10", "hardware.host_link.peak_bytes_per_s=0",
-       "1 to 1e+18"},
+      {"hardware.host_link.peak_bytes_per_s=6e10", "hardware.host_link.peak_bytes_per_s=999",
+       "1000 to 1e+18"},
       {"hardware.step_model.kernels.gemm_fp8.memory_efficiency=1",
-       "hardware.step_model.kernels.gemm_fp8.memory_efficiency=0", "more than 0 and at most 4"},
+       "hardware.step_model.kernels.gemm_fp8.memory_efficiency=1e-300", "1e-06 to 4"},
       {"policy.level1_fixed_ms=0", "policy.level1_fixed_ms=-1", "0 to 1000000"},
       {"policy.publish_fixed_ms=1000000", "policy.publish_fixed_ms=1000001", "0 to 1000000"},
       {"policy.gather_item_bytes=1", "policy.gather_item_bytes=0", "1 to 65536"},
       {"engine.host_contention_ms_per_step=0", "engine.host_contention_ms_per_step=-1",
        "0 to 1000000"},
       {"engine.gather_interference=100", "engine.gather_interference=101", "0 to 100"},
-      {"node.host_gather_bytes_per_s=1", "node.host_gather_bytes_per_s=0", "1 to 1e+18"},
-      {"hardware.host_link.gather_bytes_per_s=1", "hardware.host_link.gather_bytes_per_s=0",
-       "1 to 1e+18"},
+      {"node.host_gather_bytes_per_s=1000", "node.host_gather_bytes_per_s=1", "1000 to 1e+18"},
+      {"hardware.host_link.gather_bytes_per_s=1000", "hardware.host_link.gather_bytes_per_s=1",
+       "1000 to 1e+18"},
       {"hardware.host_link.gather_unaligned_factor=1",
-       "hardware.host_link.gather_unaligned_factor=0", "more than 0 and at most 1"},
-      {"hardware.host_link.pageable_bytes_per_s=1", "hardware.host_link.pageable_bytes_per_s=0",
-       "1 to 1e+18"},
+       "hardware.host_link.gather_unaligned_factor=0", "1e-06 to 1"},
+      {"hardware.host_link.pageable_bytes_per_s=1000", "hardware.host_link.pageable_bytes_per_s=1",
+       "1000 to 1e+18"},
+      {"hardware.fp8_flop_per_s=1e6", "hardware.fp8_flop_per_s=2", "1000000 to 1e+18"},
+      {"hardware.hbm_bytes_per_s=1000", "hardware.hbm_bytes_per_s=1", "1000 to 1e+18"},
+      {"engine.prefill_tokens_per_s=0.001,engine.prefill=DISAGGREGATED",
+       "engine.prefill_tokens_per_s=1e-05", "0.001 to 1000000000000"},
+      {"workload.arrivals=POISSON,workload.requests_per_s=1e-6", "workload.requests_per_s=9e-07",
+       "1e-06 to 1000000"},
+      {"workload.arrivals=GAMMA,workload.requests_per_s=1,workload.arrival_cv=0.001",
+       "workload.arrival_cv=0.0001", "0.001 to 100"},
       {"hardware.host_link.copy_submit_us=0", "hardware.host_link.copy_submit_us=-1",
        "0 to 1000000"},
       {"engine.slo.ttft_ms=1", "engine.slo.ttft_ms=0", "more than 0 and at most 1000000000"},
@@ -116,12 +124,11 @@ TEST(RangesTest, NothingButFiniteNumbers) {
 
 TEST(RangesTest, WhatNoPresetGivesIsRequired) {
   EXPECT_EQ(Refusal("workload { concurrency: 1 context_tokens: 1 output_tokens: 1 }"),
-            "s.txtpb: model.csa_layers: is not given; give 1 to 10000 or name a model.preset");
+            "s.txtpb: model.csa_layers: is not given; give 1 to 1000 or name a model.preset");
   EXPECT_EQ(Refusal("model { preset: \"v4_flash\" } hardware { preset: \"h200\" }"),
             "s.txtpb: node.gpus: is not given; give 1 to 1024 or name a node.preset");
-  EXPECT_EQ(
-      Refusal("model { preset: \"v4_flash\" } hardware { hbm_bytes: 80000000000 }"),
-      "s.txtpb: hardware.hbm_bytes_per_s: is not given; give 1 to 1e+18 or name a hardware.preset");
+  EXPECT_EQ(Refusal("model { preset: \"v4_flash\" } hardware { hbm_bytes: 80000000000 }"),
+            "s.txtpb: hardware.hbm_bytes_per_s: is not given; give 1000 to 1e+18 or name a hardware.preset");
 }
 
 TEST(ValidateTest, Names) {
@@ -227,12 +234,12 @@ TEST(ValidateTest, ATierBelowTheHostNeedsItsLink) {
         "engine.prefix_store.host_bytes=1e11,engine.prefix_store.nvme_bytes=1e12,"
         "engine.prefix_store.remote_bytes=1e12"};
     for (const std::string& other : fields) {
-      if (other != field) sets.push_back(absl::StrCat("node.", other, "=1"));
+      if (other != field) sets.push_back(absl::StrCat("node.", other, "=1000"));
     }
     EXPECT_EQ(Refusal(bare, sets),
-              absl::StrCat("s.txtpb: node.", field, ": is not given, and engine.prefix_store.",
-                           tier, " needs it; give it or ", tier, "=0"));
-    sets.push_back(absl::StrCat("node.", field, "=1"));
+              absl::StrCat("s.txtpb: node.", field, ": is not given, and engine.prefix_store.", tier,
+                           " needs it; give it or ", tier, "=0"));
+    sets.push_back(absl::StrCat("node.", field, "=1000"));
     EXPECT_EQ(Refusal(bare, sets), "accepted");
   }
 }
@@ -396,7 +403,7 @@ TEST(ValidateTest, Hardware) {
         "hardware { preset: \"h20_141\" host_link {\n",
         points, " } }");
   };
-  const std::string point = "batched_copy { piece_bytes: 4 descriptors: 1 bytes_per_s: 8 }";
+  const std::string point = "batched_copy { piece_bytes: 4 descriptors: 1 bytes_per_s: 8000 }";
   EXPECT_EQ(Refusal(curve(point)), "accepted");
   EXPECT_EQ(Refusal(curve(point + "\n" + point)),
             "s.txtpb:4:1: hardware.host_link.batched_copy[1]: repeats a piece size and descriptor "
@@ -424,12 +431,13 @@ TEST(ValidateTest, ARecallPathNeedsItsRates) {
   const struct {
     const char* path;
     const char* rate;
-  } needs[] = {{"STAGED", "node.host_gather_bytes_per_s"},
-               {"STAGED", "hardware.host_link.pageable_bytes_per_s"},
-               {"STAGED", "hardware.host_link.copy_submit_us"},
-               {"GATHER_KERNEL", "hardware.host_link.gather_bytes_per_s"},
-               {"GATHER_KERNEL", "hardware.host_link.gather_unaligned_factor"}};
-  for (const auto& [path, rate] : needs) {
+    const char* value;
+  } needs[] = {{"STAGED", "node.host_gather_bytes_per_s", "=1000"},
+               {"STAGED", "hardware.host_link.pageable_bytes_per_s", "=1000"},
+               {"STAGED", "hardware.host_link.copy_submit_us", "=1"},
+               {"GATHER_KERNEL", "hardware.host_link.gather_bytes_per_s", "=1000"},
+               {"GATHER_KERNEL", "hardware.host_link.gather_unaligned_factor", "=1"}};
+  for (const auto& [path, rate, value] : needs) {
     Scenario scenario = ParseScenario(SmallScenario(), "s.txtpb", {}).value();
     scenario.mutable_node()->clear_host_gather_bytes_per_s();
     Link* link = scenario.mutable_hardware()->mutable_host_link();
@@ -441,12 +449,12 @@ TEST(ValidateTest, ARecallPathNeedsItsRates) {
     EXPECT_EQ(Refusal(bare), "accepted");
     std::vector<std::string> sets = {absl::StrCat("policy.recall_path=", path)};
     for (const auto& other : needs) {
-      if (other.rate != rate) sets.push_back(absl::StrCat(other.rate, "=1"));
+      if (other.rate != rate) sets.push_back(absl::StrCat(other.rate, other.value));
     }
     EXPECT_EQ(Refusal(bare, sets),
               absl::StrCat("s.txtpb: ", rate, ": is not given, and policy.recall_path ", path,
                            " needs it; give it or policy.recall_path=COPY_ENGINE"));
-    sets.push_back(absl::StrCat(rate, "=1"));
+    sets.push_back(absl::StrCat(rate, value));
     EXPECT_EQ(Refusal(bare, sets), "accepted");
   }
 }
