@@ -72,7 +72,6 @@ ProfileHeader HeaderOf(const GeneratorOptions& options) {
 
 std::string NameOf(const GeneratorOptions& options) {
   Digest digest;
-  digest.Add(TIERSCOPE_GENERATOR_DIGEST);  // of another version no file is found
   digest.Add(options.parameters.SerializeAsString());
   for (int64_t tokens : options.context_tokens) digest.Add(static_cast<uint64_t>(tokens));
   digest.Add(static_cast<uint64_t>(options.profiles_per_context));
@@ -80,6 +79,11 @@ std::string NameOf(const GeneratorOptions& options) {
   digest.Add(static_cast<uint64_t>(options.tick_stride_steps));
   if (options.per_layer) digest.Add(uint64_t{1});
   return absl::StrCat("attention-", options.parameters.preset(), "-", digest.hex(), ".trace");
+}
+
+// Traces of another version of the generator lie elsewhere, under the same names.
+std::filesystem::path GeneratedFolder() {
+  return CacheFolder() / absl::StrCat("generator-", TIERSCOPE_GENERATOR_DIGEST);
 }
 
 void ReportProgress(int64_t done, int64_t all) {
@@ -105,7 +109,7 @@ absl::StatusOr<std::string> AttentionTracePath(const Scenario& scenario) {
   const Workload& workload = scenario.workload();
   if (workload.attention().has_trace()) return workload.attention().trace();
   TIERSCOPE_ASSIGN_OR_RETURN(const GeneratorOptions options, OptionsOf(scenario));
-  return (CacheFolder() / NameOf(options)).string();
+  return (GeneratedFolder() / NameOf(options)).string();
 }
 
 absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
@@ -114,7 +118,7 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
   if (workload.attention().has_trace()) return AttentionSource{workload.attention().trace(), 0.0};
   TIERSCOPE_ASSIGN_OR_RETURN(GeneratorOptions options, OptionsOf(scenario));
   TIERSCOPE_RETURN_IF_ERROR(CheckAnswerable(HeaderOf(options), spec));
-  const std::filesystem::path folder = CacheFolder();
+  const std::filesystem::path folder = GeneratedFolder();
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
@@ -134,7 +138,7 @@ absl::StatusOr<AttentionSource> FindAttentionTrace(const Scenario& scenario,
   options.on_profile_done = ReportProgress;
   const auto begin = std::chrono::steady_clock::now();
   TIERSCOPE_RETURN_IF_ERROR(GenerateAttentionTrace(options, path.string()));
-  PruneKept(folder);
+  PruneKept(CacheFolder());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   return AttentionSource{path.string(), took.count()};
 }

@@ -64,7 +64,7 @@ void PruneKept(const std::filesystem::path& folder) {
   std::error_code error;
   std::vector<std::tuple<std::filesystem::file_time_type, std::filesystem::path, int64_t>> files;
   int64_t bytes = 0;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+  for (std::filesystem::recursive_directory_iterator it(folder, error), end; !error && it != end;
        it.increment(error)) {
     std::error_code gone;
     if (!IsKept(it->path().filename().string()) || !it->is_regular_file(gone)) continue;

@@ -203,10 +203,10 @@ TEST_F(RunVerbTest, RefusesBadTraces) {
       {"few.jsonl:1", "hash_ids", "1025"});
 }
 
-// Files of a cache folder whose names begin so.
+// Files of a cache folder, and below it, whose names begin so.
 std::vector<std::filesystem::path> KeptFiles(const TempFolder& cache, const std::string& begin) {
   std::vector<std::filesystem::path> kept;
-  for (const auto& entry : std::filesystem::directory_iterator(cache.path())) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(cache.path())) {
     if (entry.path().filename().string().rfind(begin, 0) == 0) kept.push_back(entry.path());
   }
   return kept;

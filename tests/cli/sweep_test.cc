@@ -142,7 +142,13 @@ TEST_F(SweepVerbTest, SameBytesAtAnyJobsAndInAnyHistory) {
 // Killed at twenty random moments: every commit holds, and the end is the same to the byte.
 TEST_F(SweepVerbTest, KilledTwentyTimesAndResumed) {
   const std::string sweep = Sweep("s.txtpb", kGrid);
+  const auto begin = std::chrono::steady_clock::now();
   const std::string whole = Output(sweep + Results("whole") + " --format=csv");
+  // What a round gets done stays, so it may run for a small part of all.
+  const auto part_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                           std::chrono::steady_clock::now() - begin)
+                           .count() /
+                       8;
   Rng rng(7);
   int64_t least = 0;
   int interrupted = 0;
@@ -157,7 +163,8 @@ TEST_F(SweepVerbTest, KilledTwentyTimesAndResumed) {
             folder_.File("killed").c_str(), "--jobs", "2", static_cast<char*>(nullptr));
       _exit(3);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(rng.NextBelow(400)));
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(rng.NextBelow(static_cast<uint64_t>(part_us) + 1)));
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
@@ -235,6 +242,22 @@ TEST_F(SweepVerbTest, PointsThatCannotRunSayWhy) {
   const std::string table = Output(sweep + Results("r"));
   EXPECT_NE(table.find("4 points, 3 cannot run"), std::string::npos) << table;
   EXPECT_NE(table.find("! point 0 (policy.tau_steps=24"), std::string::npos) << table;
+}
+
+// A run that passes the end of the clock is a point that cannot run, and no end of the sweep.
+TEST_F(SweepVerbTest, APointThatNeverEndsIsThatPointsAffair) {
+  const std::string sweep = folder_.Write(
+      "s.txtpb",
+      absl::StrCat(
+          "scenario: '", TIERSCOPE_SOURCE_DIR,
+          "/scenarios/h20_full.txtpb'\n"
+          "set: 'workload.request_limit=4,workload.output_tokens=64,workload.ramp_start=false'\n"
+          "set: 'engine.simulated_s=0,workload.context_tokens=65536'\n"
+          "axis { field: 'hardware.hbm_bytes_per_s' values: [1e3, 4e12] }"));
+  const std::vector<std::string> csv = Lines(Output(sweep + Results("r") + " --format=csv"));
+  ASSERT_EQ(csv.size(), 3u);
+  EXPECT_NE(csv[1].find("clock ends at"), std::string::npos) << csv[1];
+  EXPECT_EQ(csv[2].rfind("1,4e+12,,", 0), 0u) << csv[2];
 }
 
 TEST_F(SweepVerbTest, ExplainLeavesTheRunFolderOfThatPoint) {
