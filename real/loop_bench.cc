@@ -14,6 +14,7 @@
 namespace tierscope {
 namespace {
 
+constexpr int32_t kProfiles = 8;
 constexpr int32_t kWindows = 2;  // of each batch
 constexpr int64_t kLayerBytes =
     kMiB;  // what the kernels of a layer leave of the host's caches: a guess
@@ -105,12 +106,15 @@ absl::StatusOr<std::unique_ptr<LoopBench>> LoopBench::Make(Backend* backend,
   const Scenario loop = LoopScenario(scenario, grid);
   ExecutionPlan& plan = bench->plan_;
   TIERSCOPE_ASSIGN_OR_RETURN(plan, PlanExecution(loop, RealMode::kLive, nullptr));
-  // A request leaves when the batch falls to its number.
+  // A request leaves when the batch falls to its number. Eight profiles are more than caches hold.
+  const int32_t profiles = std::min(plan.request_count(), kProfiles);
+  plan.profile_prompt_tokens.resize(static_cast<size_t>(profiles));
   for (int32_t r = 0; r < plan.request_count(); ++r) {
     const auto larger = std::count_if(grid.batches.begin(), grid.batches.end(),
                                       [&](double batch) { return batch > r; });
     plan.requests[static_cast<size_t>(r)].output_tokens =
         1 + larger * kWindows * int64_t{plan.tau_steps};
+    plan.requests[static_cast<size_t>(r)].profile = r % profiles;
   }
   TIERSCOPE_ASSIGN_OR_RETURN(bench->executor_, Executor::Make(plan, *bench->without_kernels_, {}));
   return bench;
