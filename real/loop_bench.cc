@@ -15,9 +15,8 @@ namespace tierscope {
 namespace {
 
 constexpr int32_t kProfiles = 8;
-constexpr int32_t kWindows = 2;  // of each batch
-constexpr int64_t kLayerBytes =
-    kMiB;  // what the kernels of a layer leave of the host's caches: a guess
+constexpr int32_t kWindows = 2;        // of each batch
+constexpr int64_t kLayerBytes = kMiB;  // that a layer's kernels take of the host's caches: a guess
 
 // Of the kernels page selection alone.
 class WithoutKernels final : public ForwardingBackend {
