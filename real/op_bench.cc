@@ -124,7 +124,11 @@ absl::Status OpBench::AllocateAll() {
   // Every second block is copied to, so that no two are joined.
   const int64_t copied = 2 * grid_.pages_copied.back();
   const int64_t attended = batch * std::max(hca_pages_, PagesOfEntries(Last(grid_.csa_attended)));
-  reserve_pages_ = static_cast<int32_t>(std::max(copied, attended));
+  // A layer in the middle of the grid attends to what its top-k chose.
+  const int64_t chosen_from =
+      static_cast<int64_t>(grid_.batches[grid_.batches.size() / 2]) *
+      PagesOfEntries(static_cast<int32_t>(grid_.active_entries[grid_.active_entries.size() / 2]));
+  reserve_pages_ = static_cast<int32_t>(std::max({copied, attended, chosen_from}));
   TIERSCOPE_RETURN_IF_ERROR(Get("reserve", reserve_pages_ * page_bytes_, &reserve_));
   const int64_t page_layers = page_bytes_ / kKvPageLayerBytes;
   TIERSCOPE_RETURN_IF_ERROR(PutPages(reserve_, KvPage(), reserve_pages_ * page_layers));
