@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -41,6 +42,13 @@ std::string Taken(const DeviceDescription& device, int rounds) {
 }  // namespace
 
 absl::StatusOr<Hardware> CalibrateDevice(const DeviceCalibration& options) {
+  const std::filesystem::path folder =
+      std::filesystem::absolute(options.out).lexically_normal().parent_path();
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    return absl::NotFoundError(absl::StrCat(options.out, ": there is no folder ", folder.string(),
+                                            "; make it before anything is measured"));
+  }
   TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(options.scenario, {}));
   TIERSCOPE_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
                              MakeBackend({options.backend, {}, {}}));

@@ -8,8 +8,9 @@
 #include <tuple>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
 
 #include "reports/atomic_file.h"
 
@@ -18,10 +19,41 @@ namespace {
 
 constexpr std::chrono::hours kRecent(1);
 
+constexpr size_t kDigestDigits = 16;
+
+// Whether the name is `begin`, perhaps something else, a digest and `end`.
+bool HasDigest(absl::string_view name, absl::string_view begin, absl::string_view end) {
+  if (!absl::ConsumePrefix(&name, begin) || !absl::ConsumeSuffix(&name, end)) return false;
+  if (name.size() < kDigestDigits) return false;
+  const absl::string_view digits = name.substr(name.size() - kDigestDigits);
+  return std::all_of(digits.begin(), digits.end(), [](char c) { return absl::ascii_isxdigit(c); });
+}
+
 bool IsKept(const std::string& name) {
-  return (absl::StartsWith(name, "attention-") && absl::EndsWith(name, ".trace")) ||
-         (absl::StartsWith(name, "demand-") && absl::EndsWith(name, ".bin")) ||
-         (absl::StartsWith(name, "indexer-") && absl::EndsWith(name, ".txt"));
+  return HasDigest(name, "demand-", ".bin") || HasDigest(name, "indexer-", ".txt");
+}
+bool IsGenerated(const std::string& name) { return HasDigest(name, "attention-", ".trace"); }
+
+struct KeptFile {
+  std::filesystem::file_time_type used;
+  std::filesystem::path path;
+  int64_t bytes = 0;
+};
+
+// Of the files of one folder those whose names this program gives.
+void Collect(const std::filesystem::path& folder, bool (*ours)(const std::string&),
+             std::vector<KeptFile>* files) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    std::error_code gone;
+    if (!ours(it->path().filename().string()) || !it->is_regular_file(gone)) continue;
+    KeptFile file;
+    file.path = it->path();
+    file.bytes = static_cast<int64_t>(it->file_size(gone));
+    file.used = it->last_write_time(gone);
+    if (!gone) files->push_back(std::move(file));
+  }
 }
 
 int64_t CacheBytesMax() {
@@ -61,26 +93,27 @@ void MarkUsed(const std::filesystem::path& path) {
 }
 
 void PruneKept(const std::filesystem::path& folder) {
+  std::vector<KeptFile> files;
+  Collect(folder, IsKept, &files);
   std::error_code error;
-  std::vector<std::tuple<std::filesystem::file_time_type, std::filesystem::path, int64_t>> files;
-  int64_t bytes = 0;
-  for (std::filesystem::recursive_directory_iterator it(folder, error), end; !error && it != end;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
        it.increment(error)) {
     std::error_code gone;
-    if (!IsKept(it->path().filename().string()) || !it->is_regular_file(gone)) continue;
-    const auto size = static_cast<int64_t>(it->file_size(gone));
-    const auto used = it->last_write_time(gone);
-    if (gone) continue;
-    bytes += size;
-    files.emplace_back(used, it->path(), size);
+    if (it->is_directory(gone) && HasDigest(it->path().filename().string(), "generator-", "")) {
+      Collect(it->path(), IsGenerated, &files);
+    }
   }
-  std::sort(files.begin(), files.end());
+  std::sort(files.begin(), files.end(), [](const KeptFile& a, const KeptFile& b) {
+    return std::tie(a.used, a.path) < std::tie(b.used, b.path);
+  });
+  int64_t bytes = 0;
+  for (const KeptFile& file : files) bytes += file.bytes;
   const int64_t most = CacheBytesMax();
   const auto recent = std::filesystem::file_time_type::clock::now() - kRecent;
-  for (const auto& [used, path, size] : files) {
-    if (bytes <= most || used > recent) return;
+  for (const KeptFile& file : files) {
+    if (bytes <= most || file.used > recent) return;
     std::error_code gone;
-    if (std::filesystem::remove(path, gone)) bytes -= size;
+    if (std::filesystem::remove(file.path, gone)) bytes -= file.bytes;
   }
 }
 

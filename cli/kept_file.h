@@ -25,8 +25,9 @@ void Keep(const std::filesystem::path& path, absl::string_view bytes);
 // The file counts as used now.
 void MarkUsed(const std::filesystem::path& path);
 // Removes the files that were used longest ago, until the folder's are within the bound. Only files
-// with names that this program gives (attention-*.trace, demand-*.bin, indexer-*.txt, in any folder
-// below), and none that was used in the last hour: somebody may be about to read it.
+// with names that this program gives (demand-DIGEST.bin, indexer-DIGEST.txt,
+// generator-DIGEST/attention-*-DIGEST.trace), and none that was used in the last hour: somebody may
+// be about to read it.
 void PruneKept(const std::filesystem::path& folder);
 
 }  // namespace tierscope::cli

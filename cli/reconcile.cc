@@ -117,6 +117,10 @@ absl::StatusOr<int> RunSuite(const ReconcileOptions& options, const std::vector<
 
 absl::StatusOr<int> RunReconcile(const ReconcileOptions& options) {
   TIERSCOPE_RETURN_IF_ERROR(CheckFormat(options.format));
+  if (options.live && (options.what.size() != 1 || options.backend.empty())) {
+    return absl::InvalidArgumentError(
+        "--live: executes a scenario; give one scenario and --backend");
+  }
   if (options.what.size() == 2 && options.backend.empty()) {
     TIERSCOPE_ASSIGN_OR_RETURN(const FolderReconciliation folders,
                                ReconcileFolders(options.what[0], options.what[1]));

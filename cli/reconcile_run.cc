@@ -14,6 +14,7 @@
 
 #include "reports/atomic_file.h"
 #include "reports/timeline_reader.h"
+#include "scenarios/loader.h"
 #include "scenarios/text_file.h"
 #include "sim/base/quoted.h"
 #include "sim/base/status_macros.h"
@@ -105,8 +106,16 @@ absl::StatusOr<FolderReconciliation> RunAndReconcile(const ReconcileRun& run) {
   TIERSCOPE_RETURN_IF_ERROR(CheckPredictable(run.scenario, sets));
   const std::string recorded = run.live ? run.out + "/recorded.trace" : "";
   if (run.live) {
-    std::error_code ignored;  // of an earlier reconciliation; the writer says what is wrong
-    std::filesystem::remove(recorded, ignored);
+    TIERSCOPE_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(run.scenario, sets));
+    if (scenario.workload().attention().has_trace()) {
+      return absl::InvalidArgumentError(
+          "--live: workload.attention.trace is given, and the kernels decide; leave out one of "
+          "them");
+    }
+    std::error_code ignored;  // the writers say what is wrong
+    for (const char* earlier : {"/recorded.trace", "/reconcile.json", "/reconcile.md"}) {
+      std::filesystem::remove(run.out + earlier, ignored);
+    }
     std::filesystem::create_directories(run.out, ignored);
     TIERSCOPE_RETURN_IF_ERROR(Execute(run, sets, recorded));
     TIERSCOPE_RETURN_IF_ERROR(Predict(run, sets, recorded));

@@ -121,17 +121,18 @@ absl::Status OpBench::AllocateAll() {
   for (float& logit : logits) logit = static_cast<float>(bytes.Next() * 256 + bytes.Next());
   TIERSCOPE_RETURN_IF_ERROR(Put(logits_, logits));
 
-  // Every second block is copied to, so that no two are joined.
   const int64_t copied = 2 * grid_.pages_copied.back();
   const int64_t attended = batch * std::max(hca_pages_, PagesOfEntries(Last(grid_.csa_attended)));
   // A layer in the middle of the grid attends to what its top-k chose.
   const int64_t chosen_from =
       static_cast<int64_t>(grid_.batches[grid_.batches.size() / 2]) *
       PagesOfEntries(static_cast<int32_t>(grid_.active_entries[grid_.active_entries.size() / 2]));
-  reserve_pages_ = static_cast<int32_t>(std::max({copied, attended, chosen_from}));
+  reserve_pages_ = static_cast<int32_t>(std::max(attended, chosen_from));
   TIERSCOPE_RETURN_IF_ERROR(Get("reserve", reserve_pages_ * page_bytes_, &reserve_));
   const int64_t page_layers = page_bytes_ / kKvPageLayerBytes;
   TIERSCOPE_RETURN_IF_ERROR(PutPages(reserve_, KvPage(), reserve_pages_ * page_layers));
+  // What recalls fill is read by no attention beside them.
+  TIERSCOPE_RETURN_IF_ERROR(Get("recalled", copied * page_bytes_, &recalled_));
   TIERSCOPE_RETURN_IF_ERROR(Get("cold pool", copied * page_bytes_, &cold_pool_, Arena::kHost));
   TIERSCOPE_RETURN_IF_ERROR(PutPages(cold_pool_, KvPage(), copied * page_layers));
   const int64_t window_pages = batch * PagesOfEntries(std::max(1, window_));
@@ -358,8 +359,8 @@ PageTransfer OpBench::Transfer(int64_t pages, int64_t page_bytes, RecallPath pat
                      static_cast<int32_t>(2 * i + first)});
   }
   ++copies_made_;
-  const auto cold_pages = static_cast<int32_t>(2 * grid_.pages_copied.back());
-  return {{cold_pool_, reserve_, page_bytes, cold_pages, reserve_pages_}, moves, path};
+  const auto pool_pages = static_cast<int32_t>(2 * grid_.pages_copied.back());
+  return {{cold_pool_, recalled_, page_bytes, pool_pages, pool_pages}, moves, path};
 }
 
 absl::StatusOr<int64_t> OpBench::TimeRecall(int64_t pages, int64_t page_bytes, RecallPath path) {

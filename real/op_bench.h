@@ -110,6 +110,7 @@ class OpBench {
   int32_t* cells_ = nullptr;
   int32_t* window_cells_ = nullptr;
   uint8_t* reserve_ = nullptr;
+  uint8_t* recalled_ = nullptr;
   uint8_t* window_pool_ = nullptr;
   uint8_t* cold_pool_ = nullptr;
   uint8_t* copy_ = nullptr;

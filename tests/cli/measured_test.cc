@@ -90,7 +90,7 @@ void ExpectWithin(const std::string& folder, const ReconcileBounds& bounds) {
     EXPECT_NEAR(simulated.rest_ns / MeasuredMedian(scenario, "step - ballast"), 1.0,
                 bounds.step_less_ballast);
   }
-  EXPECT_GT(held, 0) << folder << ": no scenario was within its bounds when it was measured";
+  EXPECT_GE(held, 12) << folder << ": too few were within their bounds when they were measured";
 }
 
 TEST(MeasuredTest, PredictionsStayWithinTheBoundsOnTheCpu) {

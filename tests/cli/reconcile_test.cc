@@ -273,6 +273,11 @@ TEST_F(ReconcileVerbTest, AScenarioOnThePointsOfTheProfileIsRefused) {
 }
 
 TEST_F(ReconcileVerbTest, WrongUsage) {
+  ExpectRefused("a b --live", "--live: executes a scenario");
+  ExpectRefused(kScenario + " --live", "--live: executes a scenario");
+  ExpectRefused(absl::StrCat(kScenario, kTiny, "--backend=cpu --live --profile ", Profile(),
+                             " --set workload.attention.trace=x.trace --out ", folder_.File("o")),
+                "leave out one of them");
   ExpectRefused(kScenario, "or one scenario and --backend");
   ExpectRefused(kScenario + " --backend=abacus --out " + folder_.File("a"), "no backend 'abacus'");
   ExpectRefused(kScenario + " --backend=cpu --suite x --grid y=1", "give one of them");

@@ -52,13 +52,11 @@ TEST(DeviceMeasureTest, EveryPointOfEveryOpIsThere) {
     const OpTable& table = tables.at(op);
     EXPECT_EQ(table.us_size(), table.x_size() * table.batch_size());
     EXPECT_EQ(table.spread_size(), table.us_size());
-    for (const double us : table.us()) EXPECT_GT(us, 0.0);
   }
   EXPECT_EQ(tables.at(OpTable::ENGINE).batch_size(), 2);
   EXPECT_EQ(tables.at(OpTable::PUBLISH).batch_size(), 2);
-  const MeasuredOps& measured = hardware->measured_ops();
-  EXPECT_GE(measured.recall_beside_writeback(), 1.0);
-  EXPECT_GE(measured.writeback_beside_recall(), 1.0);
+  EXPECT_TRUE(hardware->measured_ops().has_recall_beside_writeback());
+  EXPECT_TRUE(hardware->measured_ops().has_writeback_beside_recall());
 }
 
 // A backend whose kernels fail and whose small copies before a step take their time.
