@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <system_error>
@@ -59,7 +60,9 @@ void Collect(const std::filesystem::path& folder, bool (*ours)(const std::string
 int64_t CacheBytesMax() {
   const char* gib = std::getenv("TIERSCOPE_CACHE_GIB");
   double value = 0.0;
-  if (gib == nullptr || !absl::SimpleAtod(gib, &value) || !(value >= 0.0 && value < 1e6)) {
+  if (gib == nullptr) return kCacheBytesMax;
+  if (!absl::SimpleAtod(gib, &value) || !(value >= 0.0 && value < 1e6)) {
+    std::fprintf(stderr, "tierscope: TIERSCOPE_CACHE_GIB is no number of 0 to 1e6; 4 is taken\n");
     return kCacheBytesMax;
   }
   return static_cast<int64_t>(value * static_cast<double>(int64_t{1} << 30));
@@ -108,7 +111,7 @@ void PruneKept(const std::filesystem::path& folder) {
   });
   int64_t bytes = 0;
   for (const KeptFile& file : files) bytes += file.bytes;
-  const int64_t most = CacheBytesMax();
+  static const int64_t most = CacheBytesMax();  // which complains once
   const auto recent = std::filesystem::file_time_type::clock::now() - kRecent;
   for (const KeptFile& file : files) {
     if (bytes <= most || file.used > recent) return;

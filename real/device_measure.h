@@ -26,8 +26,9 @@ struct DeviceMeasureOptions {
   std::function<void(int32_t round)> progress;
 };
 
-// `scenario` gives the model and the policy's page budget; its hardware is not read. The result has
-// all but measured_ops.taken and .sha256. Errors: those of OpBench.
+// `scenario` gives the model, the policy's page budget and the stride of ticks; of its hardware
+// only what memory the loop's requests may take is read. The result has all but measured_ops.taken
+// and .sha256. Errors: those of OpBench.
 absl::StatusOr<Hardware> MeasureDevice(Backend* backend, const Scenario& scenario,
                                        const DeviceMeasureOptions& options);
 

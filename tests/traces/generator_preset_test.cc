@@ -159,8 +159,13 @@ TEST(GeneratorPresetTest, BetweenTwoHistoriesTheOverlapLiesOnALine) {
 }
 
 TEST(GeneratorPresetTest, Glm51MissesWhatHiSparseMissed) {
-  for (const Case& c :
-       {Case{32768, 2}, {65536, 1}, {65536, 3}, {131072, 2}, {202752, 1}, {524288, 1}}) {
+  for (const Case& c : {Case{16384, 1},
+                        {32768, 2},
+                        {65536, 1},
+                        {65536, 3},
+                        {131072, 2},
+                        {202752, 1},
+                        {524288, 1}}) {
     const std::vector<double> rates = MissRates(OptionsOf("dsa_glm51", c, 48), {2048, 4096});
     EXPECT_NEAR(rates[0], 0.30, 0.02) << c.context_tokens << " seed " << c.seed;
     EXPECT_NEAR(rates[1], 0.134, 0.02) << c.context_tokens << " seed " << c.seed;
